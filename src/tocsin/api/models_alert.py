@@ -1,0 +1,283 @@
+"""Alerts, transitions, anomalies and evidence in JSON."""
+
+from datetime import datetime
+
+from tocsin.api.models_common import (
+    AnswerModel,
+    ListAnswer,
+    RequestModel,
+    Text,
+    WindowAnswer,
+    Word,
+    finite,
+    finite_or_zero,
+)
+from tocsin.detect import Severity
+from tocsin.domain.alert import Acknowledgement, Alert, AlertKind, AlertState, Reason, Transition
+from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.frame import Window
+from tocsin.domain.ports import AlertRecord, AlertStory
+
+MONITORING = "monitoring"
+"""Which confidence it is: of one sample in its time, as against `retrospective`, one among n."""
+
+
+class AcknowledgementAnswer(AnswerModel):
+    """Who took note, when, and what they wrote."""
+
+    who: str
+    note: str
+    at: datetime
+
+
+class AlertFacts(AnswerModel):
+    """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
+    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
+    """
+
+    id: str
+    timestamp: datetime
+    target_name: str
+    severity: Severity
+    summary: str
+    anomaly_count: int
+    kind: AlertKind
+    state: AlertState
+    labels: dict[str, str]
+    active_at: datetime
+    starts_at: datetime | None
+    ends_at: datetime | None
+    last_anomalous_at: datetime
+    updated_at: datetime
+    value: float | None
+    expected_value: float | None
+    sigma: float | None
+    confidence: float | None
+    confidence_kind: str
+    methods: list[str]
+    explanation: str
+
+
+class AlertAnswer(AlertFacts):
+    """An alert in a list."""
+
+    acknowledged: bool
+    acknowledgement: AcknowledgementAnswer | None
+
+
+class AlertList(ListAnswer[AlertAnswer]):
+    """Alerts, those that changed last first."""
+
+
+class TransitionAnswer(AnswerModel):
+    """A change of state or severity, and why. `at` is the time of the sample that caused it."""
+
+    alert_id: str
+    at: datetime
+    before: AlertState | None
+    after: AlertState
+    reason: Reason
+    severity: Severity
+    value: float | None
+    sigma: float | None
+    detail: str
+    evidence_id: str | None
+
+
+class EvidenceAnswer(AnswerModel):
+    """The picture of a series at one moment; arrays on one grid, null for a gap."""
+
+    id: str
+    query: str
+    datasource_uid: str
+    window: WindowAnswer
+    methods: list[str]
+    timestamps: list[float]
+    values: list[float | None]
+    expected: list[float | None]
+    lower: list[float | None]
+    upper: list[float | None]
+    sigma: list[float | None]
+    context: list[str]
+    notes: list[str]
+
+
+class AlertDetail(AlertAnswer):
+    """An alert with all that is kept of it."""
+
+    transitions: list[TransitionAnswer]
+    evidence: list[EvidenceAnswer]
+
+
+class StreamEvent(AnswerModel):
+    """What one event of the stream carries: a transition, and its alert as it is now."""
+
+    alert: AlertFacts
+    transition: TransitionAnswer
+
+
+class AcknowledgeRequest(RequestModel):
+    """Who takes note, and why."""
+
+    who: Word = "api"
+    note: Text = ""
+
+
+class AcknowledgeAnswer(AnswerModel):
+    """Which alerts were acknowledged."""
+
+    acknowledged: list[str]
+    who: str
+    note: str
+    at: datetime
+
+
+class UnacknowledgeAnswer(AnswerModel):
+    """Of which alerts the acknowledgement was taken back."""
+
+    unacknowledged: list[str]
+
+
+class AnomalyAnswer(AnswerModel):
+    """The strongest anomalous sample of a series in one evaluation; `samples` counts them."""
+
+    id: str
+    target_name: str
+    labels: dict[str, str]
+    timestamp: datetime
+    value: float | None
+    expected_value: float | None
+    deviation: float | None
+    lower: float | None
+    upper: float | None
+    sigma: float
+    severity: Severity
+    confidence: float
+    confidence_kind: str
+    method: str
+    methods: list[str]
+    explanation: str
+    samples: int
+    query: str
+    window: WindowAnswer
+    alert_id: str | None
+    evidence_id: str | None
+
+
+class AnomalyList(ListAnswer[AnomalyAnswer]):
+    """Anomalies, newest first."""
+
+
+def alert_facts(alert: Alert) -> AlertFacts:
+    """An alert without what people did with it."""
+    return AlertFacts(
+        id=alert.id,
+        timestamp=alert.starts_at or alert.active_at,
+        target_name=alert.target_name,
+        severity=alert.severity,
+        summary=alert.summary,
+        anomaly_count=alert.anomaly_count,
+        kind=alert.kind,
+        state=alert.state,
+        labels=dict(alert.labels),
+        active_at=alert.active_at,
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        last_anomalous_at=alert.last_anomalous_at,
+        updated_at=alert.updated_at,
+        value=finite(alert.value),
+        expected_value=finite(alert.expected_value),
+        sigma=finite(alert.sigma),
+        confidence=finite(alert.confidence),
+        confidence_kind=MONITORING,
+        methods=list(alert.methods),
+        explanation=alert.explanation,
+    )
+
+
+def alert_answer(record: AlertRecord) -> AlertAnswer:
+    """An alert in a list."""
+    return _acknowledged(record.alert, record.acknowledgement)
+
+
+def _acknowledged(alert: Alert, acknowledgement: Acknowledgement | None) -> AlertAnswer:
+    words = None
+    if acknowledgement is not None:
+        words = AcknowledgementAnswer(who=acknowledgement.who, note=acknowledgement.note, at=acknowledgement.at)
+    return AlertAnswer(**vars(alert_facts(alert)), acknowledged=words is not None, acknowledgement=words)
+
+
+def alert_detail(story: AlertStory) -> AlertDetail:
+    """An alert whole."""
+    return AlertDetail(
+        **vars(_acknowledged(story.alert, story.acknowledgement)),
+        transitions=[transition_answer(one) for one in story.transitions],
+        evidence=[evidence_answer(one) for one in story.evidence],
+    )
+
+
+def transition_answer(transition: Transition) -> TransitionAnswer:
+    """A change of state."""
+    return TransitionAnswer(
+        alert_id=transition.alert_id,
+        at=transition.at,
+        before=transition.before,
+        after=transition.after,
+        reason=transition.reason,
+        severity=transition.severity,
+        value=finite(transition.value),
+        sigma=finite(transition.sigma),
+        detail=transition.detail,
+        evidence_id=transition.evidence_id,
+    )
+
+
+def evidence_answer(evidence: Evidence) -> EvidenceAnswer:
+    """A frozen picture."""
+    return EvidenceAnswer(
+        id=evidence.id,
+        query=evidence.query,
+        datasource_uid=evidence.datasource_uid,
+        window=window_answer(evidence.window),
+        methods=list(evidence.methods),
+        timestamps=list(evidence.timestamps),
+        values=[finite(value) for value in evidence.values],
+        expected=[finite(value) for value in evidence.expected],
+        lower=[finite(value) for value in evidence.lower],
+        upper=[finite(value) for value in evidence.upper],
+        sigma=[finite(value) for value in evidence.sigma],
+        context=list(evidence.context),
+        notes=list(evidence.notes),
+    )
+
+
+def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
+    """An anomaly of the history."""
+    return AnomalyAnswer(
+        id=anomaly.id,
+        target_name=anomaly.target_name,
+        labels=dict(anomaly.labels),
+        timestamp=anomaly.timestamp,
+        value=finite(anomaly.value),
+        expected_value=finite(anomaly.expected_value),
+        deviation=finite(anomaly.deviation),
+        lower=finite(anomaly.lower),
+        upper=finite(anomaly.upper),
+        sigma=finite_or_zero(anomaly.sigma),
+        severity=anomaly.severity,
+        confidence=finite_or_zero(anomaly.confidence),
+        confidence_kind=MONITORING,
+        method=anomaly.method,
+        methods=list(anomaly.methods),
+        explanation=anomaly.explanation,
+        samples=anomaly.samples,
+        query=anomaly.query,
+        window=window_answer(anomaly.window),
+        alert_id=anomaly.alert_id,
+        evidence_id=anomaly.evidence_id,
+    )
+
+
+def window_answer(window: Window) -> WindowAnswer:
+    """A time range."""
+    return WindowAnswer(start=window.start, end=window.end, step=window.step_s)

@@ -1,0 +1,140 @@
+"""The state of the whole, of datasources and of the process in JSON."""
+
+from datetime import datetime
+
+from pydantic import ConfigDict
+
+from tocsin.api.models_common import AnswerModel, ListAnswer
+from tocsin.api.problems import Problem
+from tocsin.detect import Severity
+from tocsin.domain.alert import AlertState
+from tocsin.domain.target import QueryType, TargetState
+from tocsin.monitor.status import DatasourceStatus, Health, MonitorStatus
+
+
+class RunAnswer(AnswerModel):
+    """Whether monitoring runs; `changed` says whether this request made it so."""
+
+    running: bool
+    since: datetime | None
+    changed: bool
+
+
+class DatasourceAnswer(AnswerModel):
+    """How a datasource is doing."""
+
+    uid: str
+    type: QueryType
+    health: Health
+    last_error: str | None
+    last_error_at: datetime | None
+    last_success_at: datetime | None
+    queries: int
+    failures: int
+    in_flight: int
+    concurrency: int
+
+
+class DatasourceList(ListAnswer[DatasourceAnswer]):
+    """Datasources by uid."""
+
+
+class TargetCounts(AnswerModel):
+    """How many targets there are; every state is named."""
+
+    total: int
+    enabled: int
+    by_state: dict[TargetState, int]
+
+
+class AlertCountsAnswer(AnswerModel):
+    """How many alerts are kept by state; of the firing ones by severity, and unacknowledged."""
+
+    by_state: dict[AlertState, int]
+    by_severity: dict[Severity, int]
+    unacknowledged: int
+
+
+class StoreAnswer(AnswerModel):
+    """Whether the store keeps what it is given, and why not."""
+
+    ok: bool
+    detail: str
+    size_bytes: int | None
+
+
+class StatusAnswer(AnswerModel):
+    """How all of it is doing. `alerts` is null while the store cannot count them; `lag_s` is the worst lateness."""
+
+    running: bool
+    since: datetime | None
+    targets: TargetCounts
+    alerts: AlertCountsAnswer | None
+    datasources: list[DatasourceAnswer]
+    evaluations: int
+    lag_s: float
+    store: StoreAnswer
+
+
+class LiveAnswer(AnswerModel):
+    """The process answers."""
+
+    status: str = "alive"
+    version: str
+
+
+class ReadyAnswer(AnswerModel):
+    """The process can do its work."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class NotReadyProblem(Problem):
+    """What is missing before the process can do its work."""
+
+    model_config = ConfigDict(title="NotReadyProblem")
+
+    ready: bool
+    reasons: list[str]
+
+
+def datasource_answer(status: DatasourceStatus) -> DatasourceAnswer:
+    """A datasource as people get it."""
+    return DatasourceAnswer(
+        uid=status.uid,
+        type=status.query_type,
+        health=status.health,
+        last_error=status.last_error,
+        last_error_at=status.last_error_at,
+        last_success_at=status.last_success_at,
+        queries=status.queries,
+        failures=status.failures,
+        in_flight=status.in_flight,
+        concurrency=status.concurrency,
+    )
+
+
+def status_answer(status: MonitorStatus) -> StatusAnswer:
+    """The whole as people get it."""
+    counts = status.alerts
+    return StatusAnswer(
+        running=status.running,
+        since=status.since,
+        targets=TargetCounts(
+            total=status.targets_total,
+            enabled=status.targets_enabled,
+            by_state={state: status.targets_by_state.get(state, 0) for state in TargetState},
+        ),
+        alerts=None
+        if counts is None
+        else AlertCountsAnswer(
+            by_state={state: counts.by_state.get(state, 0) for state in AlertState},
+            by_severity={severity: counts.by_severity.get(severity, 0) for severity in Severity},
+            unacknowledged=counts.unacknowledged,
+        ),
+        datasources=[datasource_answer(one) for one in status.datasources],
+        evaluations=status.evaluations,
+        lag_s=status.lag_s,
+        store=StoreAnswer(ok=status.store.ok, detail=status.store.detail, size_bytes=status.store.size_bytes),
+    )

@@ -1,0 +1,10 @@
+"""Paths that are treated in a way of their own."""
+
+LIVE = "/health/live"
+"""Needs no token."""
+
+STREAM = "/monitoring/stream"
+"""Has no end: there is no HEAD of it, and pages elsewhere must not hold it open."""
+
+BACKTEST = "/monitoring/backtest"
+"""May take long."""

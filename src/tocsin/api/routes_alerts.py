@@ -1,0 +1,126 @@
+"""Alerts: list, read, acknowledge; and the stream of their transitions."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
+
+from tocsin.api.models_alert import (
+    AcknowledgeAnswer,
+    AcknowledgeRequest,
+    AlertDetail,
+    AlertList,
+    UnacknowledgeAnswer,
+    alert_answer,
+    alert_detail,
+)
+from tocsin.api.models_common import Text, Word
+from tocsin.api.paging import PageQuery, labels_from, next_path
+from tocsin.api.routing import AlertId, AlertOrTarget, Through
+from tocsin.api.stream import EventStream, events
+from tocsin.detect import Severity
+from tocsin.domain.alert import AlertState
+from tocsin.domain.errors import Invalid
+from tocsin.domain.ports import AlertFilter
+
+router = APIRouter(prefix="/monitoring", tags=["alerts"])
+
+YEAR_OF_MINUTES = 366 * 24 * 60
+
+
+class AlertQuery(PageQuery):
+    """Which alerts: every field narrows."""
+
+    minutes: Annotated[
+        float,
+        Field(gt=0, le=YEAR_OF_MINUTES, allow_inf_nan=False, description="Active now, or over since so many minutes."),
+    ] = 60.0
+    min_severity: Severity | None = None
+    include_acknowledged: bool = True
+    state: list[Word] = Field(
+        default=[], max_length=16, description="pending, firing, resolved, expired; repeated or with commas."
+    )
+    target: Word | None = None
+    label: list[Text] = Field(default=[], max_length=32, description="name=value; repeatable.")
+    labels: list[Text] = Field(default=[], max_length=32, description="name=value,name=value")
+
+
+def _states(texts: list[str]) -> tuple[AlertState, ...]:
+    names = [name.strip() for text in texts for name in text.split(",")]
+    unknown = [name for name in names if name not in list(AlertState)]
+    if unknown:
+        raise Invalid("state", f"must be one of {', '.join(AlertState)}")
+    return tuple(dict.fromkeys(map(AlertState, names)))
+
+
+@router.get("/alerts", summary="Recent alerts")
+async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], doors: Through) -> AlertList:
+    """Alerts that are active now or were within `minutes`, those that changed last first. Without `state` those that
+    fired; pending ones are asked for with `state=pending`.
+    """
+    services = doors.services
+    which = AlertFilter(
+        states=_states(query.state),
+        target_name=query.target,
+        min_severity=query.min_severity,
+        since=services.clock.now() - timedelta(minutes=query.minutes),
+        include_acknowledged=query.include_acknowledged,
+        labels=labels_from(query.label, query.labels),
+    )
+    found = await services.history.alerts(which, query.page)
+    return AlertList(
+        items=[alert_answer(one) for one in found.items],
+        total=found.total,
+        next=next_path(request, query.page, found.total),
+    )
+
+
+@router.get("/alerts/{alert_id}", summary="Read an alert")
+async def read_alert(alert_id: AlertId, doors: Through) -> AlertDetail:
+    """An alert with its transitions and the evidence frozen at each."""
+    return alert_detail(await doors.services.history.alert(alert_id))
+
+
+@router.post("/alerts/{alert_or_target}/acknowledge", summary="Acknowledge alerts")
+async def acknowledge(
+    alert_or_target: AlertOrTarget, doors: Through, body: AcknowledgeRequest | None = None
+) -> AcknowledgeAnswer:
+    """Take note of one alert by its id, or of all active ones of a target by its name."""
+    words = body or AcknowledgeRequest()
+    services = doors.services
+    ids = await services.monitor.acknowledge(alert_or_target, words.who, words.note)
+    return AcknowledgeAnswer(acknowledged=list(ids), who=words.who, note=words.note, at=services.clock.now())
+
+
+@router.delete("/alerts/{alert_or_target}/acknowledge", summary="Take an acknowledgement back")
+async def unacknowledge(alert_or_target: AlertOrTarget, doors: Through) -> UnacknowledgeAnswer:
+    """The ids whose acknowledgement was taken back; taking back what is not there is no error."""
+    return UnacknowledgeAnswer(unacknowledged=list(await doors.services.monitor.unacknowledge(alert_or_target)))
+
+
+@router.get(
+    "/stream",
+    summary="Transitions as server-sent events",
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream(
+    doors: Through,
+    last_event_id: Annotated[str | None, Header(max_length=32, description="Go on after this event.")] = None,
+) -> EventStream:
+    """`event: transition` with its sequence number as `id` and `{alert, transition}` as data. Without `Last-Event-ID`
+    it begins with the next one. A comment every 15 seconds shows that it lives.
+    """
+    services = doors.services
+    last = await services.history.last_sequence()
+    # A number beyond the last one is from another database: to wait for it would be to say nothing for ever.
+    after = last if last_event_id is None else min(last, _sequence(last_event_id))
+    return EventStream(events(services, after), doors.streams, services.stopping)
+
+
+def _sequence(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise Invalid("Last-Event-ID", "must be the id of an event, a whole number")
+    return int(text)

@@ -1,0 +1,160 @@
+"""Analysis of given data, back-tests, patterns and the history of anomalies."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from tocsin.api.csv import MEDIA_TYPE as CSV
+from tocsin.api.csv import ROWS_AT_ONCE, download
+from tocsin.api.models_alert import AnomalyList, anomaly_answer, window_answer
+from tocsin.api.models_analysis import (
+    AnalyzeAnswer,
+    AnalyzeRequest,
+    BacktestAnswer,
+    BacktestRequest,
+    PatternList,
+    series_pattern_answer,
+)
+from tocsin.api.models_common import Instant, Text, Word
+from tocsin.api.models_target import TargetRequest, target_from
+from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
+from tocsin.api.routing import Doors, Through, json_beside_the_loop, problems
+from tocsin.api.translate import analyze, backtest_answer
+from tocsin.detect import METHODS, Severity
+from tocsin.domain.errors import Invalid
+from tocsin.domain.ports import AnomalyFilter, Page
+from tocsin.domain.target import Target
+
+router = APIRouter(prefix="/monitoring", tags=["analysis and history"])
+
+
+class Format(StrEnum):
+    """How a list is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+class AnomalyQuery(PageQuery):
+    """Which anomalies: every field narrows."""
+
+    target: Word | None = None
+    min_severity: Severity | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    method: Word | None = None
+    alert_id: Word | None = None
+    label: list[Text] = Field(default=[], max_length=32, description="name=value; repeatable.")
+    labels: list[Text] = Field(default=[], max_length=32, description="name=value,name=value")
+    format: Annotated[
+        Format | None,
+        Field(description="csv: all matching rows, whatever limit and offset say; also with Accept: text/csv."),
+    ] = None
+
+
+class PatternQuery(PageQuery):
+    """Whose patterns."""
+
+    target: Word
+
+
+@router.post("/analyze", response_model=AnalyzeAnswer, summary="Analyze given data")
+async def analyze_data(body: AnalyzeRequest, doors: Through) -> Response:
+    """What stands out of a recorded series, each sample held against all the others. Nothing is kept."""
+    return await json_beside_the_loop(doors.analyses, lambda: analyze(body))
+
+
+@router.post("/backtest", response_model=BacktestAnswer, summary="Back-test a target", responses=problems(502, 504))
+async def backtest_target(body: BacktestRequest, doors: Through) -> Response:
+    """What a saved or an unsaved target would have raised over a past window, and when. Nothing is kept."""
+    start, end = _window(body, doors.services.clock.now())
+    try:
+        result = await doors.services.monitor.backtest(_target(body, doors), start, end)
+    except Invalid as error:
+        if error.field not in TargetRequest.model_fields:
+            raise
+        raise Invalid(f"target.{error.field}", error.reason) from error
+    return await json_beside_the_loop(doors.analyses, lambda: backtest_answer(result))
+
+
+def _target(body: BacktestRequest, doors: Doors) -> Target:
+    if isinstance(body.target, str):
+        return doors.services.monitor.view(body.target).target
+    return target_from(body.target, doors.services.clock.now())
+
+
+def _window(body: BacktestRequest, now: datetime) -> tuple[datetime, datetime]:
+    """The window asked for; raises `Invalid` unless it is said in exactly one way."""
+    if sum(given is not None for given in (body.start, body.days, body.hours)) != 1:
+        raise Invalid("start", "say exactly one of start (with end, or until now), days or hours")
+    end = min(body.end or now, now)
+    start = body.start or end - timedelta(days=body.days or 0.0, hours=body.hours or 0.0)
+    if start >= end:
+        raise Invalid("start", "must be earlier than end, and than now")
+    return start, end
+
+
+@router.get("/patterns", summary="Patterns of a target", responses=problems(502, 504))
+async def list_patterns(request: Request, query: Annotated[PatternQuery, Query()], doors: Through) -> PatternList:
+    """Trends, seasons and level shifts of its series over the lookback."""
+    window, series = await doors.services.monitor.patterns(query.target)
+    found = [(labels, pattern) for labels, patterns in series for pattern in patterns]
+    return PatternList(
+        target=query.target,
+        window=window_answer(window),
+        items=[series_pattern_answer(labels, pattern) for labels, pattern in part_of(found, query.page)],
+        total=len(found),
+        next=next_path(request, query.page, len(found)),
+    )
+
+
+@router.get(
+    "/anomalies",
+    response_model=AnomalyList,
+    summary="The history of anomalies",
+    responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}},
+)
+async def list_anomalies(
+    request: Request, query: Annotated[AnomalyQuery, Query()], doors: Through
+) -> AnomalyList | StreamingResponse:
+    """Every anomaly that was kept, newest first; as CSV all of them at once."""
+    services = doors.services
+    which = _which(query)
+    if query.format is Format.CSV or (query.format is None and _prefers_csv(request)):
+        first = await services.history.anomalies(which, Page(limit=ROWS_AT_ONCE))
+        return StreamingResponse(
+            download(services.history, which, first.items),
+            media_type=CSV,
+            headers={"Content-Disposition": 'attachment; filename="anomalies.csv"'},
+        )
+    found = await services.history.anomalies(which, query.page)
+    return AnomalyList(
+        items=[anomaly_answer(one) for one in found.items],
+        total=found.total,
+        next=next_path(request, query.page, found.total),
+    )
+
+
+def _which(query: AnomalyQuery) -> AnomalyFilter:
+    if query.method is not None and query.method not in METHODS:
+        raise Invalid("method", f"must be one of {', '.join(METHODS)}")
+    if query.since is not None and query.until is not None and query.since > query.until:
+        raise Invalid("until", "must not be earlier than since")
+    return AnomalyFilter(
+        target_name=query.target,
+        min_severity=query.min_severity,
+        since=query.since,
+        until=query.until,
+        alert_id=query.alert_id,
+        method=query.method,
+        labels=labels_from(query.label, query.labels),
+    )
+
+
+def _prefers_csv(request: Request) -> bool:
+    accepted = request.headers.get("accept", "").lower()
+    return CSV in accepted and "application/json" not in accepted

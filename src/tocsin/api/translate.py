@@ -1,0 +1,145 @@
+"""From what the engine found to what the API says of it: heavy enough to run beside the event loop."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer, window_answer
+from tocsin.api.models_analysis import (
+    AnalyzeAnswer,
+    AnalyzeRequest,
+    BacktestAnswer,
+    CheckAnswer,
+    DetectionAnswer,
+    PlotAnswer,
+    PlotSeriesAnswer,
+    pattern_answer,
+)
+from tocsin.api.models_common import finite, finite_or_zero
+from tocsin.api.points import read_points
+from tocsin.detect import METHODS, Detection, detect, resolve_methods
+from tocsin.domain.errors import Invalid
+from tocsin.domain.frame import Floats
+from tocsin.monitor.status import BacktestResult, CheckResult, Plot, PlotSeries
+
+MOST_DETECTIONS = 10_000
+MOST_CELLS = 2_000_000
+MOST_ROWS = 1000
+"""Alerts, transitions and anomalies shown of a dry run or a back-test."""
+
+
+def analyze(request: AnalyzeRequest) -> AnalyzeAnswer:
+    """What stands out of the data; raises `Invalid` naming the point or the method."""
+    times, values = read_points(request.data_points)
+    try:
+        methods = resolve_methods(request.methods) if request.methods is not None else METHODS
+    except ValueError as error:
+        raise Invalid("methods", str(error)) from error
+    found = detect(times, values, methods)
+    shown: Sequence[Detection] = found
+    notes = list(found.notes)
+    if len(found) > MOST_DETECTIONS:
+        strongest = sorted(found, key=lambda one: -abs(one.sigma))[:MOST_DETECTIONS]
+        shown = sorted(strongest, key=lambda one: one.index)
+        notes.append(f"{len(found):,} anomalies were found; the {MOST_DETECTIONS:,} strongest are listed")
+    return AnalyzeAnswer(
+        metric_name=request.metric_name,
+        anomalies=[_detection_answer(one) for one in shown],
+        anomalies_total=len(found),
+        severity=found.severity,
+        patterns=[pattern_answer(one) for one in found.patterns],
+        notes=notes,
+        methods=list(methods),
+    )
+
+
+def _detection_answer(one: Detection) -> DetectionAnswer:
+    return DetectionAnswer(
+        index=one.index,
+        timestamp=datetime.fromtimestamp(one.timestamp, UTC),
+        value=one.value,
+        expected_value=finite(one.expected_value),
+        deviation=finite(one.deviation),
+        sigma=finite_or_zero(one.sigma),
+        severity=one.severity,
+        confidence=finite_or_zero(one.confidence),
+        method=one.method,
+        methods=list(one.methods),
+        explanation=one.explanation,
+    )
+
+
+def plot_answer(plot: Plot) -> PlotAnswer:
+    """A plot as columns; raises `Invalid` when it would be too large to be one."""
+    cells = len(plot.timestamps) * len(plot.series) * 5
+    if cells > MOST_CELLS:
+        raise Invalid("max_series", f"the answer would hold {cells:,} numbers, more than {MOST_CELLS:,}: ask for less")
+    return PlotAnswer(
+        target=plot.target_name,
+        step=plot.window.step_s,
+        timestamps=plot.timestamps.tolist(),
+        series=[_plot_series(one) for one in plot.series],
+        series_total=plot.series_total,
+        warnings=list(plot.warnings),
+    )
+
+
+def _plot_series(one: PlotSeries) -> PlotSeriesAnswer:
+    return PlotSeriesAnswer(
+        labels=dict(one.labels),
+        values=_column(one.values),
+        expected=_column(one.expected),
+        lower=_column(one.lower),
+        upper=_column(one.upper),
+        sigma=_column(one.sigma),
+        anomalies=list(one.anomalies),
+        severities=list(one.severities),
+    )
+
+
+def _column(values: Floats) -> list[float | None]:
+    column: list[float | None] = values.tolist()
+    for index in np.flatnonzero(~np.isfinite(values)).tolist():
+        column[index] = None
+    return column
+
+
+def check_answer(result: CheckResult) -> CheckAnswer:
+    """A dry run."""
+    warnings = [*result.warnings]
+    for name, rows in (("anomalies", result.anomalies), ("transitions", result.transitions), ("alerts", result.alerts)):
+        if len(rows) > MOST_ROWS:
+            warnings.append(f"{len(rows):,} {name}, of which the first {MOST_ROWS:,} are listed")
+    return CheckAnswer(
+        target=result.target_name,
+        at=result.at,
+        state=result.state,
+        reason=result.reason,
+        series=result.series,
+        samples=result.samples,
+        anomalies=[anomaly_answer(one) for one in result.anomalies[:MOST_ROWS]],
+        transitions=[transition_answer(one) for one in result.transitions[:MOST_ROWS]],
+        alerts=[alert_facts(one) for one in result.alerts[:MOST_ROWS]],
+        duration_s=result.duration_s,
+        warnings=warnings,
+    )
+
+
+def backtest_answer(result: BacktestResult) -> BacktestAnswer:
+    """A back-test."""
+    return BacktestAnswer(
+        target=result.target_name,
+        window=window_answer(result.window),
+        series=result.series,
+        samples=result.samples,
+        evaluations=result.evaluations,
+        alerts=[alert_facts(one) for one in result.alerts[:MOST_ROWS]],
+        alerts_total=result.alerts_total,
+        transitions=[transition_answer(one) for one in result.transitions[:MOST_ROWS]],
+        transitions_total=len(result.transitions),
+        anomalies=[anomaly_answer(one) for one in result.anomalies[:MOST_ROWS]],
+        anomalies_total=result.anomalies_total,
+        by_severity=dict(result.by_severity),
+        warnings=list(result.warnings),
+    )

@@ -1,0 +1,177 @@
+"""From settings to objects: datasources, store, monitor, API."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from fastapi import FastAPI
+
+from tocsin import __version__
+from tocsin.api.factory import create_app
+from tocsin.api.services import Readiness, Security, Services, Wake
+from tocsin.config.defaults import host_targets, prometheus_targets
+from tocsin.config.model import Config, DatasourceConfig
+from tocsin.config.secret import Secret
+from tocsin.domain.errors import Conflict
+from tocsin.domain.ports import MetricSource, Retention, Store
+from tocsin.domain.target import Target
+from tocsin.monitor.clock import SystemClock
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.monitor import Monitor
+from tocsin.sources.host import HostSettings, HostSource
+from tocsin.sources.http_settings import HttpSettings
+from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.store import open_store
+
+log = structlog.get_logger(__name__)
+
+HOST_CONCURRENCY = 16
+
+
+@dataclass(slots=True)
+class Application:
+    """All parts of one process."""
+
+    config: Config
+    store: Store
+    monitor: Monitor
+    host: HostSource | None
+    sources: dict[str, MetricSource]
+    api: FastAPI
+    stopping: asyncio.Event
+
+    async def open(self) -> None:
+        """Begin to sample and to monitor."""
+        if self.host is not None:
+            await self.host.start()
+        await make_defaults(self.store, self.config)
+        await self.monitor.open(self.config.targets)
+
+    async def close(self) -> None:
+        """End everything in the order in which nothing is missed."""
+        self.stopping.set()
+        await self.monitor.close()
+        for source in self.sources.values():
+            await source.close()
+        await self.store.close()
+
+    async def reload(self, config: Config) -> None:
+        """Take over a changed configuration: datasources and targets; the rest needs a restart and says so."""
+        old = {one.uid: one for one in self.config.datasources}
+        new = {one.uid: one for one in config.datasources}
+        for uid in old.keys() - new.keys():
+            await self.monitor.remove_source(uid)
+            await self.sources.pop(uid).close()
+        for uid, datasource in new.items():
+            if old.get(uid) != datasource:
+                before = self.sources.get(uid)
+                self.sources[uid] = prometheus_source(datasource)
+                self.monitor.replace_source(self.sources[uid], datasource.concurrency)
+                if before is not None:
+                    await before.close()
+        await self.monitor.replace_file_targets(config.targets)
+        for part in ("server", "store", "host"):
+            if getattr(config, part) != getattr(self.config, part):
+                log.warning("a change of this part needs a restart", part=part)
+        self.config = config
+
+
+def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
+    """The source of one declared datasource; secrets are revealed here and nowhere else."""
+    http = HttpSettings(
+        url=given.url,
+        timeout_s=given.timeout_s,
+        max_response_bytes=given.max_bytes,
+        username=given.username,
+        password=revealed(given.password),
+        bearer_token=revealed(given.bearer_token),
+        headers=tuple((name, value.reveal() if isinstance(value, Secret) else value) for name, value in given.headers),
+        ca_file=str(given.ca_file) if given.ca_file else None,
+        client_cert_file=str(given.cert_file) if given.cert_file else None,
+        client_key_file=str(given.key_file) if given.key_file else None,
+        tls_insecure=given.insecure_skip_verify,
+    )
+    return PrometheusSource(
+        given.uid, http, limits=QueryLimits(max_series=given.max_series, max_samples=given.max_samples)
+    )
+
+
+def revealed(secret: Secret | None) -> str | None:
+    """The text of a secret."""
+    return None if secret is None else secret.reveal()
+
+
+async def build(config: Config) -> Application:
+    """All parts, nothing running yet. Raises `StoreError` when the store cannot be opened."""
+    store = await open_store(config.state_dir, url=revealed(config.store.url))
+    sources: dict[str, MetricSource] = {one.uid: prometheus_source(one) for one in config.datasources}
+    host = None
+    if config.host.enabled:
+        host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))
+        sources[host.uid] = host
+    clock, wake, stopping = SystemClock(), Wake(), asyncio.Event()
+    limits = {one.uid: one.concurrency for one in config.datasources} | {"host": HOST_CONCURRENCY}
+    retention = Retention(config.store.retention_days * 86400.0, config.store.max_anomalies, config.store.max_alerts)
+    monitor = Monitor(
+        store=store,
+        sources=sources.values(),
+        clock=clock,
+        metrics=Metrics(),
+        concurrency=limits,
+        retention=retention,
+        on_commit=wake.ring,
+    )
+    services = Services(
+        monitor=monitor,
+        history=store,
+        log=store,
+        clock=clock,
+        metrics=monitor.exposition,
+        ready=lambda: ready(monitor),
+        stopping=stopping,
+        version=__version__,
+        security=Security(token=revealed(config.server.token), allowed_hosts=allowed_hosts(config)),
+        wake=wake,
+    )
+    return Application(config, store, monitor, host, sources, create_app(services), stopping)
+
+
+def allowed_hosts(config: Config) -> tuple[str, ...]:
+    """The names a browser may call this server by: what was configured, and the address it listens on.
+
+    Listening everywhere it cannot know its names; the token that is mandatory there stands in for the check.
+    """
+    server = config.server
+    anywhere = server.host in ("0.0.0.0", "::", "")  # noqa: S104 a comparison, nothing is bound here
+    if anywhere and not server.allowed_hosts:
+        return ("*",)
+    return (*server.allowed_hosts, server.host)
+
+
+async def ready(monitor: Monitor) -> Readiness:
+    """Ready means that what is acknowledged is kept; a datasource that is down is an alert, not unreadiness."""
+    status = await monitor.status()
+    if status.store.ok:
+        return Readiness(ready=True)
+    return Readiness(ready=False, reasons=(f"the store fails: {status.store.detail}",))
+
+
+async def make_defaults(store: Store, config: Config) -> None:
+    """On the first start: targets of this machine, and the mission's four for the first Prometheus datasource."""
+    if config.host.enabled:
+        await _make_once(store, "defaults.host", host_targets())
+    if config.datasources:
+        await _make_once(store, "defaults.prometheus", prometheus_targets(config.datasources[0].uid))
+
+
+async def _make_once(store: Store, key: str, targets: Sequence[Target]) -> None:
+    if await store.setting(key) is not None:
+        return
+    for target in targets:
+        try:
+            now = SystemClock().now()
+            await store.create_target(replace(target, created_at=now, updated_at=now))
+        except Conflict:
+            log.info("a default target was not made: its name is taken", target=target.name)
+    await store.save_setting(key, "made")

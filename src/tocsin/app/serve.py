@@ -1,0 +1,165 @@
+"""The running process: one event loop, one listening socket, an end within seconds."""
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from tocsin.app.build import Application, build
+from tocsin.app.logs import set_up_logs
+from tocsin.config.model import Config, ConfigError
+from tocsin.config.safety import SHORT_TOKEN
+from tocsin.domain.errors import TocsinError
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 2
+"""How long answers under way may take after SIGTERM."""
+
+LOOK_AT_FILE_EVERY_S = 2.0
+BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: it would raise the signal again before our clean end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `_run`."""
+        yield
+
+
+Reload = Callable[[], Config]
+
+
+def serve(config: Config, reload: Reload) -> int:
+    """Run until SIGTERM or SIGINT; the exit code. What cannot be is said in one line on standard error.
+
+    `reload` reads the same file, environment and flags again; it may raise `ConfigError`.
+    """
+    set_up_logs()
+    token = config.server.token
+    if token is not None and len(token.reveal()) < SHORT_TOKEN:
+        log.warning("the API token is short enough to be guessed", characters=len(token.reveal()), advised=SHORT_TOKEN)
+    try:
+        listener = _listen(config)
+    except OSError as error:
+        where = f"{config.server.host}:{config.server.port}"
+        print(f"tocsin: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 1
+    try:
+        return asyncio.run(_run(config, listener, reload))
+    except TocsinError as error:
+        print(f"tocsin: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        listener.close()
+
+
+def _listen(config: Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.server.host, config.server.port))
+        # Now and not when the server begins: two that are bound but do not listen would both believe it is theirs,
+        # and "listening" is logged before the server accepts; who connects until then waits.
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _run(config: Config, listener: socket.socket, reload: Reload) -> int:
+    application = await build(config)
+    settings = uvicorn.Config(
+        application.api,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=config.server.behind_proxy,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=str(config.server.tls_cert) if config.server.tls_cert else None,
+        ssl_keyfile=str(config.server.tls_key) if config.server.tls_key else None,
+        lifespan="off",
+        ws="none",
+    )
+    server = _Server(settings)
+    _obey_signals(server, application)
+    reloading = None
+    try:
+        await application.open()
+        give_back_memory()
+        if config.path is not None:
+            reloading = asyncio.create_task(_watch_file(application, config.path, reload), name="configuration file")
+        scheme = "https" if settings.is_ssl else "http"
+        log.info(
+            "listening", url=f"{scheme}://{config.server.host}:{listener.getsockname()[1]}", state=str(config.state_dir)
+        )
+        await server.serve(sockets=[listener])
+    finally:
+        if reloading is not None:
+            reloading.cancel()
+        await application.close()
+    return 0
+
+
+def give_back_memory() -> None:
+    """What only the start needed goes back to the system; where the C library cannot, nothing happens."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _obey_signals(server: uvicorn.Server, application: Application) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if server.should_exit:
+            server.force_exit = True
+        server.should_exit = True
+        application.stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+
+
+async def _watch_file(application: Application, path: Path, reload: Reload) -> None:
+    """Reload at SIGHUP and whenever the file changes; a file that is wrong changes nothing and is said."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    seen = _stamp(path)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), LOOK_AT_FILE_EVERY_S)
+        stamp = _stamp(path)
+        if not asked.is_set() and stamp == seen:
+            continue
+        asked.clear()
+        seen = stamp
+        try:
+            config = await asyncio.to_thread(reload)
+            await application.reload(config)
+            log.info("configuration reloaded", file=str(path), targets=len(config.targets))
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("configuration not reloaded", problem=str(problem))
+        except TocsinError as error:
+            log.error("configuration not reloaded", problem=str(error))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,67 @@
+"""Alerts and anomalies as tables that fit 80 columns."""
+
+from rich.console import Console, Group
+from rich.text import Text
+
+from tocsin.cli.answer import Answer
+from tocsin.cli.terminal import instant, number, safe, series, severity, state, table
+
+MOST_ROWS = 200
+
+
+def show_alerts(out: Console, alerts: Answer, *, heading: str) -> None:
+    """Alerts, one a row; nothing when there are none."""
+    items = list(alerts)
+    if not items:
+        return
+    rows = table("!Alert", "!Severity", "!State", "What")
+    for each in items[:MOST_ROWS]:
+        since = each["starts_at"] or each["active_at"] or each["timestamp"]
+        over = f" to {instant(each['ends_at'].text())}" if each["ends_at"] else ""
+        noted = " · acknowledged" if each["acknowledged"] else ""
+        what = Group(
+            safe(each["target_name"].text() + series(each["labels"])),
+            safe(values(each), "dim") if each["value"].number() is not None else safe(each["summary"].text(), "dim"),
+            safe(f"{instant(since.text())}{over}{noted}", "dim"),
+        )
+        rows.add_row(safe(each["id"].text()), severity(each["severity"]), state(each["state"]), what)
+    out.print(Text(heading, "bold"))
+    out.print(rows)
+    _say_rest(out, len(items))
+
+
+def show_anomalies(out: Console, anomalies: Answer) -> None:
+    """Anomalies, one a row; nothing when there are none."""
+    items = list(anomalies)
+    if not items:
+        return
+    rows = table("!Time", "Series", ">Value", ">Expected", ">Sigma", "!Severity")
+    for each in items[:MOST_ROWS]:
+        rows.add_row(
+            instant(each["timestamp"].text()),
+            safe(series(each["labels"]) or "-"),
+            number(each["value"].number()),
+            number(each["expected_value"].number()),
+            sigma(each["sigma"]),
+            severity(each["severity"]),
+        )
+    out.print(Text("anomalies", "bold"))
+    out.print(rows)
+    _say_rest(out, len(items))
+
+
+def values(each: Answer) -> str:
+    """`0.15 (expected 0.02, +5.2 sigma)`."""
+    expected = number(each["expected_value"].number())
+    return f"{number(each['value'].number())} (expected {expected}, {sigma(each['sigma'])} sigma)"
+
+
+def sigma(answer: Answer) -> str:
+    """A signed sigma with one decimal."""
+    value = answer.number()
+    return "-" if value is None else f"{value:+.1f}"
+
+
+def _say_rest(out: Console, count: int) -> None:
+    if count > MOST_ROWS:
+        out.print(f"the first {MOST_ROWS} of {count}; --json has all")

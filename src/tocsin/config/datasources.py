@@ -1,0 +1,170 @@
+"""The `datasources:` section: where telemetry comes from, and what is needed to be let in."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from tocsin.config.document import Entry
+from tocsin.config.model import HOST, MIB, PROMETHEUS, DatasourceConfig
+from tocsin.config.secret import Secret
+from tocsin.config.section import Section
+
+LATER = ("grafana_mcp", "loki")
+"""Types that are planned: naming one says so, instead of calling it unknown."""
+
+_UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
+_OWN_HEADERS = ("host", "content-length", "content-type", "transfer-encoding", "connection")
+_SENSITIVE = re.compile(r"auth|cookie|key|token|secret|passw", re.IGNORECASE)
+_MOST = 2**53
+_DEFAULT = DatasourceConfig(uid="", url="")
+
+
+class _Tls(NamedTuple):
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    insecure_skip_verify: bool = False
+
+
+class _Login(NamedTuple):
+    username: str | None = None
+    password: Secret | None = None
+    bearer_token: Secret | None = None
+
+
+def read_datasources(sections: list[Section]) -> tuple[DatasourceConfig, ...]:
+    """The declared datasources, those with an error left out; no two have the same uid."""
+    found: dict[str, DatasourceConfig] = {}
+    lines: dict[str, int] = {}
+    for section in sections:
+        datasource = _datasource(section)
+        uid = section.get("uid")
+        name = None if uid is None else uid.written
+        if uid is not None and name in lines:
+            uid.complain(f"is taken: {name!r} is declared on line {lines[name]}")
+            continue
+        if uid is not None and name:
+            lines[name] = uid.line
+        if datasource is not None:
+            found[datasource.uid] = datasource
+    return tuple(found.values())
+
+
+def check_url(text: str) -> str:
+    """A base URL without its last slash; raises ValueError that never quotes it (it may hold a password)."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("must be a URL like http://prometheus:9090/prefix") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("must be a URL like http://prometheus:9090/prefix")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user name or password; use basic_auth with password_file")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold ?… or #…; it is the base that paths are appended to")
+    if re.search(r"[\x00-\x20\x7f\\]", text.strip()):
+        raise ValueError("must not hold spaces or control characters")
+    return text.strip().rstrip("/")
+
+
+def _datasource(section: Section) -> DatasourceConfig | None:
+    before = len(section.document.problems)
+    uid = section.read("uid", _uid) if section.required("uid") is not None else None
+    _check_kind(section)
+    url = section.read("url", check_url, quiet=True) if section.get("url") is not None else section.required("url")
+    tls, login = _tls(section), _login(section)
+    timeout = section.duration("timeout", timedelta(seconds=_DEFAULT.timeout_s))
+    if not timedelta(milliseconds=100) <= timeout <= timedelta(minutes=10):
+        section.place("timeout").complain("must be between 100ms and 10m")
+    offset = section.duration("offset", timedelta(0))
+    result = DatasourceConfig(
+        uid=uid or "",
+        url=url or "",
+        ca_file=tls.ca_file,
+        cert_file=tls.cert_file,
+        key_file=tls.key_file,
+        insecure_skip_verify=tls.insecure_skip_verify,
+        username=login.username,
+        password=login.password,
+        bearer_token=login.bearer_token,
+        headers=_headers(section, authorized=login.username is not None or login.bearer_token is not None),
+        timeout_s=timeout.total_seconds(),
+        concurrency=section.integer("concurrency", _DEFAULT.concurrency, least=1, most=1000),
+        max_series=section.integer("max_series", _DEFAULT.max_series, least=1, most=_MOST),
+        max_samples=section.integer("max_samples", _DEFAULT.max_samples, least=1, most=_MOST),
+        max_bytes=section.integer("max_bytes", _DEFAULT.max_bytes, least=1024, most=1024 * 1024 * MIB),
+        offset_s=offset.total_seconds(),
+    )
+    section.finish()
+    return result if len(section.document.problems) == before else None
+
+
+def _uid(text: str) -> str:
+    if not _UID.fullmatch(text):
+        raise ValueError("must be 1 to 128 letters, digits or any of _ . : - and begin with a letter or digit")
+    if text == HOST:
+        raise ValueError(f"must not be {HOST}: that is this machine; see the section host:")
+    return text
+
+
+def _check_kind(section: Section) -> None:
+    kind = section.required("type")
+    if kind is None or kind == PROMETHEUS:
+        return
+    if kind in LATER:
+        section.place("type").complain(f"{kind} comes with a later version; this one knows {PROMETHEUS}")
+        return
+    section.place("type").complain(f"must be {PROMETHEUS}")
+
+
+def _tls(section: Section) -> _Tls:
+    inner = section.section("tls")
+    if inner is None:
+        return _Tls()
+    skip = inner.boolean("insecure_skip_verify", default=False)
+    tls = _Tls(inner.path("ca_file"), inner.path("cert_file"), inner.path("key_file"), skip)
+    if inner.get("cert_file") is None and inner.get("key_file") is not None:
+        inner.place("cert_file").complain("is missing beside key_file")
+    if inner.get("key_file") is None and inner.get("cert_file") is not None:
+        inner.place("key_file").complain("is missing beside cert_file")
+    inner.finish()
+    return tls
+
+
+def _login(section: Section) -> _Login:
+    token = section.secret("bearer_token")
+    inner = section.section("basic_auth")
+    if inner is None:
+        return _Login(bearer_token=token)
+    username, password = inner.required("username"), inner.secret("password")
+    if inner.get("password") is None and inner.get("password_file") is None:
+        inner.place("password").complain("is missing (or password_file)")
+    if section.get("bearer_token") is not None or section.get("bearer_token_file") is not None:
+        inner.entry.complain("cannot stand beside bearer_token: a request carries one Authorization header")
+    inner.finish()
+    return _Login(username, password)
+
+
+def _headers(section: Section, *, authorized: bool) -> tuple[tuple[str, Secret | str], ...]:
+    found: list[tuple[str, Secret | str]] = []
+    for name, (value, entry) in section.pairs("headers").items():
+        lower = name.lower()
+        if not _HEADER_NAME.fullmatch(name) or lower in _OWN_HEADERS:
+            entry.complain("cannot be the name of an extra header")
+        elif lower == "authorization" and authorized:
+            entry.complain("cannot stand beside basic_auth or bearer_token")
+        elif not _HEADER_VALUE.fullmatch(value):
+            entry.complain("must be one line of at most 8192 characters")
+        else:
+            found.append((name, Secret(value) if _secret_header(name, entry) else value))
+    return tuple(found)
+
+
+def _secret_header(name: str, entry: Entry) -> bool:
+    """A header is shown only when its name is harmless and its value stands in the file for all to read."""
+    return entry.expanded or _SENSITIVE.search(name) is not None

@@ -1,0 +1,117 @@
+"""The `targets:` section: targets as code, with the field names of the API."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from difflib import get_close_matches
+
+from tocsin.config.model import HOST
+from tocsin.config.section import Section
+from tocsin.detect import Direction, Severity
+from tocsin.domain.errors import Invalid
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import Owner, QueryType, Target
+
+Offsets = Mapping[str, timedelta]
+"""The uids of all datasources, each with the `offset` its targets have unless they say otherwise."""
+
+_SAMPLES = 60
+"""Samples a lookback holds that is not written, as in the API; or more where an hour is longer."""
+
+_DEFAULT = Target(name="", query="", datasource_uid="")
+
+
+def read_targets(sections: list[Section], datasources: Offsets) -> tuple[Target, ...]:
+    """The declared targets, those with an error left out; no two have the same name."""
+    found: dict[str, Target] = {}
+    lines: dict[str, int] = {}
+    for section in sections:
+        target = _target(section, datasources)
+        entry = section.get("name")
+        if entry is not None and entry.written in lines:
+            entry.complain(f"is taken: {entry.written!r} is declared on line {lines[entry.written]}")
+        elif entry is not None:
+            lines[entry.written] = entry.line
+            if target is not None:
+                found[target.name] = target
+    return tuple(found.values())
+
+
+def _target(section: Section, datasources: Offsets) -> Target | None:
+    before = len(section.document.problems)
+    name, query = section.required("name"), section.required("query")
+    uid = _datasource_uid(section, datasources)
+    query_type = _query_type(section, uid)
+    check_interval = section.duration("check_interval", _DEFAULT.check_interval)
+    step = section.duration("step", min(_DEFAULT.step, check_interval))
+    severity = section.choice("severity_threshold", [each.value for each in Severity])
+    direction = section.choice("direction", [each.value for each in Direction])
+    target = Target(
+        name=name or "",
+        query=query or "",
+        datasource_uid=uid or "",
+        query_type=query_type,
+        check_interval=check_interval,
+        detection_methods=section.texts("detection_methods") or _DEFAULT.detection_methods,
+        severity_threshold=_DEFAULT.severity_threshold if severity is None else Severity(severity),
+        enabled=section.boolean("enabled", default=True),
+        step=step,
+        lookback=section.duration("lookback", max(_DEFAULT.lookback, _SAMPLES * step, check_interval)),
+        offset=section.duration("offset", datasources.get(uid or "", timedelta(0))),
+        pending_for=section.duration("pending_for", _DEFAULT.pending_for),
+        keep_firing_for=section.duration("keep_firing_for", _DEFAULT.keep_firing_for),
+        direction=_DEFAULT.direction if direction is None else Direction(direction),
+        min_effect=section.number("min_effect", _DEFAULT.min_effect),
+        min_effect_ratio=section.number("min_effect_ratio", _DEFAULT.min_effect_ratio),
+        alert_above=section.number("alert_above", None),
+        alert_below=section.number("alert_below", None),
+        lower_bound=section.number("lower_bound", None),
+        upper_bound=section.number("upper_bound", None),
+        labels=Labels({key: text for key, (text, _) in section.pairs("labels").items()}),
+        description=section.text("description") or "",
+        owner=Owner.FILE,
+    )
+    section.finish()
+    _validate(section, target, {problem.field for problem in section.document.problems[before:]})
+    return target if len(section.document.problems) == before else None
+
+
+def _validate(section: Section, target: Target, blamed: set[str]) -> None:
+    """The rules of the domain, over stand-ins for what is missing; a field is not blamed twice."""
+    whole = replace(
+        target,
+        name=target.name or "x",
+        query=target.query or "x",
+        datasource_uid=target.datasource_uid or "x",
+    )
+    try:
+        whole.validated()
+    except Invalid as error:
+        place = section.place(error.field)
+        if place.name not in blamed:
+            place.complain(error.reason)
+
+
+def _datasource_uid(section: Section, datasources: Offsets) -> str | None:
+    uid = section.required("datasource_uid")
+    if uid is None or uid in datasources:
+        return uid
+    entry = section.place("datasource_uid")
+    if uid == HOST:
+        entry.complain("names this machine, which is switched off (host: enabled, or --no-host)")
+        return None
+    near = get_close_matches(uid, datasources, n=1)
+    known = ", ".join(datasources) or "none"
+    entry.complain(f"names no datasource; {f'did you mean {near[0]}?' if near else f'known: {known}'}")
+    return None
+
+
+def _query_type(section: Section, uid: str | None) -> QueryType:
+    """What is written, held against the datasource; a datasource has one language, so it may be left out."""
+    natural = QueryType.HOST if uid == HOST else QueryType.PROMETHEUS
+    written = section.choice("query_type", [each.value for each in QueryType])
+    if written == QueryType.LOKI:
+        section.place("query_type").complain("loki comes with a later version")
+    elif written is not None and uid is not None and written != natural:
+        section.place("query_type").complain(f"must be {natural.value}, the language of the datasource {uid}")
+    return natural

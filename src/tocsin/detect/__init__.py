@@ -1,0 +1,43 @@
+"""Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
+
+from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods
+from tocsin.detect.baseline import Baseline, fit
+from tocsin.detect.calibrate import Severity, confidence_of, sigma_of_tail, tail_of
+from tocsin.detect.explain import explain
+from tocsin.detect.found import Detection, Detections, detect
+from tocsin.detect.history import Backtest, backtest
+from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
+from tocsin.detect.patterns import Pattern, patterns
+from tocsin.detect.replay import Replay, replay
+from tocsin.detect.retrospective import sigmas
+
+__all__ = [
+    "AUTO",
+    "METHODS",
+    "MIN_LEARN",
+    "REASONS",
+    "Backtest",
+    "Baseline",
+    "Detection",
+    "Detections",
+    "Direction",
+    "Judgement",
+    "Pattern",
+    "Policy",
+    "Replay",
+    "Scores",
+    "Severity",
+    "backtest",
+    "clip_band",
+    "confidence_of",
+    "detect",
+    "explain",
+    "fit",
+    "judge",
+    "patterns",
+    "replay",
+    "resolve_methods",
+    "sigma_of_tail",
+    "sigmas",
+    "tail_of",
+]

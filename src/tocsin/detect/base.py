@@ -1,0 +1,121 @@
+"""The nouns of detection: methods, directions, scores, and what one method learns of one series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.calibrate import Array
+
+METHODS: tuple[str, ...] = ("zscore", "iqr", "mad", "rate_change")
+"""Every method there is, in the order in which a tie between them is broken."""
+
+AUTO = "auto"
+"""The default of a user: all methods, combined."""
+
+MIN_LEARN = 8
+"""A row with fewer samples to learn from has no baseline yet."""
+
+
+LARGEST = 8e307
+"""A sample beyond this is a gap."""
+
+
+class Direction(StrEnum):
+    """Which side of what is expected counts."""
+
+    ABOVE = "above"
+    BELOW = "below"
+    BOTH = "both"
+
+
+def resolve_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of the methods to run: ``auto`` is all of them, duplicates go, order stays.
+
+    Raises ValueError for an empty sequence and for a name that is not in ``METHODS``.
+    """
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    if not names:
+        raise ValueError(f"no detection method given; known: {', '.join((AUTO, *METHODS))}")
+    resolved: dict[str, None] = {}
+    for name in names:
+        if name != AUTO and name not in METHODS:
+            raise ValueError(f"unknown detection method {name!r}; known: {', '.join((AUTO, *METHODS))}")
+        resolved.update(dict.fromkeys(METHODS if name == AUTO else (name,)))
+    return tuple(resolved)
+
+
+@dataclass(frozen=True)
+class Predictive:
+    """What one method expects of the next sample of each row: Student-t about ``center``; each array (S,)."""
+
+    center: Array
+    scale: Array
+    degrees: Array
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How odd each sample is, and what was expected; every array is (S, K), NaN = no opinion.
+
+    ``expected``, ``lower`` and ``upper`` are those of the strongest method at that sample, in the unit of the values;
+    outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected. ``strongest`` is an
+    index into ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at
+    3 sigma or more, on the same side.
+    """
+
+    expected: Array
+    lower: Array
+    upper: Array
+    sigma: Array
+    strongest: NDArray[np.int8]
+    agreeing: NDArray[np.uint8]
+    methods: tuple[str, ...]
+
+    def methods_at(self, row: int, column: int) -> tuple[str, ...]:
+        """The names of the methods that agree on one sample, the strongest first; empty when none does."""
+        bits = int(self.agreeing[row, column])
+        strongest = int(self.strongest[row, column])
+        names = [name for m, name in enumerate(self.methods) if bits >> m & 1]
+        return tuple(sorted(names, key=lambda name: self.methods.index(name) != strongest))
+
+    @classmethod
+    def nothing(cls, rows: int, columns: int, methods: tuple[str, ...]) -> Scores:
+        """Scores without any opinion, to be filled in."""
+        blank = [np.full((rows, columns), np.nan) for _ in range(4)]
+        strongest = np.full((rows, columns), -1, np.int8)
+        return cls(blank[0], blank[1], blank[2], blank[3], strongest, np.zeros((rows, columns), np.uint8), methods)
+
+    def put(self, rows: NDArray[np.intp] | slice, columns: slice, part: Scores) -> None:
+        """Write the scores of some rows and columns into their place."""
+        for name in ("expected", "lower", "upper", "sigma", "strongest", "agreeing"):
+            getattr(self, name)[rows, columns] = getattr(part, name)
+
+
+def as_block(values: object) -> Array:
+    """Values as a new (S, T) float64 block in which whatever is not finite is a gap (NaN).
+
+    (T,) becomes (1, T). Raises ValueError for another number of dimensions.
+    """
+    block = np.array(values, dtype=np.float64, ndmin=2, order="C")
+    if block.ndim != 2:
+        raise ValueError(f"values have shape (T,) or (S, T), not {block.shape}")
+    # Half of the largest float: a difference of two samples then cannot overflow. Two reductions cost less than a mask.
+    if block.size and not (block.max() <= LARGEST and block.min() >= -LARGEST):
+        block[~(np.abs(block) <= LARGEST)] = np.nan
+    return block
+
+
+def as_times(timestamps: object, columns: int) -> Array:
+    """Timestamps as float64 unix seconds of shape (T,).
+
+    Raises ValueError when their number is not that of the samples.
+    """
+    times = np.asarray(timestamps, dtype=np.float64)
+    if times.shape != (columns,):
+        raise ValueError(f"{columns} samples a series need {columns} timestamps, not an array of shape {times.shape}")
+    return times

@@ -1,0 +1,155 @@
+"""Going through time, in monitoring and in a back-test alike: learn when it is due, score, never learn the odd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.base import AUTO, MIN_LEARN, Scores, as_block, as_times, resolve_methods
+from tocsin.detect.baseline import Baseline, fit_block, score_block
+from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.rolling import last_valid
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """``scores`` of the new columns (S, K), ``learn`` (S, T): what may teach, and the ``baseline`` in force."""
+
+    scores: Scores
+    learn: Mask
+    baseline: Baseline
+
+
+def replay(
+    timestamps: object,
+    values: object,
+    *,
+    new: int,
+    window: int,
+    relearn: int,
+    learn: object = None,
+    baseline: Baseline | None = None,
+    hold: object = None,
+    methods: str | Sequence[str] = AUTO,
+    step_s: float | None = None,
+) -> Replay:
+    """Judge the newest ``new`` columns of (S, T) ``values``, each by a baseline learnt before it; NaN = gap.
+
+    A fit is due where ``timestamp // step_s // relearn`` changes from one column to the next, and at once for a row
+    that is not ready but has ``MIN_LEARN`` samples; it learns from the ``window`` columns before. ``step_s`` (default:
+    the median spacing) is given by a caller who feeds a series in parts. Samples at 3 sigma and more are masked out of
+    ``learn`` and never teach. Where every sample of a whole window is masked, that is the new normal, and the window
+    may be learnt from again: but not in rows on ``hold`` (S,), whose alert is active.
+
+    ``learn`` (S, T - new) is the mask of the older columns, as an earlier replay returned it, and ``baseline`` that
+    replay's. Fed in any parts (each with the ``window`` columns before it), the result is that of one call, bit by bit.
+    Raises ValueError for shapes that do not fit, an unknown method, and limits below 1.
+    """
+    block = as_block(values)
+    times = as_times(timestamps, block.shape[1])
+    rows, columns = block.shape
+    if window < 1 or relearn < 1 or not 0 <= new <= columns:
+        raise ValueError(f"window {window} and relearn {relearn} start at 1; new {new} lies between 0 and {columns}")
+    names = resolve_methods(methods)
+    mask = np.ones((rows, columns), dtype=bool)
+    if learn is not None:
+        mask[:, : columns - new] = np.asarray(learn, dtype=bool).reshape(rows, columns - new)
+    held = np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool)
+    mask &= ~np.isnan(block)
+    if baseline is not None and (baseline.methods != names or len(baseline.samples) != rows):
+        raise ValueError("the baseline has other methods or another number of rows")
+    walk = _Walk(block, mask, held, window, baseline or Baseline.unlearnt(rows, names))
+    scores = Scores.nothing(rows, new, names)
+    if not new or not rows:
+        return Replay(scores, mask, walk.baseline)
+    first = columns - new
+    previous = _previous(block, first, window)
+    slots = np.floor(times / (step_s or spacing(times)) + 1e-6) // relearn
+    due = np.flatnonzero(slots[1:] != slots[:-1]) + 1
+    starts = sorted({first, *due[due >= first].tolist()})
+    for start, end in zip(starts, [*starts[1:], columns], strict=True):
+        if start > first or first in due:
+            walk.relearn(start)
+        walk.advance(start, end, scores, previous, first)
+    return Replay(scores, mask, walk.baseline)
+
+
+def spacing(times: Array) -> float:
+    """The median distance of neighbouring timestamps in seconds; 1 where there is none."""
+    steps = np.diff(times)
+    steps = steps[steps > 0]
+    return float(np.median(steps)) if steps.size else 1.0
+
+
+def _previous(block: Array, first: int, window: int) -> Array:
+    """The last sample before each new column, NaN where the last ``window`` columns hold none; (S, K)."""
+    start = max(0, first - window)
+    where = last_valid(~np.isnan(block[:, start:]))[:, first - start :]
+    age = np.arange(first - start, block.shape[1] - start) - where
+    known = (where >= 0) & (age <= window)
+    values = np.take_along_axis(block[:, start:], np.maximum(where, 0), axis=1)
+    result: Array = np.where(known, values, np.nan)
+    return result
+
+
+class _Walk:
+    """The one mutable thing: the mask and the baseline while time goes on."""
+
+    def __init__(self, block: Array, mask: Mask, held: Mask, window: int, baseline: Baseline) -> None:
+        self.block, self.mask, self.held, self.window, self.baseline = block, mask, held, window, baseline
+
+    def relearn(self, column: int) -> None:
+        """Learn every row anew from the window before ``column``."""
+        start = max(0, column - self.window)
+        if column == start:
+            return
+        part, mask = self.block[:, start:column], self.mask[:, start:column]
+        if column >= self.window:
+            stale = np.flatnonzero(~mask.any(axis=1) & ~self.held)
+            mask[stale] = ~np.isnan(part[stale])
+        self.baseline = fit_block(np.where(mask, part, np.nan), self.baseline.methods, self.baseline)
+
+    def warm_up(self, column: int, end: int) -> int:
+        """Learn the rows that became ready to be learnt at ``column``; return the next such column, at most ``end``."""
+        pending = np.flatnonzero(~self.baseline.ready)
+        if not pending.size:
+            return end
+        start = max(0, column - self.window)
+        seen = np.zeros((len(pending), end - start + 1), dtype=np.intp)
+        np.cumsum(self.mask[pending, start:end], axis=1, out=seen[:, 1:])
+        at = np.arange(column, end + 1)
+        enough = seen[:, at - start] - seen[:, np.maximum(at - self.window, start) - start] >= MIN_LEARN
+        due = pending[enough[:, 0]]
+        if due.size:
+            part, mask = self.block[due, start:column], self.mask[due, start:column]
+            learnt = fit_block(np.where(mask, part, np.nan), self.baseline.methods, None)
+            self.baseline = _replaced(self.baseline, due, learnt)
+        later = enough[~enough[:, 0]].any(axis=0)
+        return int(at[later.argmax()]) if later.any() else end
+
+    def advance(self, start: int, end: int, scores: Scores, previous: Array, first: int) -> None:
+        """Score columns start to end, stopping wherever a row has become ready."""
+        while start < end:
+            stop = max(self.warm_up(start, end), start + 1)
+            columns = slice(start - first, stop - first)
+            before = np.ascontiguousarray(previous[:, columns])
+            part = score_block(self.baseline, np.ascontiguousarray(self.block[:, start:stop]), before)
+            self.mask[:, start:stop] &= ~(np.abs(part.sigma) >= ANOMALOUS)
+            scores.put(slice(None), columns, part)
+            start = stop
+
+
+def _replaced(baseline: Baseline, rows: NDArray[np.intp], part: Baseline) -> Baseline:
+    samples, level = baseline.samples.copy(), baseline.level.copy()
+    samples[rows], level[rows] = part.samples, part.level
+    arrays = []
+    for name in ("center", "scale", "degrees", "reach"):
+        array = getattr(baseline, name).copy()
+        array[:, rows] = getattr(part, name)
+        arrays.append(array)
+    return Baseline(baseline.methods, samples, level, *arrays)

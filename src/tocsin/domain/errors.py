@@ -1,0 +1,91 @@
+"""The error tree of the engine.
+
+TocsinError
+├── SourceError            a datasource could not answer; `transient` says whether trying again can help
+│   └── LimitExceeded      an answer or request over a limit of ours; never a silent cut
+├── StoreError             the store could not keep or read something; `transient` as above
+│   ├── StoreLocked        another process owns the state folder
+│   └── SchemaTooNew       the database was written by a newer Tocsin
+├── NotFound               the named thing does not exist
+├── Conflict               the thing exists already, changed meanwhile, or is owned by a file
+└── Invalid                input that cannot be accepted; names the `field` and why
+"""
+
+from enum import StrEnum
+
+
+class TocsinError(Exception):
+    """Anything that Tocsin raises on purpose."""
+
+
+class SourceFailure(StrEnum):
+    """Why a datasource gave no answer; the bounded label of the failure counter."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    BAD_QUERY = "bad_query"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    BAD_ANSWER = "bad_answer"
+    LIMIT = "limit"
+
+
+class SourceError(TocsinError):
+    """A datasource gave no usable answer.
+
+    `transient` is true when the same request may succeed later without anybody changing anything.
+    The text never contains credentials: it is stored, shown and logged.
+    """
+
+    def __init__(self, message: str, *, failure: SourceFailure, transient: bool) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.transient = transient
+
+
+class LimitExceeded(SourceError):
+    """A limit of ours was reached; the message names the limit and how to raise it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, failure=SourceFailure.LIMIT, transient=False)
+
+
+class StoreError(TocsinError):
+    """The store could not keep or read something (disk full, read-only, corrupt, unreachable)."""
+
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class StoreLocked(StoreError):
+    """Another process owns the state folder; the message names it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=False)
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version; the message names both."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=False)
+
+
+class NotFound(TocsinError):
+    """The named thing does not exist."""
+
+
+class Conflict(TocsinError):
+    """The thing exists already, was changed meanwhile, or belongs to a file."""
+
+
+class Invalid(TocsinError):
+    """Input that cannot be accepted: `field` names what, the message says why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason

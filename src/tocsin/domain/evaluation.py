@@ -1,0 +1,266 @@
+"""One evaluation of one target: `step` turns judged samples into anomalies, alerts and transitions. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect import Judgement, Scores, Severity, confidence_of, explain
+from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
+from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Fingerprint, Labels
+from tocsin.domain.lifecycle import advance, ended
+from tocsin.domain.target import Target
+
+Picture = Callable[[int, int, str], Evidence]
+"""(row, column, id) -> the evidence of that series as it stood at that new column."""
+
+MAX_ALERTS_PER_EVALUATION = 1000
+"""New alerts one evaluation may begin; what is left out is counted in `Evaluation.suppressed` and said."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The new samples of a target and what detection says of them; all arrays (S, K).
+
+    `anomalous` is beyond three sigma and all floors; `judgement` uses the target's own entry and exit thresholds.
+    Columns before `first` (S,) are history of their series: learnt from, and judged before or not to be judged.
+    """
+
+    frame: Frame
+    scores: Scores
+    judgement: Judgement
+    anomalous: NDArray[np.bool_]
+    first: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one evaluation changes. Saving it is one transaction; an empty one is never saved.
+
+    `alerts` holds every alert that changed, once, as it is afterwards.
+    """
+
+    target_name: str
+    at: datetime
+    anomalies: tuple[Anomaly, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    suppressed: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not (self.anomalies or self.alerts or self.transitions)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The parts of an evaluation while `step` fills them."""
+
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    anomalies: list[Anomaly] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    begun: int = 0
+    suppressed: int = 0
+
+
+def step(
+    target: Target, at: datetime, judged: Judged, active: Mapping[Fingerprint, Alert], picture: Picture
+) -> Evaluation:
+    """The evaluation of `target` at `at` (aware, the end of the window).
+
+    `active` holds the target's pending and firing alerts by series. Each new sample is one step of its alert, so the
+    result does not depend on how many samples come at once. Only series with an anomalous sample or an alert cost time.
+    """
+    draft = _Draft()
+    busy: NDArray[np.bool_] = np.asarray(judged.anomalous.any(axis=1))
+    missing = {alert.labels: alert for alert in active.values()}
+    for position, labels in enumerate(judged.frame.labels) if missing else ():
+        if missing.pop(labels, None) is not None:
+            busy[position] = True
+    for gone in missing.values():
+        _absent(draft, target, gone, at)
+    for row in np.flatnonzero(busy):
+        fingerprint = judged.frame.labels[row].fingerprint
+        alert = _follow(draft, target, judged, int(row), alert=active.get(fingerprint), picture=picture)
+        _record(draft, target, judged, int(row), alert)
+    return Evaluation(
+        target_name=target.name,
+        at=at,
+        anomalies=tuple(draft.anomalies),
+        alerts=tuple(draft.alerts.values()),
+        transitions=tuple(draft.transitions),
+        evidence=tuple(draft.evidence.values()),
+        suppressed=draft.suppressed,
+    )
+
+
+def _absent(draft: _Draft, target: Target, alert: Alert, at: datetime) -> None:
+    move = advance(alert, None, target, at)
+    if move.alert is not None and move.reason is not None:
+        _note(draft, alert, move.alert, move.reason, at)
+
+
+def _follow(
+    draft: _Draft, target: Target, judged: Judged, row: int, *, alert: Alert | None, picture: Picture
+) -> Alert | None:
+    """Walk the new samples of one series; the last alert it touched, if any."""
+    touched = alert
+    for column in range(int(judged.first[row]), len(judged.frame.timestamps)):
+        stamp = float(judged.frame.timestamps[column])
+        seen = observe(target, judged, row, column)
+        at = instant(stamp)
+        if alert is None and seen is not None and seen.flagged and draft.begun >= MAX_ALERTS_PER_EVALUATION:
+            draft.suppressed += 1
+            continue
+        before, (after, reason) = alert, advance(alert, seen, target, at)
+        if after is None:
+            continue
+        if reason is not None:
+            draft.begun += before is None
+            if reason in (Reason.ANOMALOUS, Reason.LASTED, Reason.WORSE, Reason.RECOVERED):
+                evidence = picture(row, column, f"{after.id}@{stamp:.3f}")
+                draft.evidence[evidence.id] = evidence
+                after = replace(after, evidence_id=evidence.id)
+            _note(draft, before, after, reason, at)
+        if before is None or after.updated_at != before.updated_at:
+            draft.alerts[after.id] = after
+        touched = after
+        alert = after if after.active else None
+    return touched
+
+
+def _note(draft: _Draft, before: Alert | None, after: Alert, reason: Reason, at: datetime) -> None:
+    draft.alerts[after.id] = after
+    draft.transitions.append(
+        Transition(
+            alert_id=after.id,
+            at=at,
+            before=before.state if before else None,
+            after=after.state,
+            reason=reason,
+            severity=after.severity,
+            value=after.value,
+            sigma=after.sigma,
+            evidence_id=after.evidence_id,
+        )
+    )
+
+
+def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Alert | None) -> None:
+    """Keep the strongest anomalous sample of the row."""
+    columns = np.flatnonzero(judged.anomalous[row])
+    columns = columns[columns >= judged.first[row]]
+    if not len(columns):
+        return
+    column = int(columns[np.argmax(np.abs(judged.scores.sigma[row, columns]))])
+    seen = observe(target, judged, row, column)
+    if seen is None:
+        return
+    stamp = float(judged.frame.timestamps[column])
+    mine = alert is not None and (alert.ends_at is None or alert.ends_at.timestamp() >= stamp)
+    draft.anomalies.append(
+        Anomaly(
+            id=alert_id(target.name, seen.labels, seen.timestamp).replace("alert:", "anomaly:"),
+            target_name=target.name,
+            labels=seen.labels,
+            timestamp=seen.timestamp,
+            value=seen.value,
+            expected_value=seen.expected_value,
+            lower=seen.lower,
+            upper=seen.upper,
+            sigma=seen.sigma,
+            severity=seen.severity or Severity.LOW,
+            confidence=seen.confidence,
+            method=seen.methods[0] if seen.methods else "",
+            methods=seen.methods,
+            explanation=seen.explanation,
+            query=target.query,
+            window=Window(instant(stamp) - target.lookback, instant(stamp), target.step),
+            samples=len(columns),
+            alert_id=alert.id if alert is not None and mine else None,
+            evidence_id=alert.evidence_id if alert is not None and mine else None,
+        )
+    )
+
+
+def observe(target: Target, judged: Judged, row: int, column: int) -> Observation | None:
+    """What one sample says, or None where nothing can be said (a gap, or no baseline yet)."""
+    value, sigma = float(judged.frame.values[row, column]), float(judged.scores.sigma[row, column])
+    if np.isnan(value) or np.isnan(sigma):
+        return None
+    scores, policy = judged.scores, target.policy
+    expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
+    anomalous = bool(judged.anomalous[row, column])
+    methods = scores.methods_at(row, column)
+    return Observation(
+        labels=judged.frame.labels[row],
+        timestamp=instant(float(judged.frame.timestamps[column])),
+        value=value,
+        expected_value=expected,
+        lower=lower if policy.lower_bound is None else max(lower, policy.lower_bound),
+        upper=upper if policy.upper_bound is None else min(upper, policy.upper_bound),
+        sigma=sigma,
+        severity=Severity.of(sigma) if anomalous else None,
+        confidence=confidence_of(sigma),
+        methods=methods,
+        flagged=bool(judged.judgement.flags[row, column]),
+        holding=bool(judged.judgement.holding[row, column]),
+        explanation=explain(value=value, expected=expected, lower=lower, upper=upper, sigma=sigma, methods=methods)
+        if anomalous
+        else "",
+    )
+
+
+def instant(timestamp: float) -> datetime:
+    """Unix seconds as an aware datetime."""
+    return datetime.fromtimestamp(float(timestamp), UTC)
+
+
+def conclude(alerts: Mapping[str, Alert] | list[Alert], reason: Reason, target_name: str, at: datetime) -> Evaluation:
+    """The evaluation that ends all given alerts as EXPIRED because of what a person did to their target."""
+    listed = list(alerts.values()) if isinstance(alerts, Mapping) else alerts
+    draft = _Draft()
+    for alert in listed:
+        _note(draft, alert, ended(alert, AlertState.EXPIRED, at), reason, at)
+    return Evaluation(target_name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
+
+
+def datasource_alert(uid: str, failing: str | None, alert: Alert | None, at: datetime) -> Evaluation:
+    """The evaluation that opens, updates or resolves the one alert of a datasource.
+
+    `failing` is the reason in words, or None when it answers; `alert` the active one, if any.
+    """
+    name, labels = f"datasource:{uid}", Labels({"datasource_uid": uid})
+    draft = _Draft()
+    if failing is None and alert is not None:
+        _note(draft, alert, ended(alert, AlertState.RESOLVED, at), Reason.SOURCE_ANSWERS, at)
+    elif failing is not None and alert is None:
+        new = Alert(
+            id=alert_id(name, labels, at),
+            kind=AlertKind.DATASOURCE,
+            target_name=name,
+            labels=labels,
+            state=AlertState.FIRING,
+            severity=Severity.HIGH,
+            active_at=at,
+            last_anomalous_at=at,
+            updated_at=at,
+            value=None,
+            expected_value=None,
+            sigma=None,
+            confidence=None,
+            methods=(),
+            summary=f"🔥 datasource {uid} does not answer: {failing}",
+            explanation=f"Every query to the datasource {uid} fails, so its targets are frozen as they were: {failing}",
+            starts_at=at,
+            last_seen_at=at,
+        )
+        _note(draft, None, new, Reason.SOURCE_FAILING, at)
+    return Evaluation(name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))

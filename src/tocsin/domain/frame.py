@@ -1,0 +1,81 @@
+"""What one range query returned, and the window that was asked for."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.domain.labels import Labels
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The instants `start, start + step, …` up to and including `end`.
+
+    `start` and `end` are aware datetimes; both lie on the step grid when made by `aligned`.
+    """
+
+    start: datetime
+    end: datetime
+    step: timedelta
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("a window needs aware datetimes")
+        if self.step <= timedelta(0):
+            raise ValueError("a window needs a positive step")
+        if self.end < self.start:
+            raise ValueError("a window ends before it starts")
+
+    @classmethod
+    def aligned(cls, start: float, end: float, step_s: float) -> "Window":
+        """The grid instants (multiples of `step_s` since the epoch) within [start, end], unix seconds.
+
+        Raises ValueError when no grid instant lies in the range.
+        """
+        first, last = -(-start // step_s) * step_s, end // step_s * step_s
+        return cls(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC), timedelta(seconds=step_s))
+
+    @property
+    def step_s(self) -> float:
+        """The step in seconds."""
+        return self.step.total_seconds()
+
+    @property
+    def count(self) -> int:
+        """How many instants there are."""
+        return int((self.end - self.start) / self.step + 1e-9) + 1
+
+    def grid(self) -> Floats:
+        """The instants as unix seconds, (T,)."""
+        return self.start.timestamp() + self.step_s * np.arange(self.count, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The series of one query on one grid.
+
+    `timestamps` (T,) float64 unix seconds, ascending; `values` (S, T) float64, NaN = no sample;
+    `labels` one per series, all different; `warnings` what the server said beside its answer;
+    `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind.
+    """
+
+    timestamps: Floats
+    values: Floats
+    labels: tuple[Labels, ...]
+    warnings: tuple[str, ...] = ()
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.labels), len(self.timestamps)):
+            raise ValueError(
+                f"values {self.values.shape} do not fit {len(self.labels)} series x {len(self.timestamps)} instants"
+            )
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are (gaps do not count)."""
+        return int(np.count_nonzero(~np.isnan(self.values)))

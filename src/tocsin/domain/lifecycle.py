@@ -1,0 +1,129 @@
+"""How one alert moves: `advance` takes what one sample says and answers the alert after it, and why it moved."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tocsin.detect import Severity
+from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, alert_id, vanish_after
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import Target
+
+
+class Move(NamedTuple):
+    """The alert after a sample (None = there is none) and why its state or severity changed (None = it did not)."""
+
+    alert: Alert | None
+    reason: Reason | None
+
+
+STAY = Move(None, None)
+
+
+def advance(alert: Alert | None, observation: Observation | None, target: Target, at: datetime) -> Move:
+    """The alert of one series after one sample.
+
+    `observation` is None where the series has no sample, or nothing can be said about it: a gap neither holds nor
+    resolves an alert, and only a long absence ends it, as EXPIRED. `at` is the time of the sample.
+    """
+    if observation is None:
+        return _unseen(alert, target, at)
+    if alert is None:
+        return _begin(observation, target) if observation.flagged else STAY
+    alert = replace(alert, last_seen_at=at)
+    same_side = (observation.sigma > 0) == ((alert.sigma or 0.0) > 0)
+    if observation.flagged or (observation.holding and same_side):
+        return _hold(alert, observation, target)
+    return _quiet(alert, target, at)
+
+
+def _begin(seen: Observation, target: Target) -> Move:
+    severity = seen.severity or Severity.LOW
+    at_once = target.pending_for <= timedelta(0)
+    alert = Alert(
+        id=alert_id(target.name, seen.labels, seen.timestamp),
+        kind=AlertKind.ANOMALY,
+        target_name=target.name,
+        labels=seen.labels,
+        state=AlertState.FIRING if at_once else AlertState.PENDING,
+        severity=severity,
+        active_at=seen.timestamp,
+        last_anomalous_at=seen.timestamp,
+        updated_at=seen.timestamp,
+        value=seen.value,
+        expected_value=seen.expected_value,
+        sigma=seen.sigma,
+        confidence=seen.confidence,
+        methods=seen.methods,
+        summary=summary(target.name, severity, seen),
+        explanation=seen.explanation,
+        starts_at=seen.timestamp if at_once else None,
+        last_seen_at=seen.timestamp,
+    )
+    return Move(alert, Reason.ANOMALOUS)
+
+
+def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
+    at = seen.timestamp
+    held = replace(
+        alert, last_anomalous_at=at, updated_at=at, anomaly_count=alert.anomaly_count + int(seen.severity is not None)
+    )
+    worse = seen.severity is not None and seen.severity > alert.severity
+    if abs(seen.sigma) > abs(alert.sigma or 0.0):
+        severity = max(alert.severity, seen.severity or alert.severity)
+        held = replace(
+            held,
+            severity=severity,
+            value=seen.value,
+            expected_value=seen.expected_value,
+            sigma=seen.sigma,
+            confidence=seen.confidence,
+            methods=seen.methods,
+            explanation=seen.explanation,
+            summary=summary(alert.target_name, severity, seen),
+        )
+    if alert.state is AlertState.PENDING and at - alert.active_at >= target.pending_for:
+        return Move(replace(held, state=AlertState.FIRING, starts_at=at), Reason.LASTED)
+    return Move(held, Reason.WORSE if worse and alert.state is AlertState.FIRING else None)
+
+
+def _quiet(alert: Alert, target: Target, at: datetime) -> Move:
+    if alert.state is AlertState.PENDING:
+        return Move(ended(alert, AlertState.EXPIRED, at), Reason.DID_NOT_LAST)
+    if at - alert.last_anomalous_at >= target.keep_firing_for:
+        return Move(ended(alert, AlertState.RESOLVED, at), Reason.RECOVERED)
+    return Move(alert, None)
+
+
+def _unseen(alert: Alert | None, target: Target, at: datetime) -> Move:
+    if alert is None:
+        return STAY
+    seen = alert.last_seen_at or alert.last_anomalous_at
+    if (at - seen).total_seconds() < vanish_after(target):
+        return Move(alert, None)
+    return Move(ended(alert, AlertState.EXPIRED, at), Reason.VANISHED)
+
+
+def ended(alert: Alert, state: AlertState, at: datetime) -> Alert:
+    """The same alert, over at `at`."""
+    return replace(alert, state=state, ends_at=at, updated_at=at)
+
+
+def summary(target_name: str, severity: Severity, seen: Observation) -> str:
+    """One line that says what, where, and how far off."""
+    sign = "🔥" if severity >= Severity.HIGH else "⚠️"
+    method = seen.methods[0] if seen.methods else "anomaly"
+    return (
+        f"{sign} {series_name(target_name, seen.labels)}: Detected {method} anomaly - "
+        f"value {_short(seen.value)} (expected {_short(seen.expected_value)})"
+    )
+
+
+def series_name(target_name: str, labels: Labels) -> str:
+    """`target{a="b"}`; only the name when the series has no labels beside its metric name."""
+    inner = str(labels.without("__name__"))
+    return target_name if inner == "{}" else target_name + inner
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"

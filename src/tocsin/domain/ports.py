@@ -1,0 +1,258 @@
+"""Every door of the engine, in the order in which the data passes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from tocsin.detect import Severity
+from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
+from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import QueryType, Target
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class MetricSource(Protocol):
+    """A datasource that answers range queries with series."""
+
+    uid: str
+    query_type: QueryType
+
+    async def query_range(self, query: str, window: Window) -> Frame:
+        """The series of `query` on the window's grid; raises `SourceError`."""
+        ...
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
+        """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is."""
+        ...
+
+    def check_query(self, query: str) -> None:
+        """Raise `Invalid("query", why)` when the text cannot be a query here; decides without asking a server."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and tasks; idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: at most `limit` items after the first `offset`."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T_co]):
+    """A part of a list and how many there are in all."""
+
+    items: Sequence[T_co]
+    total: int
+
+
+class TargetStore(Protocol):
+    """Targets that people made over the API, and switches of those that a file made."""
+
+    async def targets(self) -> Sequence[Target]:
+        """All saved targets, by name."""
+        ...
+
+    async def create_target(self, target: Target) -> Target:
+        """Save a new one (version 1); raises `Conflict` when the name is taken."""
+        ...
+
+    async def update_target(self, target: Target, expected_version: int) -> Target:
+        """Save with `version + 1`; raises `Conflict` when the stored version differs, `NotFound` when it is gone."""
+        ...
+
+    async def delete_target(self, name: str) -> None:
+        """Forget it; its alerts and anomalies stay in history. Raises `NotFound`."""
+        ...
+
+
+class SettingStore(Protocol):
+    """Small facts that outlive the process (whether monitoring runs; whether defaults were made)."""
+
+    async def setting(self, key: str) -> str | None:
+        """The value, or None when it was never set."""
+        ...
+
+    async def save_setting(self, key: str, value: str) -> None:
+        """Keep it."""
+        ...
+
+
+class AlertLog(Protocol):
+    """The write side of alerts: what the monitor keeps, each call one transaction."""
+
+    async def active_alerts(self) -> Sequence[Alert]:
+        """All pending and firing alerts, of all targets and datasources."""
+        ...
+
+    async def save_evaluations(self, evaluations: Sequence[Evaluation]) -> None:
+        """Keep all of them or none: evidence, alerts, transitions, anomalies. Saving the same again changes nothing.
+
+        Never touches acknowledgements.
+        """
+        ...
+
+    async def acknowledge(self, acknowledgements: Sequence[Acknowledgement]) -> None:
+        """Keep them, each in the place of an earlier one of the same alert."""
+        ...
+
+    async def unacknowledge(self, alert_ids: Sequence[str]) -> Sequence[str]:
+        """Take them back; the ids that were acknowledged."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which alerts: every field narrows; None or empty does not."""
+
+    states: tuple[AlertState, ...] = ()
+    target_name: str | None = None
+    min_severity: Severity | None = None
+    since: datetime | None = None
+    """Those active at or after this instant: not over yet, or over since then."""
+    include_acknowledged: bool = True
+    labels: Labels = field(default_factory=Labels)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """An alert as a reader sees it."""
+
+    alert: Alert
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertStory:
+    """An alert with all that is kept of it. `evidence` oldest first, as the transitions name it."""
+
+    alert: Alert
+    acknowledgement: Acknowledgement | None
+    transitions: Sequence[Transition]
+    evidence: Sequence[Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class SequencedTransition:
+    """A transition with its place in the log (ascending, never reused) and its alert as it is now."""
+
+    sequence: int
+    transition: Transition
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyFilter:
+    """Which anomalies of the history: every field narrows; None or empty does not."""
+
+    target_name: str | None = None
+    min_severity: Severity | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    alert_id: str | None = None
+    method: str | None = None
+    labels: Labels = field(default_factory=Labels)
+
+
+class History(Protocol):
+    """The read side: alerts and anomalies, committed ones only."""
+
+    async def alerts(self, which: AlertFilter, page: Page) -> Listing[AlertRecord]:
+        """Alerts, those that changed last first."""
+        ...
+
+    async def alert(self, alert_id: str) -> AlertStory:
+        """One alert whole; raises `NotFound`."""
+        ...
+
+    async def evidence(self, evidence_id: str) -> Evidence:
+        """One piece of evidence; raises `NotFound`."""
+        ...
+
+    async def anomalies(self, which: AnomalyFilter, page: Page) -> Listing[Anomaly]:
+        """Anomalies, newest first."""
+        ...
+
+    async def transitions_after(self, sequence: int, limit: int) -> Sequence[SequencedTransition]:
+        """Transitions with a higher sequence number, ascending; at most `limit`."""
+        ...
+
+    async def last_sequence(self) -> int:
+        """The highest sequence number of any transition, 0 when there is none."""
+        ...
+
+    async def counts(self) -> "AlertCounts":
+        """How many alerts there are now, for the status."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCounts:
+    """Counts of the active alerts and of those over."""
+
+    by_state: dict[AlertState, int]
+    by_severity: dict[Severity, int]
+    """Of the firing ones."""
+    unacknowledged: int
+    """Of the firing ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long and how many rows of history are kept."""
+
+    max_age_s: float = 90 * 86400.0
+    max_anomalies: int = 200_000
+    max_alerts: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """Whether the store keeps what it is given, and why not."""
+
+    ok: bool
+    detail: str
+    size_bytes: int | None = None
+
+
+class Housekeeping(Protocol):
+    """Care of the store itself."""
+
+    async def prune(self, retention: Retention, now: datetime) -> int:
+        """Delete ended alerts (with transitions, evidence, acknowledgements) and anomalies beyond the limits; how many
+        rows went. Active alerts never go.
+        """
+        ...
+
+    async def probe(self) -> StoreHealth:
+        """Write and read back a row."""
+        ...
+
+
+class Store(TargetStore, SettingStore, AlertLog, History, Housekeeping, Protocol):
+    """All ports of the store; one object may offer them together."""
+
+    async def close(self) -> None:
+        """Give back connections and the lock; idempotent."""
+        ...
+
+
+class Clock(Protocol):
+    """The loops' sense of time; tests own theirs."""
+
+    def now(self) -> datetime:
+        """The present, aware, UTC."""
+        ...
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Return at or after `at`."""
+        ...

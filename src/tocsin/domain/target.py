@@ -1,0 +1,172 @@
+"""What is watched: how often, over what history, how strictly."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tocsin.detect import Direction, Policy, Severity, resolve_methods
+from tocsin.domain.errors import Invalid
+from tocsin.domain.labels import Labels
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\- ]{0,127}")
+RESERVED_PREFIXES = ("alert:", "datasource:")
+"""Ids of alerts and the pseudo-target of a datasource begin like this; a target's name never does."""
+
+MIN_INTERVAL = timedelta(seconds=1)
+MAX_INTERVAL = timedelta(days=1)
+MAX_STEP = timedelta(days=1)
+MAX_LOOKBACK = timedelta(days=90)
+MAX_HISTORY_SAMPLES = 100_000
+MAX_HOLD = timedelta(days=7)
+
+
+class QueryType(StrEnum):
+    """The language of a target's query."""
+
+    PROMETHEUS = "prometheus"
+    LOKI = "loki"
+    HOST = "host"
+
+
+class Owner(StrEnum):
+    """Who may change a target: the configuration file, or people over the API."""
+
+    FILE = "file"
+    API = "api"
+
+
+class TargetState(StrEnum):
+    """What is known about a target right now."""
+
+    DISABLED = "disabled"
+    WAITING = "waiting"
+    WARMING_UP = "warming_up"
+    READY = "ready"
+    NO_DATA = "no_data"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One watched query.
+
+    `check_interval` how often new samples are judged; `step` the grid of the query; `lookback` the history that is
+    learnt from; `offset` how long late samples are waited for. `min_effect` (in the metric's unit) and
+    `min_effect_ratio` (of the expected value) are the least deviation that matters; outside `alert_above` /
+    `alert_below` a value never alerts. `pending_for` and `keep_firing_for` as in Prometheus' rules.
+    Construction checks nothing: call `validated`.
+    """
+
+    name: str
+    query: str
+    datasource_uid: str
+    query_type: QueryType = QueryType.PROMETHEUS
+    check_interval: timedelta = timedelta(seconds=60)
+    detection_methods: tuple[str, ...] = ("auto",)
+    severity_threshold: Severity = Severity.MEDIUM
+    enabled: bool = True
+    step: timedelta = timedelta(seconds=60)
+    lookback: timedelta = timedelta(hours=1)
+    offset: timedelta = timedelta(0)
+    pending_for: timedelta = timedelta(0)
+    keep_firing_for: timedelta = timedelta(minutes=5)
+    direction: Direction = Direction.BOTH
+    min_effect: float = 0.0
+    min_effect_ratio: float = 0.0
+    alert_above: float | None = None
+    alert_below: float | None = None
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+    labels: Labels = field(default_factory=Labels)
+    description: str = ""
+    owner: Owner = Owner.API
+    version: int = 1
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The thresholds as `detect.judge` wants them."""
+        return Policy(
+            sigma=self.severity_threshold.sigma,
+            direction=self.direction,
+            min_effect=self.min_effect,
+            min_effect_ratio=self.min_effect_ratio,
+            alert_above=self.alert_above,
+            alert_below=self.alert_below,
+            lower_bound=self.lower_bound,
+            upper_bound=self.upper_bound,
+        )
+
+    @property
+    def window(self) -> int:
+        """How many samples the lookback holds."""
+        return max(1, round(self.lookback / self.step))
+
+    @property
+    def relearn(self) -> int:
+        """After how many samples the baseline is learnt anew: a sixtieth of the lookback, at least one."""
+        return max(1, self.window // 60)
+
+    def validated(self) -> "Target":
+        """This target, or `Invalid` naming the first field that cannot be."""
+        check_name(self.name)
+        if not self.query.strip():
+            raise Invalid("query", "must not be empty")
+        if not self.datasource_uid:
+            raise Invalid("datasource_uid", "must not be empty")
+        _check_methods(self.detection_methods)
+        _check_duration("check_interval", self.check_interval, MIN_INTERVAL, MAX_INTERVAL)
+        _check_duration("step", self.step, MIN_INTERVAL, MAX_STEP)
+        _check_duration("lookback", self.lookback, 8 * self.step, MAX_LOOKBACK)
+        if self.lookback / self.step > MAX_HISTORY_SAMPLES:
+            raise Invalid("lookback", f"holds more than {MAX_HISTORY_SAMPLES:,} samples at this step")
+        if self.check_interval < self.step:
+            raise Invalid("step", "must not be longer than check_interval: there would be nothing new to judge")
+        if self.lookback < self.check_interval:
+            raise Invalid("lookback", "must not be shorter than check_interval: samples would be missed")
+        for name in ("offset", "pending_for", "keep_firing_for"):
+            _check_duration(name, getattr(self, name), timedelta(0), MAX_HOLD)
+        for name in ("min_effect", "min_effect_ratio"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise Invalid(name, "must be a finite number, zero or more")
+        _check_range("lower_bound", self.lower_bound, self.upper_bound)
+        return self
+
+    def enabled_as(self, *, enabled: bool) -> "Target":
+        """The same target, switched on or off."""
+        return replace(self, enabled=enabled)
+
+
+def check_name(name: str) -> None:
+    """Raise `Invalid` unless `name` can name a target: it stands in paths, so no slashes or control characters."""
+    if not NAME.fullmatch(name) or name != name.strip():
+        raise Invalid(
+            "name",
+            "must be 1 to 128 letters, digits, spaces or any of _ . : - and begin with a letter, digit or underscore",
+        )
+    if name.startswith(RESERVED_PREFIXES):
+        raise Invalid("name", f"must not begin with {' or '.join(RESERVED_PREFIXES)}: these are kept for ids")
+
+
+def _check_methods(methods: tuple[str, ...]) -> None:
+    try:
+        resolve_methods(methods)
+    except ValueError as error:
+        raise Invalid("detection_methods", str(error)) from error
+
+
+def _check_duration(name: str, value: timedelta, least: timedelta, most: timedelta) -> None:
+    if not least <= value <= most:
+        raise Invalid(
+            name,
+            f"must be between {least.total_seconds():g} and {most.total_seconds():g} seconds, not "
+            f"{value.total_seconds():g}",
+        )
+
+
+def _check_range(name: str, lower: float | None, upper: float | None) -> None:
+    if lower is not None and upper is not None and lower >= upper:
+        raise Invalid(name, "must be below upper_bound")

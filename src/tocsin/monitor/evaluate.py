@@ -1,0 +1,149 @@
+"""The evaluate loop's body: ask for what is new, judge, step, keep."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from tocsin.domain.errors import SourceError, StoreError
+from tocsin.domain.evaluation import datasource_alert
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.ports import Clock
+from tocsin.domain.target import TargetState
+from tocsin.monitor.commit import Committer
+from tocsin.monitor.gate import Gate
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
+
+log = structlog.get_logger(__name__)
+
+BIG_BLOCK = 2_000_000
+"""Samples above which judging goes to a thread, so that the loop stays responsive."""
+
+
+class Evaluator:
+    """Evaluates one target at a time; holds nothing of a target itself."""
+
+    def __init__(self, clock: Clock, committer: Committer, metrics: Metrics) -> None:
+        self._clock, self._committer, self._metrics = clock, committer, metrics
+
+    async def evaluate(self, watch: Watch, gate: Gate, at: datetime) -> bool:
+        """One evaluation at `at`; whether it came to a result. Never raises for a datasource or store that fails."""
+        window = watch.window(at)
+        if window is None:
+            return True
+        began = self._clock.now()
+        try:
+            frame = await gate.query(watch.target.query, window)
+            verdict = await self.judge(watch, gate, frame, window)
+            if not verdict.evaluation.quiet:
+                await self._committer.save(verdict.evaluation)
+        except SourceError as error:
+            self._source_failed(watch, error)
+            await self.report(gate)
+            return False
+        except StoreError as error:
+            self._metrics.failures.labels("store").inc()
+            log.error("evaluation not kept", target=watch.target.name, error=str(error))
+            watch.status = replace(
+                watch.status, failures=watch.status.failures + 1, reason=f"not kept by the store: {error}"
+            )
+            return False
+        watch.apply(verdict, window)
+        self._succeeded(watch, verdict, frame, began)
+        await self.report(gate)
+        return True
+
+    async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
+        """What the evaluation comes to; context is asked for only when it begins or changes an alert."""
+        at = window.end
+        big = len(frame.labels) * watch.target.window > BIG_BLOCK
+        verdict = (
+            await asyncio.to_thread(conclude_evaluation, watch, frame, at, ())
+            if big
+            else conclude_evaluation(watch, frame, at, ())
+        )
+        if not verdict.evaluation.evidence:
+            return verdict
+        labels = {alert.id: alert.labels for alert in verdict.evaluation.alerts}
+        evidence = []
+        for item in verdict.evaluation.evidence:
+            of = labels.get(item.id.split("@", 1)[0])
+            context = await gate.source.context(item.query, of, item.window.end) if of is not None else ()
+            evidence.append(replace(item, context=context))
+        return replace(verdict, evaluation=replace(verdict.evaluation, evidence=tuple(evidence)))
+
+    async def report(self, gate: Gate) -> None:
+        """Open or resolve the one alert about a datasource, when its health says so."""
+        if not gate.broken and (gate.alert is None or gate.consecutive):
+            return
+        async with gate.reporting:
+            failing = gate.last_error if gate.consecutive else None
+            evaluation = datasource_alert(gate.source.uid, failing, gate.alert, self._clock.now())
+            if evaluation.quiet:
+                return
+            try:
+                await self._committer.save(evaluation)
+            except StoreError as error:
+                log.error("datasource alert not kept", datasource=gate.source.uid, error=str(error))
+                return
+            alert = evaluation.alerts[0]
+            gate.alert = alert if alert.active else None
+            log.warning("datasource", uid=gate.source.uid, state=alert.state.value, reason=failing or "answers again")
+
+    def _source_failed(self, watch: Watch, error: SourceError) -> None:
+        self._metrics.failures.labels(error.failure.value).inc()
+        log.warning(
+            "query failed",
+            target=watch.target.name,
+            datasource=watch.target.datasource_uid,
+            error=str(error),
+            transient=error.transient,
+        )
+        now = self._clock.now()
+        same = watch.status.state is TargetState.ERROR
+        watch.status = replace(
+            watch.status,
+            state=TargetState.ERROR,
+            reason=str(error),
+            since=watch.status.since if same else now,
+            failures=watch.status.failures + 1,
+        )
+
+    def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
+        now = self._clock.now()
+        took = (now - began).total_seconds()
+        same = watch.status.state is verdict.state
+        warnings = frame.warnings
+        if frame.dropped:
+            counted = ", ".join(f"{count} {kind}" for kind, count in sorted(frame.dropped.items()))
+            warnings = (*warnings, f"samples that cannot be judged were read as gaps: {counted}")
+        if verdict.evaluation.suppressed:
+            self._metrics.suppressed.inc(verdict.evaluation.suppressed)
+            warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
+        watch.status = replace(
+            watch.status,
+            state=verdict.state,
+            reason=verdict.reason,
+            since=watch.status.since if same else now,
+            last_evaluated_at=now,
+            last_duration_s=took,
+            series=len(watch.memory.labels),
+            series_ready=watch.memory.ready,
+            evaluations=watch.status.evaluations + 1,
+            warnings=warnings,
+        )
+        self._metrics.evaluations.inc()
+        self._metrics.duration.observe(took)
+        self._metrics.samples.inc(frame.samples)
+        self._metrics.anomalies.inc(len(verdict.evaluation.anomalies))
+        for transition in verdict.evaluation.transitions:
+            log.info(
+                "transition",
+                target=watch.target.name,
+                alert=transition.alert_id,
+                state=transition.after.value,
+                reason=transition.reason.value,
+                severity=transition.severity.value,
+            )

@@ -1,0 +1,90 @@
+"""One gate for each datasource: how many queries at once, and whether it answers at all."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tocsin.domain.alert import Alert
+from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.ports import Clock, MetricSource
+from tocsin.monitor.status import DatasourceStatus, Health
+
+TARGETS_OWN = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
+"""Failures that speak of a query, not of the datasource."""
+
+FAILURES_BEFORE_ALERT = 2
+FAILING_FOR_BEFORE_ALERT = timedelta(seconds=10)
+
+
+@dataclass(slots=True, eq=False)
+class Gate:
+    """A datasource with its limit and its health. `alert` is the one active alert about it, if any."""
+
+    source: MetricSource
+    clock: Clock
+    concurrency: int = 4
+    alert: Alert | None = None
+    queries: int = 0
+    failures: int = 0
+    in_flight: int = 0
+    consecutive: int = 0
+    failing_since: datetime | None = None
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+    last_success_at: datetime | None = None
+    _places: asyncio.Semaphore = field(init=False)
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.concurrency)
+
+    async def query(self, query: str, window: Window) -> Frame:
+        """Ask the datasource when there is a place; raises `SourceError`."""
+        async with self._places:
+            self.queries += 1
+            self.in_flight += 1
+            try:
+                frame = await self.source.query_range(query, window)
+            except SourceError as error:
+                self._failed(error)
+                raise
+            finally:
+                self.in_flight -= 1
+        self.consecutive, self.failing_since = 0, None
+        self.last_success_at = self.clock.now()
+        return frame
+
+    def _failed(self, error: SourceError) -> None:
+        self.failures += 1
+        if error.failure in TARGETS_OWN:
+            return
+        now = self.clock.now()
+        self.consecutive += 1
+        self.failing_since = self.failing_since or now
+        self.last_error, self.last_error_at = str(error), now
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has failed long and often enough to be told."""
+        return (
+            self.consecutive >= FAILURES_BEFORE_ALERT
+            and self.failing_since is not None
+            and self.clock.now() - self.failing_since >= FAILING_FOR_BEFORE_ALERT
+        )
+
+    def status(self) -> DatasourceStatus:
+        """How it is doing."""
+        health = Health.FAILING if self.consecutive else Health.OK if self.last_success_at else Health.UNKNOWN
+        return DatasourceStatus(
+            uid=self.source.uid,
+            query_type=self.source.query_type,
+            health=health,
+            last_error=self.last_error,
+            last_error_at=self.last_error_at,
+            last_success_at=self.last_success_at,
+            queries=self.queries,
+            failures=self.failures,
+            in_flight=self.in_flight,
+            concurrency=self.concurrency,
+        )

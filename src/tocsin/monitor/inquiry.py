@@ -1,0 +1,90 @@
+"""Questions about a target that change nothing: check now, plot, patterns, back-test."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tocsin.detect import Pattern
+from tocsin.domain.errors import Invalid
+from tocsin.domain.frame import Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.ports import Clock
+from tocsin.domain.target import Target
+from tocsin.monitor.backtest import Progress, backtest
+from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.gate import Gate
+from tocsin.monitor.plot import PATTERN_SPAN, draw, find_patterns
+from tocsin.monitor.status import BacktestResult, CheckResult, Plot
+from tocsin.monitor.watch import Watch
+
+MAX_SPAN = timedelta(days=400)
+MAX_COLUMNS = 1_000_000
+
+
+class Inquiry:
+    """Answers from the datasource and the watch's memory; keeps nothing."""
+
+    def __init__(self, clock: Clock, evaluator: Evaluator) -> None:
+        self._clock, self._evaluator = clock, evaluator
+
+    async def check(self, watch: Watch, gate: Gate) -> CheckResult:
+        """What an evaluation now would find and change; nothing is kept. Raises `SourceError`."""
+        began = self._clock.now()
+        window = watch.window(began)
+        if window is None:
+            # Nothing is new since the last evaluation: judge its newest instant once more.
+            step_s = watch.target.step.total_seconds()
+            end = (began - watch.target.offset).timestamp()
+            watch = Watch(watch.target, watch.status, dict(watch.active))
+            window = watch.window(began) or Window.aligned(end - step_s, end, step_s)
+        frame = await gate.query(watch.target.query, window)
+        verdict = await self._evaluator.judge(watch, gate, frame, window)
+        return CheckResult(
+            target_name=watch.target.name,
+            at=window.end,
+            state=verdict.state,
+            reason=verdict.reason,
+            series=len(frame.labels),
+            samples=frame.samples,
+            anomalies=verdict.evaluation.anomalies,
+            transitions=verdict.evaluation.transitions,
+            alerts=verdict.evaluation.alerts,
+            duration_s=(self._clock.now() - began).total_seconds(),
+            warnings=frame.warnings,
+        )
+
+    async def plot(
+        self, target: Target, gate: Gate, start: datetime | None, end: datetime | None, max_series: int
+    ) -> Plot:
+        """The series of a window (default: the last lookback), judged causally. Raises `SourceError`, `Invalid`."""
+        end = end or self._clock.now() - target.offset
+        window = self._window(target, start or end - target.lookback, end)
+        early = Window.aligned(
+            window.start.timestamp() - target.lookback.total_seconds(), window.end.timestamp(), window.step_s
+        )
+        frame = await gate.query(target.query, early)
+        return draw(target, frame, window, max_series)
+
+    async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
+        """Trends, seasons and level shifts of the last day, or of the lookback when that is longer."""
+        end = self._clock.now() - target.offset
+        window = self._window(target, end - max(target.lookback, PATTERN_SPAN), end)
+        return window, find_patterns(await gate.query(target.query, window))
+
+    async def backtest(
+        self, target: Target, gate: Gate, start: datetime, end: datetime, progress: Progress = lambda _: None
+    ) -> BacktestResult:
+        """What the target would have said between two instants. Raises `SourceError`, `Invalid`."""
+        return await backtest(target, gate, self._window(target, start, min(end, self._clock.now())), progress)
+
+    def _window(self, target: Target, start: datetime, end: datetime) -> Window:
+        if start >= end:
+            raise Invalid("start", "must be before end, and end not in the future")
+        if end - start > MAX_SPAN:
+            raise Invalid("start", f"must be at most {MAX_SPAN.days} days before end")
+        step_s = target.step.total_seconds()
+        if (end - start).total_seconds() / step_s > MAX_COLUMNS:
+            raise Invalid("start", f"the window holds more than {MAX_COLUMNS:,} steps of {step_s:g} s")
+        try:
+            return Window.aligned(start.timestamp(), end.timestamp(), step_s)
+        except ValueError as error:
+            raise Invalid("start", f"the window holds no step of {step_s:g} s") from error

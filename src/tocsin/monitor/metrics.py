@@ -1,0 +1,57 @@
+"""Tocsin's own metrics, with bounded labels: nothing in them grows with what people watch but the number of targets."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tocsin.domain.alert import AlertState
+from tocsin.domain.errors import SourceFailure
+from tocsin.domain.ports import AlertCounts
+
+BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+
+
+class Metrics:
+    """The counters of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.evaluations = self._counter("evaluations", "Evaluations of targets that came to a result.")
+        self.failures = Counter(
+            "tocsin_evaluation_failures",
+            "Evaluations that came to no result, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in (*SourceFailure, "store", "internal"):
+            self.failures.labels(str(reason))
+        self.overruns = self._counter(
+            "evaluation_overruns", "Evaluations left out because the one before took too long."
+        )
+        self.samples = self._counter("samples_read", "Samples read from datasources.")
+        self.anomalies = self._counter("anomalies", "Anomalies recorded.")
+        self.suppressed = self._counter(
+            "alerts_suppressed", "Alerts not begun because an evaluation reached its limit."
+        )
+        self.duration = Histogram(
+            "tocsin_evaluation_duration_seconds",
+            "Time from the query to the commit.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.lag = Gauge("tocsin_lag_seconds", "How late the latest evaluation began.", registry=self.registry)
+        self.series = Gauge("tocsin_series", "Series held in memory.", registry=self.registry)
+        self.targets = Gauge("tocsin_targets", "Targets, by state.", ["state"], registry=self.registry)
+        self.alerts = Gauge("tocsin_alerts", "Alerts kept, by state.", ["state"], registry=self.registry)
+        self.running = Gauge("tocsin_monitoring_running", "1 while monitoring runs.", registry=self.registry)
+        self.store_ok = Gauge("tocsin_store_ok", "1 while the store keeps what it is given.", registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"tocsin_{name}", text, registry=self.registry)
+
+    def show_alerts(self, counts: AlertCounts) -> None:
+        """Take over how many alerts there are."""
+        for state in AlertState:
+            self.alerts.labels(state.value).set(counts.by_state.get(state, 0))
+
+    def exposition(self) -> bytes:
+        """All of them in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,387 @@
+"""The monitor as the API sees it: targets, start and stop, acknowledgements, status."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from tocsin.detect import Pattern
+from tocsin.domain.alert import Acknowledgement, Reason
+from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
+from tocsin.domain.evaluation import conclude
+from tocsin.domain.frame import Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.ports import Clock, MetricSource, Retention, Store
+from tocsin.domain.target import Owner, Target, TargetState
+from tocsin.monitor.backtest import Progress
+from tocsin.monitor.commit import Committer
+from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.gate import Gate
+from tocsin.monitor.housekeeping import keep_house
+from tocsin.monitor.inquiry import Inquiry
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.recall import recall
+from tocsin.monitor.scheduler import Scheduler
+from tocsin.monitor.status import (
+    BacktestResult,
+    CheckResult,
+    DatasourceStatus,
+    MonitorStatus,
+    Plot,
+    TargetStatus,
+    TargetView,
+)
+from tocsin.monitor.watch import Watch
+
+log = structlog.get_logger(__name__)
+
+RUNNING = "monitoring.running"
+MAX_TARGETS = 5000
+SAME_SERIES = ("query", "datasource_uid", "query_type")
+SAME_MEMORY = (*SAME_SERIES, "step", "lookback", "detection_methods", "offset")
+
+
+class Monitor:
+    """Watches targets over the sources it was given; whatever it answers as done has been kept by the store."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sources: Iterable[MetricSource],
+        clock: Clock,
+        metrics: Metrics,
+        concurrency: Mapping[str, int] | None = None,
+        retention: Retention | None = None,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._clock, self.metrics = store, clock, metrics
+        self._retention = retention or Retention()
+        limits = concurrency or {}
+        self._gates = {source.uid: Gate(source, clock, limits.get(source.uid, 4)) for source in sources}
+        self._committer = Committer(store, on_commit)
+        self._evaluator = Evaluator(clock, self._committer, metrics)
+        self._inquiry = Inquiry(clock, self._evaluator)
+        self._scheduler = Scheduler(clock, metrics, self._evaluate)
+        self._watches: dict[str, Watch] = {}
+        self._shadowed: dict[str, Target] = {}
+        self._editing = asyncio.Lock()
+        self._house: asyncio.Task[None] | None = None
+        self._running = False
+        self._since: datetime | None = None
+
+    # life
+
+    async def open(self, file_targets: Sequence[Target] = ()) -> None:
+        """Load targets and active alerts, and go on as it was left: running, unless a person stopped it."""
+        saved = {target.name: target for target in await self._store.targets()}
+        for target in file_targets:
+            if target.name in saved:
+                self._shadowed[target.name] = saved[target.name]
+                log.warning("target of the file takes the place of a saved one", target=target.name)
+            saved[target.name] = target
+        for target in saved.values():
+            self._watches[target.name] = self._fresh(target)
+        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates)
+        self._house = asyncio.create_task(
+            keep_house(self._store, self._committer, self._clock, self.metrics, self._retention), name="housekeeping"
+        )
+        if await self._store.setting(RUNNING) != "no":
+            self._begin()
+
+    async def close(self) -> None:
+        """End all loops; what they were doing is not kept half."""
+        self._running = False
+        await self._scheduler.end_all()
+        if self._house is not None:
+            self._house.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._house
+            self._house = None
+
+    async def start(self) -> bool:
+        """Monitor from now on and after every restart; False when it does already."""
+        async with self._editing:
+            if self._running:
+                return False
+            await self._store.save_setting(RUNNING, "yes")
+            self._begin()
+            return True
+
+    async def stop(self) -> bool:
+        """Monitor no more, not after a restart either, until `start`; False when it does not already."""
+        async with self._editing:
+            if not self._running:
+                return False
+            await self._store.save_setting(RUNNING, "no")
+            self._running, self._since = False, None
+            await self._scheduler.end_all()
+            return True
+
+    @property
+    def running(self) -> bool:
+        """Whether monitoring runs."""
+        return self._running
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when it runs."""
+        return self._since
+
+    # targets
+
+    def views(self) -> Sequence[TargetView]:
+        """All targets with their states, by name."""
+        return [self.view(name) for name in sorted(self._watches)]
+
+    def view(self, name: str) -> TargetView:
+        """One target; raises `NotFound`."""
+        watch = self._watch(name)
+        return TargetView(watch.target, watch.status)
+
+    async def create_target(self, target: Target) -> TargetView:
+        """Keep and watch a new target; raises `Invalid`, `Conflict`, `StoreError`."""
+        async with self._editing:
+            self._accept(target)
+            if target.name in self._watches:
+                raise Conflict(f"a target named {target.name!r} exists already")
+            if len(self._watches) >= MAX_TARGETS:
+                raise Conflict(f"there are {MAX_TARGETS} targets already, which is the limit")
+            saved = await self._store.create_target(self._stamped(target, created=True))
+            self._watches[saved.name] = self._fresh(saved)
+            self._schedule(saved.name)
+            return self.view(saved.name)
+
+    async def update_target(self, target: Target, expected_version: int | None) -> TargetView:
+        """Keep and use a changed target; raises `Invalid`, `NotFound`, `Conflict`, `StoreError`."""
+        async with self._editing:
+            old = self._watch(target.name).target
+            self._owned_by_api(old)
+            if expected_version is not None and expected_version != old.version:
+                raise Conflict(f"target {old.name!r} is at version {old.version}, not {expected_version}")
+            self._accept(target)
+            changed = replace(target, created_at=old.created_at, owner=old.owner, version=old.version)
+            if replace(changed, updated_at=old.updated_at) == old:
+                return self.view(old.name)
+            saved = await self._store.update_target(self._stamped(changed, created=False), old.version)
+            await self._replace(saved)
+            return self.view(saved.name)
+
+    async def delete_target(self, name: str) -> None:
+        """Forget a target; its history stays, its active alerts end as expired."""
+        async with self._editing:
+            watch = self._watch(name)
+            self._owned_by_api(watch.target)
+            await self._store.delete_target(name)
+            await self._scheduler.end(name)
+            await self._conclude(watch, Reason.TARGET_DELETED)
+            del self._watches[name]
+
+    async def replace_file_targets(self, targets: Sequence[Target]) -> None:
+        """Take over a reloaded file: its targets come, change and go."""
+        async with self._editing:
+            new = {target.name: target for target in targets}
+            for name, watch in list(self._watches.items()):
+                if watch.target.owner is Owner.FILE and name not in new:
+                    await self._scheduler.end(name)
+                    await self._conclude(watch, Reason.TARGET_DELETED)
+                    del self._watches[name]
+                    if name in self._shadowed:
+                        self._watches[name] = self._fresh(self._shadowed.pop(name))
+                        self._schedule(name)
+            for name, target in new.items():
+                if name not in self._watches:
+                    self._watches[name] = self._fresh(target)
+                    self._schedule(name)
+                elif self._watches[name].target != target:
+                    if self._watches[name].target.owner is Owner.API:
+                        self._shadowed[name] = self._watches[name].target
+                    await self._replace(target)
+
+    # questions
+
+    async def check(self, name: str) -> CheckResult:
+        """A dry run now; raises `NotFound`, `SourceError`."""
+        watch = self._watch(name)
+        return await self._inquiry.check(watch, self._gate(watch.target))
+
+    async def plot(self, name: str, start: datetime | None, end: datetime | None, max_series: int) -> Plot:
+        """The target's series over a window; raises `NotFound`, `Invalid`, `SourceError`."""
+        target = self._watch(name).target
+        return await self._inquiry.plot(target, self._gate(target), start, end, max_series)
+
+    async def patterns(self, name: str) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
+        """The patterns of the target's series; raises `NotFound`, `SourceError`."""
+        target = self._watch(name).target
+        return await self._inquiry.patterns(target, self._gate(target))
+
+    async def backtest(
+        self, target: Target, start: datetime, end: datetime, progress: Progress = lambda _: None
+    ) -> BacktestResult:
+        """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
+        self._accept(target)
+        return await self._inquiry.backtest(target, self._gate(target), start, end, progress)
+
+    def replace_source(self, source: MetricSource, concurrency: int) -> None:
+        """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""
+        before = self._gates.get(source.uid)
+        self._gates[source.uid] = Gate(source, self._clock, concurrency, before.alert if before else None)
+
+    async def remove_source(self, uid: str) -> None:
+        """Ask a datasource no more; its targets say so, the alert about it ends."""
+        gate = self._gates.pop(uid)
+        if gate.alert is not None:
+            ended = conclude([gate.alert], Reason.TARGET_DELETED, gate.alert.target_name, self._clock.now())
+            await self._committer.save(ended)
+
+    def datasources(self) -> Sequence[DatasourceStatus]:
+        """All datasources, by uid."""
+        return [self._gates[uid].status() for uid in sorted(self._gates)]
+
+    async def status(self) -> MonitorStatus:
+        """How all of it is doing. Where the store cannot be read the counts of alerts are None, not zero."""
+        watches = self._watches.values()
+        try:
+            counts = await self._store.counts()
+            self.metrics.show_alerts(counts)
+        except StoreError as error:
+            self._committer.failed(error)
+            counts = None
+        states = Counter(watch.status.state for watch in watches)
+        self._show(states)
+        return MonitorStatus(
+            running=self._running,
+            since=self._since,
+            targets_total=len(self._watches),
+            targets_enabled=sum(watch.target.enabled for watch in watches),
+            targets_by_state=dict(states),
+            alerts=counts,
+            datasources=self.datasources(),
+            evaluations=sum(watch.status.evaluations for watch in watches),
+            failures=sum(watch.status.failures for watch in watches),
+            overruns=sum(watch.status.overruns for watch in watches),
+            lag_s=max((watch.status.lag_s or 0.0 for watch in watches if watch.target.enabled), default=0.0),
+            store=self._committer.health,
+        )
+
+    def exposition(self) -> bytes:
+        """Tocsin's own metrics in Prometheus' text format."""
+        self._show(Counter(watch.status.state for watch in self._watches.values()))
+        self.metrics.store_ok.set(float(self._committer.health.ok))
+        return self.metrics.exposition()
+
+    # acknowledgements
+
+    async def acknowledge(self, alert_or_target: str, who: str, note: str) -> Sequence[str]:
+        """Take note of an alert, or of all active alerts of a target; the ids. Raises `NotFound`, `StoreError`."""
+        ids = await self._meant(alert_or_target)
+        now = self._clock.now()
+        await self._store.acknowledge([Acknowledgement(one, who, note, now) for one in ids])
+        return ids
+
+    async def unacknowledge(self, alert_or_target: str) -> Sequence[str]:
+        """Take acknowledgements back; the ids that were acknowledged. Raises `NotFound`, `StoreError`."""
+        return await self._store.unacknowledge(await self._meant(alert_or_target))
+
+    async def _meant(self, alert_or_target: str) -> list[str]:
+        if alert_or_target.startswith("alert:"):
+            return [(await self._store.alert(alert_or_target)).alert.id]
+        if alert_or_target.startswith("datasource:"):
+            gate = self._gates.get(alert_or_target.removeprefix("datasource:"))
+            if gate is None:
+                raise NotFound(f"there is no datasource behind {alert_or_target!r}")
+            return [gate.alert.id] if gate.alert else []
+        return [alert.id for alert in self._watch(alert_or_target).active.values()]
+
+    # inside
+
+    async def _evaluate(self, watch: Watch) -> bool:
+        gate = self._gates.get(watch.target.datasource_uid)
+        if gate is None:
+            # A saved target outlives the flag or file entry that named its datasource.
+            reason = f"the datasource {watch.target.datasource_uid!r} is not configured"
+            watch.status = replace(watch.status, state=TargetState.ERROR, reason=reason)
+            return True
+        return await self._evaluator.evaluate(watch, gate, self._clock.now())
+
+    def _begin(self) -> None:
+        self._running, self._since = True, self._clock.now()
+        for name in self._watches:
+            self._schedule(name)
+
+    def _schedule(self, name: str) -> None:
+        watch = self._watches[name]
+        if self._running and watch.target.enabled:
+            self._scheduler.begin(watch)
+
+    def _fresh(self, target: Target) -> Watch:
+        return Watch(target, self._waiting(target))
+
+    def _waiting(self, target: Target) -> TargetStatus:
+        now = self._clock.now()
+        if not target.enabled:
+            return TargetStatus(TargetState.DISABLED, "switched off", now)
+        return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
+
+    async def _replace(self, target: Target) -> None:
+        """Put a changed target in the place of the old one; the memory goes on where the change lets it."""
+        old = self._watches[target.name]
+        await self._scheduler.end(target.name)
+        watch = self._fresh(target)
+        same = all(getattr(old.target, name) == getattr(target, name) for name in SAME_SERIES)
+        if not same or not target.enabled:
+            await self._conclude(old, Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED)
+        watch.active = dict(old.active)
+        if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
+            watch.memory, watch.cursor = old.memory, old.cursor
+            if old.target.enabled:
+                watch.status = old.status
+        self._watches[target.name] = watch
+        self._schedule(target.name)
+
+    async def _conclude(self, watch: Watch, reason: Reason) -> None:
+        if watch.active:
+            evaluation = conclude(list(watch.active.values()), reason, watch.target.name, self._clock.now())
+            await self._committer.save(evaluation)
+            watch.active = {}
+
+    def _watch(self, name: str) -> Watch:
+        watch = self._watches.get(name)
+        if watch is None:
+            raise NotFound(f"there is no target named {name!r}")
+        return watch
+
+    def _gate(self, target: Target) -> Gate:
+        gate = self._gates.get(target.datasource_uid)
+        if gate is None:
+            raise NotFound(f"the datasource {target.datasource_uid!r} of target {target.name!r} is not configured")
+        return gate
+
+    def _accept(self, target: Target) -> None:
+        target.validated()
+        gate = self._gates.get(target.datasource_uid)
+        if gate is None:
+            known = ", ".join(sorted(self._gates)) or "none"
+            raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
+        if gate.source.query_type is not target.query_type:
+            raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
+        gate.source.check_query(target.query)
+
+    @staticmethod
+    def _owned_by_api(target: Target) -> None:
+        if target.owner is Owner.FILE:
+            raise Conflict(f"target {target.name!r} belongs to the configuration file: change it there")
+
+    def _stamped(self, target: Target, *, created: bool) -> Target:
+        now = self._clock.now()
+        return replace(target, updated_at=now, created_at=now if created else target.created_at)
+
+    def _show(self, states: Counter[TargetState]) -> None:
+        for state in TargetState:
+            self.metrics.targets.labels(state.value).set(states.get(state, 0))
+        self.metrics.series.set(sum(watch.status.series for watch in self._watches.values()))
+        self.metrics.running.set(float(self._running))

@@ -1,0 +1,48 @@
+"""The series of a target as a plot wants them, and the patterns in them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+
+from tocsin.detect import Pattern, Severity, clip_band, patterns
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import Target
+from tocsin.monitor.memory import Memory, absorb
+from tocsin.monitor.status import Plot, PlotSeries
+
+PATTERN_SPAN = timedelta(days=1)
+
+
+def draw(target: Target, frame: Frame, window: Window, max_series: int) -> Plot:
+    """Judge `frame` causally and cut the plot of `window` out of it; `frame` begins a lookback earlier."""
+    shown = Frame(frame.timestamps, frame.values[:max_series], frame.labels[:max_series], frame.warnings)
+    judged, _ = absorb(target, Memory.empty(target), shown, {})
+    inside = frame.timestamps >= window.start.timestamp() - 1e-6
+    lower, upper = clip_band(judged.scores, target.policy)
+    series = []
+    for row, labels in enumerate(shown.labels):
+        sigma = judged.scores.sigma[row, inside]
+        marks = np.flatnonzero(judged.anomalous[row, inside])
+        series.append(
+            PlotSeries(
+                labels=labels,
+                values=shown.values[row, inside],
+                expected=judged.scores.expected[row, inside],
+                lower=lower[row, inside],
+                upper=upper[row, inside],
+                sigma=sigma,
+                anomalies=tuple(marks.tolist()),
+                severities=tuple(Severity.of(float(sigma[mark])) or Severity.LOW for mark in marks),
+            )
+        )
+    return Plot(target.name, window, frame.timestamps[inside], series, len(frame.labels), frame.warnings)
+
+
+def find_patterns(frame: Frame) -> Sequence[tuple[Labels, tuple[Pattern, ...]]]:
+    """The patterns of each series."""
+    found = []
+    for row, labels in enumerate(frame.labels):
+        found.append((labels, patterns(frame.timestamps, frame.values[row])))
+    return found

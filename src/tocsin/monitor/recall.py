@@ -1,0 +1,46 @@
+"""After a start: active alerts come back to whom they belong."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason
+from tocsin.domain.evaluation import conclude
+from tocsin.domain.ports import AlertFilter, Page, Store
+from tocsin.monitor.commit import Committer
+from tocsin.monitor.gate import Gate
+from tocsin.monitor.watch import Watch
+
+MOST_RECENT = 10_000
+"""How many ended alerts are looked at, the newest ones."""
+
+
+async def recall(
+    store: Store, committer: Committer, now: datetime, watches: Mapping[str, Watch], gates: Mapping[str, Gate]
+) -> None:
+    """Give each watch and gate its active alerts, and each watch the ends of recent ones, so that none is told twice.
+
+    An alert that belongs to nobody any more ends as expired. Raises `StoreError`.
+    """
+    for alert in await store.active_alerts():
+        if not _place(alert, watches, gates):
+            await committer.save(conclude([alert], Reason.TARGET_DELETED, alert.target_name, now))
+    reach = max((watch.target.check_interval for watch in watches.values()), default=timedelta(0))
+    over = AlertFilter(states=(AlertState.RESOLVED, AlertState.EXPIRED), since=now - 2 * reach)
+    for record in (await store.alerts(over, Page(limit=MOST_RECENT))).items:
+        alert = record.alert
+        watch = watches.get(alert.target_name)
+        if watch is not None and alert.ends_at is not None:
+            watch.ended[alert.fingerprint] = max(alert.ends_at, watch.ended.get(alert.fingerprint, alert.ends_at))
+
+
+def _place(alert: Alert, watches: Mapping[str, Watch], gates: Mapping[str, Gate]) -> bool:
+    if alert.kind is AlertKind.DATASOURCE:
+        gate = gates.get(alert.target_name.removeprefix("datasource:"))
+        if gate is not None:
+            gate.alert = alert
+        return gate is not None
+    watch = watches.get(alert.target_name)
+    if watch is None or not watch.target.enabled:
+        return False
+    watch.active[alert.fingerprint] = alert
+    return True

@@ -1,0 +1,84 @@
+"""When each target is evaluated: one task a target, so that a slow one delays nobody else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from tocsin.domain.ports import Clock
+from tocsin.domain.target import TargetState
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.watch import Watch, next_due
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER = timedelta(seconds=10)
+"""After a failure a target is tried again at the latest after this, however long its interval."""
+
+
+class Scheduler:
+    """Runs `evaluate` for each watch at its own times. Evaluations of one target never overlap: what falls due while
+    one runs is left out, counted and shown, because the next one judges its samples too.
+    """
+
+    def __init__(self, clock: Clock, metrics: Metrics, evaluate: Callable[[Watch], Awaitable[bool]]) -> None:
+        self._clock, self._metrics, self._evaluate = clock, metrics, evaluate
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """Targets that have a running task."""
+        return {name for name, task in self._tasks.items() if not task.done()}
+
+    def begin(self, watch: Watch) -> None:
+        """Evaluate the target from now on, the first time at once."""
+        self._tasks[watch.target.name] = asyncio.create_task(self._run(watch), name=f"target {watch.target.name}")
+
+    async def end(self, name: str) -> None:
+        """Evaluate the target no more; returns when its running evaluation is over."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def end_all(self) -> None:
+        """Evaluate no target any more."""
+        await asyncio.gather(*(self.end(name) for name in list(self._tasks)))
+
+    async def _run(self, watch: Watch) -> None:
+        due = self._clock.now()
+        while True:
+            await self._clock.sleep_until(due)
+            lag = max(0.0, (self._clock.now() - due).total_seconds())
+            self._metrics.lag.set(lag)
+            good = await self._once(watch)
+            now = self._clock.now()
+            following = next_due(watch.target, due)
+            if following <= now:
+                following = self._overrun(watch, following, now)
+            due = following if good else min(following, now + RETRY_AFTER)
+            watch.status = replace(watch.status, next_evaluation_at=due, lag_s=lag)
+
+    def _overrun(self, watch: Watch, missed: datetime, now: datetime) -> datetime:
+        """Count the times that went by during an evaluation, and answer the next one to come."""
+        count = int((now - missed) / watch.target.check_interval) + 1
+        self._metrics.overruns.inc(count)
+        watch.status = replace(watch.status, overruns=watch.status.overruns + count)
+        return next_due(watch.target, now)
+
+    async def _once(self, watch: Watch) -> bool:
+        try:
+            return await self._evaluate(watch)
+        except Exception as error:
+            # The top of the loop: whatever it was, this target goes on and all others never notice.
+            log.exception("evaluation failed", target=watch.target.name)
+            self._metrics.failures.labels("internal").inc()
+            watch.status = replace(
+                watch.status,
+                state=TargetState.ERROR,
+                reason=f"internal error: {type(error).__name__}: {error}",
+                failures=watch.status.failures + 1,
+            )
+            return False

@@ -1,0 +1,141 @@
+"""One target under watch: when it is due, which window it asks for, and what an evaluation of it comes to."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tocsin.domain.alert import Alert
+from tocsin.domain.evaluation import Evaluation, Judged, instant, step
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Fingerprint
+from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.memory import Memory, Painter, absorb
+from tocsin.monitor.status import TargetStatus
+
+MAX_REACH_BACK = timedelta(days=7)
+"""How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What one evaluation comes to: what to keep, and the memory to go on with once it is kept."""
+
+    evaluation: Evaluation
+    judged: Judged
+    memory: Memory
+    state: TargetState
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """The state of one target between evaluations; only the evaluate loop of that target changes it.
+
+    `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
+    pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
+    """
+
+    target: Target
+    status: TargetStatus
+    active: dict[Fingerprint, Alert] = field(default_factory=dict)
+    ended: dict[Fingerprint, datetime] = field(default_factory=dict)
+    memory: Memory = field(init=False)
+    cursor: float | None = None
+
+    def __post_init__(self) -> None:
+        self.memory = Memory.empty(self.target)
+
+    def window(self, at: datetime) -> Window | None:
+        """The grid instants that have not been judged yet, or None when there are none.
+
+        The first window reaches back a lookback (before the oldest active alert, within `MAX_REACH_BACK`); a later one
+        begins after the cursor, at most a lookback ago.
+        """
+        target, step_s = self.target, self.target.step.total_seconds()
+        end = (at - target.offset).timestamp()
+        if self.cursor is None:
+            begin = end - target.lookback.total_seconds() - target.check_interval.total_seconds()
+            if self.active:
+                oldest = min(alert.active_at.timestamp() for alert in self.active.values())
+                reach = max(oldest, end - MAX_REACH_BACK.total_seconds()) - target.lookback.total_seconds()
+                begin = min(begin, reach)
+        else:
+            begin = max(self.cursor + step_s, end - target.lookback.total_seconds())
+        if begin // step_s * step_s > end // step_s * step_s or -(-begin // step_s) * step_s > end:
+            return None
+        return Window.aligned(begin, end, step_s)
+
+    def apply(self, verdict: Verdict, window: Window) -> None:
+        """Take over what was kept."""
+        self.memory, self.cursor = verdict.memory, window.end.timestamp()
+        self.ended = {}
+        for alert in verdict.evaluation.alerts:
+            if alert.active:
+                self.active[alert.fingerprint] = alert
+            else:
+                self.active.pop(alert.fingerprint, None)
+
+
+def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
+    """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
+    judged, memory = absorb(watch.target, watch.memory, frame, watch.active)
+    if watch.cursor is None:
+        judged = _from_where_it_stopped(watch, judged, at)
+    painter = Painter(watch.target, watch.memory, judged, context, at)
+    evaluation = step(watch.target, at, judged, watch.active, painter)
+    state, reason = state_of(watch.target, memory, judged)
+    return Verdict(evaluation, judged, memory, state, reason)
+
+
+def _from_where_it_stopped(watch: Watch, judged: Judged, at: datetime) -> Judged:
+    """After a start most of the first window is history: only the last check interval is judged anew.
+
+    A series with an active alert goes on after what was last kept of it, one whose alert ended lately after that end:
+    so nothing that happened meanwhile is lost and nothing is told twice.
+    """
+    times = judged.frame.timestamps
+    recent = (at - watch.target.check_interval).timestamp()
+    first = np.full(len(judged.frame.labels), np.searchsorted(times, recent, side="right"), np.intp)
+    for row, labels in enumerate(judged.frame.labels) if watch.active or watch.ended else ():
+        alert, end = watch.active.get(labels.fingerprint), watch.ended.get(labels.fingerprint)
+        if alert is not None:
+            first[row] = np.searchsorted(times, alert.updated_at.timestamp(), side="right")
+        elif end is not None:
+            first[row] = max(first[row], np.searchsorted(times, end.timestamp(), side="right"))
+    history = np.arange(len(times))[None, :] < first[:, None]
+    return replace(judged, first=first, anomalous=judged.anomalous & ~history)
+
+
+def state_of(target: Target, memory: Memory, judged: Judged) -> tuple[TargetState, str]:
+    """What the newest samples say of the target itself."""
+    total = len(memory.labels)
+    if not total:
+        return TargetState.NO_DATA, "the query has returned no series within the lookback"
+    if not judged.frame.samples:
+        return TargetState.NO_DATA, "no series has a sample since the last evaluation"
+    ready = memory.ready
+    if not ready:
+        have = int((~np.isnan(memory.values)).sum(axis=1).max())
+        wait = max(1, 8 - have) * target.step
+        return (
+            TargetState.WARMING_UP,
+            f"{have} of the 8 samples that a first opinion needs; ready in about {wait.total_seconds():g} s",
+        )
+    if ready < total:
+        return TargetState.READY, f"{ready} of {total} series ready, the others are warming up"
+    return TargetState.READY, f"{total} series judged"
+
+
+def phase(target: Target) -> float:
+    """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
+    digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32 * target.check_interval.total_seconds()
+
+
+def next_due(target: Target, after: datetime) -> datetime:
+    """The first evaluation time of the target after an instant."""
+    interval, shift = target.check_interval.total_seconds(), phase(target)
+    ticks = (after.timestamp() - shift) // interval + 1
+    return instant(ticks * interval + shift)

@@ -1,0 +1,70 @@
+"""Reading an answer's body within a limit, compressed or not."""
+
+import zlib
+from typing import Protocol
+
+import aiohttp
+
+from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
+
+CHUNK_BYTES = 64 * 1024
+
+
+class _Inflater(Protocol):
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+async def read_body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytearray:
+    """The body, inflated. Raises LimitExceeded when more than `limit_bytes` would come out, however little came in."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise SourceError(
+            f"the answer is compressed as {encoding[:40]!r}, which was not asked for",
+            failure=SourceFailure.BAD_ANSWER,
+            transient=False,
+        )
+    body = bytearray()
+    if encoding in ("identity", ""):
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            _append(body, chunk, limit_bytes)
+        return body
+    inflater: _Inflater | None = None
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        inflater = inflater or _inflater(encoding, chunk)
+        _inflate(inflater, chunk, body, limit_bytes)
+    if inflater is not None and not inflater.eof:
+        raise SourceError("the compressed answer is cut", failure=SourceFailure.BAD_ANSWER, transient=True)
+    return body
+
+
+def _inflater(encoding: str, first: bytes) -> _Inflater:
+    if encoding != "deflate":
+        return zlib.decompressobj(16 + zlib.MAX_WBITS)
+    # Servers disagree whether `deflate` has zlib's header (RFC 9110 says yes): its first nibble tells.
+    return zlib.decompressobj(zlib.MAX_WBITS if first[0] & 0x0F == 8 else -zlib.MAX_WBITS)
+
+
+def _inflate(inflater: _Inflater, chunk: bytes, body: bytearray, limit_bytes: int) -> None:
+    try:
+        while chunk:
+            # In steps: a bomb is noticed one step over the limit.
+            _append(body, inflater.decompress(chunk, CHUNK_BYTES * 4), limit_bytes)
+            chunk = inflater.unconsumed_tail
+    except zlib.error as error:
+        raise SourceError(
+            "the compressed answer cannot be read", failure=SourceFailure.BAD_ANSWER, transient=True
+        ) from error
+
+
+def _append(body: bytearray, chunk: bytes, limit_bytes: int) -> None:
+    if len(body) + len(chunk) > limit_bytes:
+        raise LimitExceeded(
+            f"the answer is larger than {limit_bytes:,} bytes; ask for less, or raise max_response_bytes"
+        )
+    body += chunk

@@ -1,0 +1,198 @@
+"""Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+import msgspec
+import numpy as np
+
+from tocsin.domain.errors import Invalid, LimitExceeded, SourceError
+from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import QueryType
+from tocsin.sources.http import HttpAnswer, HttpClient
+from tocsin.sources.http_settings import HttpSettings
+from tocsin.sources.wire import MAX_NOTES, MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
+from tocsin.sources.wire_errors import decode_error, said
+
+MAX_POINTS = 11_000
+"""Prometheus refuses a range query of more points a series."""
+MAX_GET_CHARACTERS = 2000
+MAX_QUERY_CHARACTERS = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """How much one query may bring; more is refused with `LimitExceeded`, never cut."""
+
+    max_series: int = MAX_SERIES
+    max_samples: int = MAX_SAMPLES
+    max_points: int = MAX_POINTS
+    """Per series and request; a longer window is asked for in parts."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_series", "max_samples", "max_points"):
+            if getattr(self, name) < 1:
+                raise Invalid(name, "must be at least 1")
+
+
+class _Build(msgspec.Struct):
+    version: str
+
+
+class _BuildAnswer(msgspec.Struct):
+    data: _Build
+
+
+class PrometheusSource:
+    """Implements `MetricSource` over the HTTP API. Makes its connections with the first query."""
+
+    def __init__(
+        self,
+        uid: str,
+        http: HttpSettings | HttpClient,
+        limits: QueryLimits | None = None,
+    ) -> None:
+        self.uid = uid
+        self.query_type = QueryType.PROMETHEUS
+        self._client = http if isinstance(http, HttpClient) else HttpClient(http)
+        self._limits = limits or QueryLimits()
+        self._cache = LabelCache(2 * self._limits.max_series)
+
+    async def query_range(self, query: str, window: Window) -> Frame:
+        """The series of a PromQL query on the window's grid; raises SourceError.
+
+        A window of more than `max_points` instants is asked for in consecutive parts and joined.
+        """
+        instants = window.count
+        if instants > self._limits.max_samples:
+            raise LimitExceeded(
+                f"a window of {instants:,} instants, more than {self._limits.max_samples:,} samples; "
+                "ask for a shorter window or a longer step, or raise max_samples"
+            )
+        parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
+        return parts[0] if len(parts) == 1 else self._join(parts)
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
+        """Nothing is known beside the numbers."""
+        return ()
+
+    def check_query(self, query: str) -> None:
+        """Raise `Invalid("query", why)` for text that no server can take; whether it is PromQL the server knows."""
+        if not query.strip():
+            raise Invalid("query", "must not be empty")
+        if len(query) > MAX_QUERY_CHARACTERS:
+            raise Invalid("query", f"is longer than {MAX_QUERY_CHARACTERS:,} characters")
+        if any((ord(each) < 32 and each not in "\t\r\n") or ord(each) == 127 for each in query):
+            raise Invalid("query", "must not hold control characters")
+        if not query.isascii():
+            try:
+                query.encode()
+            except UnicodeEncodeError:
+                raise Invalid("query", "must be text that UTF-8 can hold") from None
+
+    async def probe(self) -> str:
+        """The server's version, as far as it says one; raises SourceError when it does not answer queries."""
+        answer = await self._client.get("api/v1/status/buildinfo", {})
+        if answer.status == 200:
+            try:
+                return said(msgspec.json.decode(answer.body, type=_BuildAnswer).data.version) or "version unknown"
+            except msgspec.MsgspecError:
+                pass
+        # Proxies and tenants' gateways often let nothing but queries through.
+        answer = await self._client.get("api/v1/query", {"query": "1"})
+        if answer.status != 200 or not answer.body.startswith(b'{"status":"success"'):
+            raise self._refused(answer)
+        return "version unknown"
+
+    async def close(self) -> None:
+        """Give back the connections; idempotent."""
+        await self._client.close()
+
+    async def _query_part(self, query: str, window: Window) -> Frame:
+        parameters = {
+            "query": query,
+            "start": _seconds(window.start.timestamp()),
+            "end": _seconds(window.end.timestamp()),
+            "step": _seconds(window.step_s),
+            "timeout": f"{self._client.settings.timeout_s:g}s",
+            # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
+            # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
+            # a target there needs an offset of 30 s). Prometheus ignores what it does not know.
+            "nocache": "1",
+            "latency_offset": "1ms",
+        }
+        # A byte becomes three characters at most; only a long query needs to be encoded to know its length.
+        if len(query) <= MAX_GET_CHARACTERS // 16 or len(urlencode(parameters)) <= MAX_GET_CHARACTERS:
+            answer = await self._client.get("api/v1/query_range", parameters)
+        else:
+            answer = await self._client.post_form("api/v1/query_range", parameters)
+        if answer.status != 200:
+            raise self._refused(answer)
+        limits = self._limits
+        try:
+            frame = decode_matrix(
+                answer.body,
+                window,
+                cache=self._cache,
+                max_series=limits.max_series,
+                max_samples=limits.max_samples,
+            )
+        except LimitExceeded:
+            raise
+        except SourceError as error:
+            raise self._redacted(error) from None
+        if not frame.warnings:
+            return frame
+        warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
+        return Frame(frame.timestamps, frame.values, frame.labels, warnings, frame.dropped)
+
+    def _refused(self, answer: HttpAnswer) -> SourceError:
+        return self._redacted(decode_error(answer.status, answer.content_type, answer.body))
+
+    def _redacted(self, error: SourceError) -> SourceError:
+        # Some servers repeat what they were sent, credentials included.
+        text = self._client.settings.redact(str(error))
+        return SourceError(text, failure=error.failure, transient=error.transient)
+
+    def _join(self, parts: Sequence[Frame]) -> Frame:
+        """Consecutive parts as one frame; a series that a part does not have is a gap there."""
+        rows: dict[Labels, int] = {}
+        for part in parts:
+            for labels in part.labels:
+                rows.setdefault(labels, len(rows))
+        timestamps = np.concatenate([part.timestamps for part in parts])
+        limits = self._limits
+        if len(rows) > limits.max_series or len(rows) * len(timestamps) > limits.max_samples:
+            raise LimitExceeded(
+                f"the query gives {len(rows):,} series of {len(timestamps):,} instants, more than "
+                f"{limits.max_series:,} series or {limits.max_samples:,} samples; aggregate it, ask for a shorter "
+                "window or a longer step, or raise max_series or max_samples"
+            )
+        values: Floats = np.full((len(rows), len(timestamps)), np.nan)
+        dropped: dict[str, int] = {}
+        at = 0
+        for part in parts:
+            width = len(part.timestamps)
+            if part.labels:
+                values[[rows[labels] for labels in part.labels], at : at + width] = part.values
+            at += width
+            for kind, count in part.dropped.items():
+                dropped[kind] = dropped.get(kind, 0) + count
+        warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
+        return Frame(timestamps, values, tuple(rows), warnings, dropped)
+
+
+def split(window: Window, max_points: int) -> Iterator[Window]:
+    """Consecutive windows on the same grid that hold each instant once, none more than `max_points` of them."""
+    instants = len(window.grid())
+    for first in range(0, instants, max_points):
+        last = min(first + max_points, instants) - 1
+        yield Window(window.start + first * window.step, window.start + last * window.step, window.step)
+
+
+def _seconds(value: float) -> str:
+    """Unix seconds or a step with milliseconds, as the API reads them; no exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,0 +1,206 @@
+"""What is kept as one versioned document, not in columns: the definition of a target and a piece of evidence."""
+
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import Final
+
+import msgspec
+
+from tocsin.detect import Direction, Severity
+from tocsin.domain.anomaly import Evidence
+from tocsin.domain.frame import Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import Owner, QueryType, Target
+from tocsin.store.codec import Unreadable
+from tocsin.store.columns import EPOCH, MICROSECOND, escape, unescape
+
+EVIDENCE_FORMAT: Final = 1
+"""The newest form of `evidence.body`: `_EvidenceV1` as MessagePack."""
+
+
+class _Definition(msgspec.Struct, frozen=True, kw_only=True):
+    """A target as JSON. Names of methods, durations in seconds; a field that is missing has its default.
+
+    A field is added with a default; one that changes its meaning gets a new name. So every older text can be read.
+    """
+
+    query: str
+    datasource_uid: str
+    query_type: QueryType
+    check_interval_s: float
+    detection_methods: tuple[str, ...]
+    severity_threshold: Severity
+    enabled: bool
+    step_s: float
+    lookback_s: float
+    offset_s: float
+    pending_for_s: float
+    keep_firing_for_s: float
+    direction: Direction
+    min_effect: float
+    min_effect_ratio: float
+    alert_above: float | str | None
+    alert_below: float | str | None
+    lower_bound: float | str | None
+    upper_bound: float | str | None
+    labels: dict[str, str]
+    description: str
+    owner: Owner
+
+
+_definition_decoder = msgspec.json.Decoder(_Definition)
+_encode_json = msgspec.json.Encoder().encode
+
+
+def definition_text(target: Target) -> str:
+    """All of a target but its name, version and timestamps, as JSON text."""
+    return _encode_json(
+        _Definition(
+            query=escape(target.query),
+            datasource_uid=escape(target.datasource_uid),
+            query_type=target.query_type,
+            check_interval_s=target.check_interval.total_seconds(),
+            detection_methods=tuple(map(escape, target.detection_methods)),
+            severity_threshold=target.severity_threshold,
+            enabled=target.enabled,
+            step_s=target.step.total_seconds(),
+            lookback_s=target.lookback.total_seconds(),
+            offset_s=target.offset.total_seconds(),
+            pending_for_s=target.pending_for.total_seconds(),
+            keep_firing_for_s=target.keep_firing_for.total_seconds(),
+            direction=target.direction,
+            min_effect=target.min_effect,
+            min_effect_ratio=target.min_effect_ratio,
+            alert_above=_bound(target.alert_above),
+            alert_below=_bound(target.alert_below),
+            lower_bound=_bound(target.lower_bound),
+            upper_bound=_bound(target.upper_bound),
+            labels={escape(name): escape(value) for name, value in target.labels.items()},
+            description=escape(target.description),
+            owner=target.owner,
+        )
+    ).decode()
+
+
+def target_of(
+    name: str, version: int, definition: str, *, created_at: datetime | None, updated_at: datetime | None
+) -> Target:
+    """The target of a row; raises `Unreadable`."""
+    try:
+        read = _definition_decoder.decode(definition)
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"target {name!r}", error) from error
+    return Target(
+        name=name,
+        query=unescape(read.query),
+        datasource_uid=unescape(read.datasource_uid),
+        query_type=read.query_type,
+        check_interval=timedelta(seconds=read.check_interval_s),
+        detection_methods=tuple(map(unescape, read.detection_methods)),
+        severity_threshold=read.severity_threshold,
+        enabled=read.enabled,
+        step=timedelta(seconds=read.step_s),
+        lookback=timedelta(seconds=read.lookback_s),
+        offset=timedelta(seconds=read.offset_s),
+        pending_for=timedelta(seconds=read.pending_for_s),
+        keep_firing_for=timedelta(seconds=read.keep_firing_for_s),
+        direction=read.direction,
+        min_effect=read.min_effect,
+        min_effect_ratio=read.min_effect_ratio,
+        alert_above=_bound_of(read.alert_above),
+        alert_below=_bound_of(read.alert_below),
+        lower_bound=_bound_of(read.lower_bound),
+        upper_bound=_bound_of(read.upper_bound),
+        labels=Labels({unescape(key): unescape(value) for key, value in read.labels.items()}),
+        description=unescape(read.description),
+        owner=read.owner,
+        version=version,
+        created_at=created_at,
+        updated_at=updated_at,
+    )
+
+
+def _bound(value: float | None) -> float | str | None:
+    """JSON has no infinity: it is written as the text that `float` reads."""
+    return value if value is None or isfinite(value) else repr(value)
+
+
+def _bound_of(value: float | str | None) -> float | None:
+    return None if value is None else float(value)
+
+
+class _EvidenceV1(msgspec.Struct, frozen=True, array_like=True):
+    """Evidence as a MessagePack array: exact doubles (NaN too), nine bytes a number, no names."""
+
+    id: str
+    query: str
+    datasource_uid: str
+    window_us: tuple[int, int, int]
+    methods: tuple[str, ...]
+    timestamps: tuple[float, ...]
+    values: tuple[float | None, ...]
+    expected: tuple[float | None, ...]
+    lower: tuple[float | None, ...]
+    upper: tuple[float | None, ...]
+    sigma: tuple[float | None, ...]
+    context: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+_evidence_decoder = msgspec.msgpack.Decoder(_EvidenceV1)
+# numpy.float64 is a float to the type checker and a stranger to msgspec.
+_encode_msgpack = msgspec.msgpack.Encoder(enc_hook=float).encode
+
+
+def evidence_body(evidence: Evidence) -> bytes:
+    """The evidence in the form `EVIDENCE_FORMAT`."""
+    window = evidence.window
+    return _encode_msgpack(
+        _EvidenceV1(
+            id=escape(evidence.id),
+            query=escape(evidence.query),
+            datasource_uid=escape(evidence.datasource_uid),
+            window_us=(
+                (window.start - EPOCH) // MICROSECOND,
+                (window.end - EPOCH) // MICROSECOND,
+                window.step // MICROSECOND,
+            ),
+            methods=tuple(map(escape, evidence.methods)),
+            timestamps=evidence.timestamps,
+            values=evidence.values,
+            expected=evidence.expected,
+            lower=evidence.lower,
+            upper=evidence.upper,
+            sigma=evidence.sigma,
+            context=tuple(map(escape, evidence.context)),
+            notes=tuple(map(escape, evidence.notes)),
+        )
+    )
+
+
+def evidence_of(evidence_id: str, form: int, body: bytes) -> Evidence:
+    """The evidence of a row; raises `Unreadable`, also for a form that is newer than this code."""
+    what = f"evidence {evidence_id!r}"
+    if form != EVIDENCE_FORMAT:
+        raise Unreadable(what, ValueError(f"it has the form {form}, this version knows {EVIDENCE_FORMAT}"))
+    try:
+        read = _evidence_decoder.decode(body)
+        start, end, step = read.window_us
+        window = Window(EPOCH + start * MICROSECOND, EPOCH + end * MICROSECOND, step * MICROSECOND)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise Unreadable(what, error) from error
+    return Evidence(
+        id=unescape(read.id),
+        query=unescape(read.query),
+        datasource_uid=unescape(read.datasource_uid),
+        window=window,
+        methods=tuple(map(unescape, read.methods)),
+        timestamps=read.timestamps,
+        values=read.values,
+        expected=read.expected,
+        lower=read.lower,
+        upper=read.upper,
+        sigma=read.sigma,
+        context=tuple(map(unescape, read.context)),
+        notes=tuple(map(unescape, read.notes)),
+    )

@@ -1,0 +1,179 @@
+"""People and machines who ask a lot: the load of the minute in the tests and of the ten minutes of `make soak`."""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from tests.acceptance.exporter import Rhythm
+
+RHYTHM = Rhythm(series=4, period=40, bad=5)
+DATASOURCE = "prometheus"
+PAUSE_S = 0.02
+"""Between two requests of one asker: under the rate limit of the server."""
+
+QUESTIONS = (
+    "/monitoring/status",
+    "/monitoring/targets?limit=1000",
+    "/monitoring/alerts?state=pending,firing,resolved,expired&limit=100",
+    "/monitoring/alerts?min_severity=critical",
+    "/monitoring/anomalies?limit=50",
+    "/monitoring/anomalies?format=csv&target=load_0",
+    "/monitoring/datasources",
+    "/monitoring/targets/load_0/series?max_series=4",
+    "/monitoring/patterns?target=load_1",
+    "/health/ready",
+    "/metrics",
+)
+POINTS = [{"timestamp": f"2025-12-18T19:{n:02}:00Z", "value": 100 + n % 7} for n in range(60)]
+
+
+@dataclass(slots=True)
+class Load:
+    """What is done to a server at `url`, from `begin` to `end`; `answers` counts the statuses that came back."""
+
+    url: str
+    targets: int = 50
+    streams: int = 5
+    askers: int = 2
+    answers: Counter[int] = field(default_factory=Counter)
+    events: int = 0
+    opened: int = 0
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _session: aiohttp.ClientSession | None = None
+
+    async def begin(self) -> None:
+        """Create the targets, open the streams, begin to ask."""
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(self.url, connector=connector, timeout=aiohttp.ClientTimeout(60))
+        for n in range(self.targets):
+            await self._ask("POST", "/monitoring/targets", self._target(f"load_{n}"), expect=201)
+        self._tasks = [asyncio.create_task(self._stream(n)) for n in range(self.streams)]
+        self._tasks += [asyncio.create_task(self._asker(n)) for n in range(self.askers)]
+
+    async def drop(self) -> None:
+        """Let go of everything at once, whatever became of it; idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def end(self) -> None:
+        """Close everything and take the targets away; raises what an asker met."""
+        for task in self._tasks:
+            task.cancel()
+        over = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for n in range(self.targets):
+            await self._ask("DELETE", f"/monitoring/targets/load_{n}", expect=204)
+        await self.drop()
+        for one in over:
+            if isinstance(one, BaseException) and not isinstance(one, asyncio.CancelledError):
+                raise one
+
+    def check(self) -> None:
+        """Raise what an asker met, if one has ended."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+    @staticmethod
+    def _target(name: str) -> dict[str, object]:
+        return {
+            "name": name,
+            "query": name,
+            "datasource_uid": DATASOURCE,
+            "check_interval": 1,
+            "step": 1,
+            "lookback": 120,
+            "keep_firing_for": 3,
+            "severity_threshold": "critical",
+            "min_effect": 100,
+        }
+
+    async def _ask(self, method: str, path: str, body: object = None, *, expect: int | None = None) -> None:
+        assert self._session is not None
+        async with self._session.request(method, path, json=body) as answer:
+            text = await answer.text()
+            self.answers[answer.status] += 1
+            if answer.status >= 500 or (expect is not None and answer.status != expect):
+                raise AssertionError(f"{method} {path}: {answer.status} {text[:500]}")
+
+    async def _asker(self, number: int) -> None:
+        chance = random.Random(number)
+        turn = 0
+        while True:
+            turn += 1
+            await self._ask("GET", chance.choice(QUESTIONS))
+            if turn % 10 == 0:
+                await self._ask("POST", "/monitoring/analyze", {"metric_name": "load", "data_points": POINTS})
+                await self._ask("POST", f"/monitoring/alerts/load_{turn % self.targets}/acknowledge", {"who": "load"})
+            if turn % 25 == 0:
+                extra = f"extra_{number}"
+                await self._ask("POST", "/monitoring/targets", self._target(extra), expect=201)
+                await self._ask("POST", f"/monitoring/targets/{extra}/check")
+                await self._ask("DELETE", f"/monitoring/targets/{extra}", expect=204)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _stream(self, number: int) -> None:
+        """Open the stream of transitions, read for a while, close it in the middle, again and again."""
+        assert self._session is not None
+        chance = random.Random(number)
+        while True:
+            async with self._session.get("/monitoring/stream", timeout=aiohttp.ClientTimeout(None)) as answer:
+                assert answer.status == 200, answer.status
+                self.opened += 1
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(chance.uniform(0.2, 4.0)):
+                        async for line in answer.content:
+                            self.events += line.startswith(b"event: transition")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this process holds at one moment. `database`: descriptors of the pooled connections to SQLite."""
+
+    tasks: tuple[str, ...]
+    sockets: int
+    database: int
+    others: tuple[str, ...]
+
+    @classmethod
+    def now(cls) -> "Held":
+        """Count; the descriptor that does the counting is left out."""
+        sockets, database, others = 0, 0, []
+        for entry in Path("/proc/self/fd").iterdir():
+            try:
+                leads_to = str(entry.readlink())
+            except OSError:
+                continue
+            if leads_to.startswith("socket:"):
+                sockets += 1
+            elif "tocsin.db" in leads_to:
+                database += 1
+            else:
+                others.append(leads_to.partition(":")[0])
+        tasks = sorted(task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-"))
+        unnamed = sum(task.get_name().startswith("Task-") for task in asyncio.all_tasks())
+        return cls((*tasks, f"{unnamed} unnamed"), sockets, database, tuple(sorted(others)))
+
+    def within(self, before: "Held") -> bool:
+        """Whether no more is held than before. The pool of the database may have filled; it has a size of its own."""
+        return self.tasks == before.tasks and self.sockets <= before.sockets and len(self.others) <= len(before.others)
+
+
+async def comes_back(before: Held, within_s: float, now: Callable[[], Held] = Held.now) -> Held:
+    """Wait until no more is held than before; an AssertionError that shows both when it never is."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while True:
+        held = now()
+        if held.within(before):
+            return held
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"after {within_s:g} s more is held than before:\n  before {before}\n  now    {held}")
+        await asyncio.sleep(0.25)

@@ -1,0 +1,105 @@
+"""Severity, confidence, policy: from sigma to what counts."""
+
+import numpy as np
+import pytest
+
+from tocsin.detect import METHODS, REASONS, Direction, Policy, Scores, Severity, confidence_of, explain, judge
+from tocsin.detect.base import resolve_methods
+from tocsin.detect.combine import entry, honest
+
+
+def test_severity_is_ordered_by_rank():
+    assert Severity.LOW < Severity.MEDIUM < Severity.HIGH < Severity.CRITICAL
+    assert max(Severity.MEDIUM, Severity.HIGH, Severity.LOW) is Severity.HIGH
+    assert Severity.HIGH >= Severity.HIGH
+    assert Severity.LOW <= "high"
+    assert [one.rank for one in Severity] == [0, 1, 2, 3]
+    assert [one.sigma for one in Severity] == [3, 3.5, 4, 5.5]
+    assert [Severity.of(x) for x in (2.999, 3, -3.5, 4, 5.49, -9)] == [
+        None,
+        "low",
+        "medium",
+        "high",
+        "high",
+        "critical",
+    ]
+    assert Severity.of(float("nan")) is None
+    assert Severity("high") is Severity.HIGH
+
+
+def test_confidence_grows_with_sigma():
+    assert confidence_of(0) == 0
+    assert confidence_of(3) == pytest.approx(0.9973, abs=1e-4)
+    assert confidence_of(-3) == confidence_of(3)
+
+
+def test_methods_are_resolved():
+    assert resolve_methods("auto") == resolve_methods(("auto",)) == METHODS
+    assert resolve_methods("mad") == ("mad",)
+    assert resolve_methods(["mad", "iqr", "mad"]) == ("mad", "iqr")
+    for wrong in ("nope", ("zscore", "nope")):
+        with pytest.raises(ValueError, match="known: auto, zscore"):
+            resolve_methods(wrong)
+
+
+@pytest.mark.parametrize("methods", [1, 2, 3, 4])
+def test_several_voices_are_paid_for(methods):
+    sigma = np.linspace(-12, 12, 2001)
+    paid = honest(sigma, methods)
+    assert (np.diff(paid) > 0).all()
+    assert (np.abs(paid) <= np.abs(sigma)).all()
+    assert honest(np.array([entry(methods)]), methods)[0] == pytest.approx(3.0)
+
+
+def scores(sigma, expected):
+    sigma, expected = np.array([sigma], float), np.array([expected], float)
+    blank = Scores.nothing(*sigma.shape, METHODS)
+    return Scores(expected, expected - 5, expected + 5, sigma, blank.strongest, blank.agreeing, METHODS)
+
+
+def reasons(policy, sigma, values, expected):
+    result = judge(scores(sigma, expected), np.array([values], float), policy)
+    return [REASONS[code] for code in result.reasons[0]], result
+
+
+def test_each_reason():
+    sigma, values = [0.5, 4, np.nan, -4, 3.2], [10, 30, 10, 2, 13]
+    expected = [10.0] * 5
+    words, result = reasons(Policy(), sigma, values, expected)
+    assert words == ["normal", "flagged", "no_opinion", "flagged", "flagged"]
+    assert result.flags.tolist() == [[False, True, False, True, True]]
+    words, _ = reasons(Policy(direction=Direction.ABOVE, min_effect=5), sigma, values, expected)
+    assert words == ["normal", "flagged", "no_opinion", "wrong_direction", "below_min_effect"]
+    words, _ = reasons(Policy(direction=Direction.BELOW), sigma, values, expected)
+    assert words[1] == "wrong_direction"
+    words, _ = reasons(Policy(alert_above=20), sigma, values, expected)
+    assert words == ["normal", "flagged", "no_opinion", "outside_alert_range", "outside_alert_range"]
+    words, _ = reasons(Policy(alert_below=5), sigma, values, expected)
+    assert words[1] == "outside_alert_range"
+    assert words[3] == "flagged"
+    words, _ = reasons(Policy(min_effect_ratio=0.5), sigma, values, expected)
+    assert words[4] == "below_min_effect"
+
+
+def test_holding_on_is_easier_than_beginning():
+    _, result = reasons(Policy(min_effect=10), [2.2, 3.5, 1.9, -2.5], [16, 16, 30, 4], [10.0] * 4)
+    assert result.flags.tolist() == [[False, False, False, False]]
+    assert result.holding.tolist() == [[True, True, False, True]]
+    assert Policy(sigma=5).holds_from == 4
+    assert Policy(sigma=2.5).holds_from == 2
+    assert Policy(sigma=4, exit_sigma=9).holds_from == 4
+
+
+def test_shapes_must_fit():
+    with pytest.raises(ValueError, match="shape"):
+        judge(scores([1.0], [1.0]), np.zeros((2, 2)), Policy())
+
+
+def test_an_explanation_says_what_matters():
+    text = explain(250, 100, sigma=4.9, methods=("zscore", "mad"), lower=90, upper=110, samples=60)
+    assert text == (
+        "250 is 150 above the expected 100 (+150%), usually 90 to 110: "
+        "4.90 sigma from 60 samples; zscore and mad agree."
+    )
+    assert "from" not in explain(0, 5, sigma=-3, methods=("mad",))
+    assert "(" not in explain(1, 0, sigma=3)

@@ -1,0 +1,87 @@
+"""A back-test says what monitoring said: the same alerts, transitions and anomalies, to the last digit."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from tests.monitor.scene import MINUTE, START, Scene, noise, target
+from tocsin.domain.errors import Invalid
+from tocsin.domain.ports import AnomalyFilter, Page
+
+
+def troubled(seed):
+    """Hours of noise with spikes, a level shift, a gap and a slow start."""
+
+    def curve(grid):
+        values = noise(grid, seed=seed)
+        since = (grid - START.timestamp()) / 60
+        values = (
+            values
+            + 60 * ((since >= 70 + seed) & (since < 78))
+            + 25 * (since >= 200)
+            - 40 * ((since > 300) & (since < 303))
+        )
+        return np.where((since >= 120) & (since < 131), np.nan, values)
+
+    return curve
+
+
+@pytest.mark.parametrize("stride", [1, 5])
+async def test_it_equals_what_monitoring_did(stride):
+    watched = target(pending_for=2 * MINUTE, check_interval=stride * MINUTE)
+    scene = Scene(watched)
+    for seed in range(4):
+        scene.source.play("q", troubled(seed), {"instance": str(seed)})
+    monitor = await scene.open()
+    await scene.run_for(timedelta(hours=6))
+    await monitor.stop()
+    live = {t.alert_id: [] for t in await scene.transitions()}
+    for one in await scene.transitions():
+        live[one.alert_id].append((one.at, one.before, one.after, one.reason, one.severity, one.value, one.sigma))
+
+    first, *_, last = scene.source.requests
+    # Monitoring's first evaluation judges the last check interval of its first window: the back-test begins there.
+    begin = first.window.end - (stride - 1) * MINUTE
+    result = await monitor.backtest(watched, begin, last.window.end)
+    told = {t.alert_id: [] for t in result.transitions}
+    for one in result.transitions:
+        told[one.alert_id].append((one.at, one.before, one.after, one.reason, one.severity, one.value, one.sigma))
+
+    assert told == live
+    assert len(live) >= 8
+    kept = await scene.store.anomalies(AnomalyFilter(), Page(limit=1000))
+    later = first.window.end
+    replayed = {(a.id, a.sigma, a.expected_value) for a in result.anomalies if a.timestamp > later}
+    assert replayed == {(a.id, a.sigma, a.expected_value) for a in kept.items if a.timestamp > later}
+    assert len(replayed) > 100
+    await monitor.close()
+
+
+async def test_it_shows_progress_up_to_the_end():
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    heard = []
+    await monitor.backtest(target(), START - timedelta(hours=5), START, heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+    assert len(heard) > 3
+    await monitor.close()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "why"),
+    [
+        (START, START, "before end"),
+        (START + MINUTE, START, "before end"),
+        (START - timedelta(days=500), START, "400 days"),
+        (START + timedelta(days=1), START + timedelta(days=2), "before end"),
+    ],
+)
+async def test_windows_that_cannot_be_are_refused(start, end, why):
+    scene = Scene(target())
+    monitor = await scene.open()
+    with pytest.raises(Invalid, match=why):
+        await monitor.backtest(target(), start, end)
+    await monitor.close()
