@@ -47,7 +47,7 @@ _MOST_KEPT = 1 << 21
 
 
 def scratch(name: str, shape: tuple[int, ...], kind: type = np.float64) -> NDArray[Any]:
-    """An array of whatever it held before, this thread's own until the next call by that name; at most 2 M numbers stay."""
+    """An array of whatever it held before, this thread's own until the next call by that name; 2 M numbers at most."""
     size = 1
     for length in shape:
         size *= length
@@ -79,7 +79,7 @@ def narrow_order(values: Array) -> tuple[Order, Index]:
     """
     center = _glance(values)
     ordered = scratch("ordered", values.shape, np.float32)
-    exact: NDArray[np.bool_] = np.empty(len(values), dtype=bool)
+    exact = np.empty(len(values), dtype=np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
         for part in chunks(*values.shape):
             here = ordered[part]
@@ -114,5 +114,4 @@ def _tied(ordered: NDArray[Any]) -> NDArray[np.bool_]:
     # One long comparison and not one a row; what it says of a row's first sample is taken back.
     np.equal(flat[1:], flat[:-1], out=same.reshape(-1)[1:])
     same[:, 0] = False
-    result: NDArray[np.bool_] = same.any(axis=1)
-    return result
+    return np.asarray(same.any(axis=1))
