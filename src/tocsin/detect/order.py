@@ -43,7 +43,7 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
-_MOST_KEPT = 1 << 21
+_SCRATCH_NUMBERS = 1 << 21
 
 
 def scratch(name: str, shape: tuple[int, ...], kind: type = np.float64) -> NDArray[Any]:
@@ -51,7 +51,7 @@ def scratch(name: str, shape: tuple[int, ...], kind: type = np.float64) -> NDArr
     size = 1
     for length in shape:
         size *= length
-    if size > _MOST_KEPT:
+    if size > _SCRATCH_NUMBERS:
         return np.empty(shape, dtype=kind)
     kept = _scratch.kept.get(name)
     if kept is None or kept.size < size or kept.dtype != kind:
