@@ -54,7 +54,7 @@ def test_several_voices_are_paid_for(methods):
 def scores(sigma, expected):
     sigma, expected = np.array([sigma], float), np.array([expected], float)
     blank = Scores.nothing(*sigma.shape, METHODS)
-    return Scores(expected, expected - 5, expected + 5, sigma, blank.strongest, blank.agreeing, METHODS)
+    return Scores(expected, expected - 5, expected + 5, sigma, blank.strongest, blank.agreeing, blank.held, METHODS)
 
 
 def reasons(policy, sigma, values, expected):

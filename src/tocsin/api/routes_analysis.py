@@ -24,7 +24,7 @@ from tocsin.api.models_target import TargetRequest, target_from
 from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
 from tocsin.api.routing import Doors, Through, json_beside_the_loop, problems
 from tocsin.api.translate import analyze, backtest_answer
-from tocsin.detect import METHODS, Severity
+from tocsin.detect import METHODS, VOICES, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Target
@@ -140,8 +140,9 @@ async def list_anomalies(
 
 
 def _which(query: AnomalyQuery) -> AnomalyFilter:
-    if query.method is not None and query.method not in METHODS:
-        raise Invalid("method", f"must be one of {', '.join(METHODS)}")
+    known = (*METHODS, *VOICES)
+    if query.method is not None and query.method not in known:
+        raise Invalid("method", f"must be one of {', '.join(known)}")
     if query.since is not None and query.until is not None and query.since > query.until:
         raise Invalid("until", "must not be earlier than since")
     return AnomalyFilter(

@@ -1,9 +1,11 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
-from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods
+from tocsin.detect.auto import VOICES, AutoState
+from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import Severity, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.explain import explain
+from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
@@ -16,12 +18,16 @@ __all__ = [
     "METHODS",
     "MIN_LEARN",
     "REASONS",
+    "VOICES",
+    "AutoState",
     "Backtest",
     "Baseline",
     "Detection",
     "Detections",
     "Direction",
+    "Followed",
     "Judgement",
+    "Learnt",
     "Pattern",
     "Policy",
     "Replay",
@@ -33,6 +39,7 @@ __all__ = [
     "detect",
     "explain",
     "fit",
+    "follow",
     "judge",
     "patterns",
     "replay",
@@ -40,4 +47,5 @@ __all__ = [
     "sigma_of_tail",
     "sigmas",
     "tail_of",
+    "wants_auto",
 ]

@@ -15,7 +15,7 @@ METHODS: tuple[str, ...] = ("zscore", "iqr", "mad", "rate_change")
 """Every method there is, in the order in which a tie between them is broken."""
 
 AUTO = "auto"
-"""The default of a user: all methods, combined."""
+"""The default of a user: the detector of ``tocsin.detect.auto`` in monitoring, all methods on recorded data."""
 
 MIN_LEARN = 8
 """A row with fewer samples to learn from has no baseline yet."""
@@ -33,8 +33,13 @@ class Direction(StrEnum):
     BOTH = "both"
 
 
+def wants_auto(methods: str | Sequence[str]) -> bool:
+    """Whether ``auto`` is among the names; it then speaks for all of them."""
+    return AUTO in ((methods,) if isinstance(methods, str) else methods)
+
+
 def resolve_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
-    """The names of the methods to run: ``auto`` is all of them, duplicates go, order stays.
+    """The names of the classic methods to run: ``auto`` is all of them, duplicates go, order stays.
 
     Raises ValueError for an empty sequence and for a name that is not in ``METHODS``.
     """
@@ -65,7 +70,8 @@ class Scores:
     ``expected``, ``lower`` and ``upper`` are those of the strongest method at that sample, in the unit of the values;
     outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected. ``strongest`` is an
     index into ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at
-    3 sigma or more, on the same side.
+    3 sigma or more, on the same side. ``held`` says that a series is still away from where it was before it stood out,
+    even if it has come to look ordinary there; only ``auto`` knows that.
     """
 
     expected: Array
@@ -73,7 +79,8 @@ class Scores:
     upper: Array
     sigma: Array
     strongest: NDArray[np.int8]
-    agreeing: NDArray[np.uint8]
+    agreeing: NDArray[np.uint16]
+    held: NDArray[np.bool_]
     methods: tuple[str, ...]
 
     def methods_at(self, row: int, column: int) -> tuple[str, ...]:
@@ -88,11 +95,12 @@ class Scores:
         """Scores without any opinion, to be filled in."""
         blank = [np.full((rows, columns), np.nan) for _ in range(4)]
         strongest = np.full((rows, columns), -1, np.int8)
-        return cls(blank[0], blank[1], blank[2], blank[3], strongest, np.zeros((rows, columns), np.uint8), methods)
+        agreeing, held = np.zeros((rows, columns), np.uint16), np.zeros((rows, columns), bool)
+        return cls(blank[0], blank[1], blank[2], blank[3], strongest, agreeing, held, methods)
 
     def put(self, rows: NDArray[np.intp] | slice, columns: slice, part: Scores) -> None:
         """Write the scores of some rows and columns into their place."""
-        for name in ("expected", "lower", "upper", "sigma", "strongest", "agreeing"):
+        for name in ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "held"):
             getattr(self, name)[rows, columns] = getattr(part, name)
 
 

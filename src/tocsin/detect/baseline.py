@@ -173,10 +173,11 @@ def strongest_of(sigmas: Array, center: Array, reach: Array, methods: tuple[str,
     width = reach[best, np.arange(len(best))[:, None]]
     expected[nothing] = np.nan
     combined = combine.honest(sigma, len(methods))
-    agreeing = np.zeros(sigma.shape, np.uint8)
+    agreeing = np.zeros(sigma.shape, np.uint16)
     loud = np.abs(sigma) >= ANOMALOUS
     if loud.any():
         agreeing[loud] = combine.agreement(sigmas[:, loud], sigma[loud])
     strongest = best.astype(np.int8)
     strongest[nothing] = -1
-    return Scores(expected, expected - width, expected + width, combined, strongest, agreeing, methods)
+    held = np.zeros(sigma.shape, bool)
+    return Scores(expected, expected - width, expected + width, combined, strongest, agreeing, held, methods)

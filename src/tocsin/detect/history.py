@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.base import AUTO, Direction, Scores, as_block, as_times, resolve_methods
+from tocsin.detect.auto import VOICES
+from tocsin.detect.base import AUTO, METHODS, Direction, Scores, as_block, as_times, resolve_methods, wants_auto
 from tocsin.detect.calibrate import Array
+from tocsin.detect.follow import follow
 from tocsin.detect.judge import Policy, clip_band, judge
-from tocsin.detect.replay import replay
 
 WINDOW = 1440
 
@@ -26,7 +27,7 @@ class Backtest:
     upper: Array
     flags: NDArray[np.bool_]
     strongest: NDArray[np.int8]
-    agreeing: NDArray[np.uint8]
+    agreeing: NDArray[np.uint16]
     methods: tuple[str, ...]
 
 
@@ -40,6 +41,7 @@ def backtest(
     direction: Direction = Direction.BOTH,
     policy: Policy | None = None,
     step_s: float | None = None,
+    utc_offset_s: float = 0.0,
 ) -> Backtest:
     """Judge each sample of (T,) or (S, T) ``values`` from what came before it alone; ``timestamps`` (T,) unix seconds.
 
@@ -47,25 +49,29 @@ def backtest(
     no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a sixtieth of it) count columns;
     ``policy`` says what counts as a flag (default: 3 sigma on the side of ``direction``). Without ``step_s`` the
     grid on which learning falls due is the first spacing: a later one must not move what was said of a sample.
-    Raises ValueError for shapes that do not fit, unknown methods, and limits below 1.
+    ``utc_offset_s`` is the offset of the series' time zone, for the time of day. Raises ValueError for shapes that do
+    not fit, unknown methods, and limits below 1.
     """
     block = as_block(values)
     times = as_times(timestamps, block.shape[1])
     names = resolve_methods(methods)
     ahead = _in_order(times)
+    if wants_auto(methods):
+        names = (*VOICES, *METHODS)
     scores = Scores.nothing(len(block), block.shape[1], names)
     flags = np.zeros(block.shape, dtype=bool)
     rule = policy or Policy(direction=direction)
     if ahead.size:
         kept = np.ascontiguousarray(block[:, ahead])
-        result = replay(
+        result = follow(
             times[ahead],
             kept,
             new=len(ahead),
             window=window,
             relearn=max(1, window // 60) if relearn is None else relearn,
-            methods=names,
+            methods=AUTO if wants_auto(methods) else names,
             step_s=step_s or (float(times[ahead[1]] - times[ahead[0]]) if len(ahead) > 1 else 1.0),
+            utc_offset_s=utc_offset_s,
         ).scores
         lower, upper = clip_band(result, rule)
         for name, part in vars(result).items():

@@ -62,13 +62,15 @@ class Judgement:
 def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     """Which samples (S, K) count under ``policy``, and for each the reason why or why not (see ``REASONS``).
 
-    ``holding`` relaxes the floors on effect by half. Raises ValueError when shapes do not fit.
+    ``holding`` relaxes the floors on effect by half, and a series that is ``held`` holds as long as its value may alert
+    at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
     block = np.asarray(values, dtype=np.float64)
     if block.shape != scores.sigma.shape:
         raise ValueError(f"values {block.shape} and scores {scores.sigma.shape} differ in shape")
     reasons = _reasons(scores, block, policy, policy.sigma, 1.0)
     holding = _reasons(scores, block, policy, policy.holds_from, 0.5) == _FLAGGED
+    holding |= scores.held & _may_alert(block, policy)
     return Judgement(reasons == _FLAGGED, holding, reasons)
 
 
@@ -81,15 +83,20 @@ def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strict
         return reasons
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
-    above = np.full(value.shape, policy.alert_above is None) | (value > (policy.alert_above or 0.0))
-    below = np.full(value.shape, policy.alert_below is None) | (value < (policy.alert_below or 0.0))
-    code[~(above & below)] = _OUTSIDE_ALERT_RANGE
+    code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
     least = strictness * np.maximum(policy.min_effect, policy.min_effect_ratio * np.abs(expected))
     code[np.abs(value - expected) < least] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     reasons[odd] = code
     return reasons
+
+
+def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:
+    above = np.full(values.shape, policy.alert_above is None) | (values > (policy.alert_above or 0.0))
+    below = np.full(values.shape, policy.alert_below is None) | (values < (policy.alert_below or 0.0))
+    result: NDArray[np.bool_] = above & below
+    return result
 
 
 def clip_band(scores: Scores, policy: Policy) -> tuple[Array, Array]:

@@ -128,7 +128,7 @@ class _Walk:
         if due.size:
             part, mask = self.block[due, start:column], self.mask[due, start:column]
             learnt = fit_block(np.where(mask, part, np.nan), self.baseline.methods, None)
-            self.baseline = _replaced(self.baseline, due, learnt)
+            self.baseline = replaced_rows(self.baseline, due, learnt)
         later = enough[~enough[:, 0]].any(axis=0)
         return int(at[later.argmax()]) if later.any() else end
 
@@ -144,7 +144,8 @@ class _Walk:
             start = stop
 
 
-def _replaced(baseline: Baseline, rows: NDArray[np.intp], part: Baseline) -> Baseline:
+def replaced_rows(baseline: Baseline, rows: NDArray[np.intp], part: Baseline) -> Baseline:
+    """The baseline in which ``rows`` are those of ``part``."""
     samples, level = baseline.samples.copy(), baseline.level.copy()
     samples[rows], level[rows] = part.samples, part.level
     arrays = []

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Baseline, clip_band, judge, replay, resolve_methods
+from tocsin.detect import Learnt, clip_band, follow, judge
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant
@@ -21,7 +21,7 @@ EVIDENCE_SAMPLES = 240
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and their baseline.
+    """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
     It is a cache: whatever it holds can be fetched again.
     """
@@ -30,19 +30,18 @@ class Memory:
     values: Floats
     learn: NDArray[np.bool_]
     labels: tuple[Labels, ...]
-    baseline: Baseline
+    learnt: Learnt
 
     @classmethod
     def empty(cls, target: Target) -> "Memory":
         """Nothing seen yet."""
-        return cls(
-            np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), Baseline.unlearnt(0, target.detection_methods)
-        )
+        learnt = Learnt.nothing(0, target.detection_methods, target.step.total_seconds())
+        return cls(np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), learnt)
 
     @property
     def ready(self) -> int:
         """How many series have a baseline."""
-        return int(self.baseline.ready.sum())
+        return int(self.learnt.ready.sum())
 
 
 def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerprint, Alert]) -> tuple[Judged, Memory]:
@@ -54,19 +53,19 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
     times = np.concatenate([memory.timestamps, frame.timestamps])
-    past, baseline = _recalled(memory, old_rows)
+    past, learnt = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
-    result = replay(
+    result = follow(
         times,
         values,
         new=new,
         window=target.window,
         relearn=target.relearn,
         learn=past,
-        baseline=baseline,
+        learnt=learnt,
         hold=hold,
-        methods=resolve_methods(target.detection_methods),
+        methods=target.detection_methods,
         step_s=target.step.total_seconds(),
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
@@ -74,16 +73,16 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
     judgement = judge(result.scores, fresh.values, policy)
     anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
     judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.baseline))
+    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt))
 
 
-def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Baseline]:
-    """What may be learnt from, and the baseline, in the order of the rows of now."""
+def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt]:
+    """What may be learnt from, and what was learnt, in the order of the rows of now."""
     if len(old_rows) == len(memory.labels):
-        return memory.learn, memory.baseline
+        return memory.learn, memory.learnt
     past = np.zeros((len(old_rows), len(memory.timestamps)), bool)
     past[: len(memory.labels)] = memory.learn
-    return past, memory.baseline.select(old_rows)
+    return past, memory.learnt.select(old_rows)
 
 
 def _align(memory: Memory, frame: Frame) -> tuple[tuple[Labels, ...], NDArray[np.intp], Floats]:
@@ -116,7 +115,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         values[rows],
         learn[rows],
         tuple(memory.labels[row] for row in rows),
-        memory.baseline.select(rows),
+        memory.learnt.select(rows),
     )
 
 
@@ -170,7 +169,7 @@ class Painter:
             self.memory.timestamps[-EVIDENCE_SAMPLES:],
             self.memory.values[row : row + 1, -EVIDENCE_SAMPLES:],
         )
-        scores = self.memory.baseline.select(np.array([row])).score(times, values)
+        scores = self.memory.learnt.select(np.array([row])).score(times, values)
         lower, upper = clip_band(scores, self.target.policy)
         return times, values[0], scores.expected[0], lower[0], upper[0], scores.sigma[0]
 

@@ -1,0 +1,93 @@
+"""Still where it went? Fast voices soon call a shifted level normal; an alert must last as long as it does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.learn import reference_scale
+from tocsin.detect.auto.score import Verdicts
+from tocsin.detect.auto.state import AutoState
+from tocsin.detect.calibrate import ANOMALOUS, Array
+
+HOLDING = 0.5
+"""A series is still away while at least this share of the first deviation is left."""
+
+CALM = 3
+"""So many samples in a row nearer than that end it."""
+
+LEAST_SIZE = 2.0
+"""Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
+
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+class Anchors(NamedTuple):
+    """``held`` (S, K): still away. For each row the level it left (NaN = none), how far, at which age, calm samples."""
+
+    held: Flags
+    level: Array
+    size: Array
+    begun: Ints
+    calm: Ints
+
+
+class _Row(NamedTuple):
+    """One row's samples and what was expected, which stand out, which were seen; ``hold``: it is never given up."""
+
+    values: Array
+    level: Array
+    odd: Flags
+    seen: Flags
+    hold: bool
+
+
+def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags) -> Anchors:
+    """Follow rows away from the level they left; ``seen`` (S, K) are the samples that are judged.
+
+    A row goes away with a sample of 3 sigma. After a day it is given up, unless it is on ``hold`` (S,).
+    """
+    values, level, sigma = verdict.deseasoned, verdict.level, verdict.sigma
+    found = Anchors(
+        np.zeros(values.shape, bool),
+        state.anchor.copy(),
+        state.anchor_size.copy(),
+        state.anchor_begun.copy(),
+        state.anchor_calm.copy(),
+    )
+    odd = (np.abs(sigma) >= ANOMALOUS) & seen & (np.abs(values - level) >= LEAST_SIZE * reference_scale(state)[:, None])
+    for row in np.flatnonzero(odd.any(axis=1) | ~np.isnan(found.level)):
+        _follow(found, int(row), state, _Row(values[row], level[row], odd[row], seen[row], bool(hold[row])))
+    return found
+
+
+def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
+    values, level, odd, seen, forever = track
+    column, columns, age = 0, len(values), int(state.age[row])
+    while column < columns:
+        if np.isnan(found.level[row]):
+            later = np.flatnonzero(odd[column:])
+            if not later.size:
+                return
+            column += int(later[0])
+            found.level[row], found.size[row] = level[column], values[column] - level[column]
+            found.begun[row], found.calm[row] = age + column, 0
+        given_up = columns if forever else int(found.begun[row]) + state.grid.a_day - age
+        stop = min(columns, max(given_up, column))
+        heard = column + np.flatnonzero(seen[column:stop])
+        away = (values[heard] - found.level[row]) / found.size[row] >= HOLDING
+        place = np.arange(len(heard))
+        last = np.maximum.accumulate(np.where(away, place, -1))
+        calm = np.where(last < 0, place + 1 + found.calm[row], place - last)
+        over = np.flatnonzero(calm >= CALM)
+        end = int(over[0]) if over.size else len(heard)
+        found.held[row, heard[:end]] = away[:end]
+        if over.size or stop < columns:
+            column = int(heard[end]) + 1 if over.size else stop
+            found.level[row] = np.nan
+        else:
+            found.calm[row] = int(calm[-1]) if len(calm) else found.calm[row]
+            return

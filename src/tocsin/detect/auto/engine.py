@@ -1,0 +1,325 @@
+"""``auto`` going through time: score, let what was seen wait, learn where it is due. Pure: a new state comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.anchor import follow_anchors
+from tocsin.detect.auto.learn import (
+    AWAY_CAP,
+    DAY_CAP,
+    DAY_UNIT,
+    FIRST,
+    MOVE_CAP,
+    MOVE_UNIT,
+    SIZE_CAP,
+    SIZE_UNIT,
+    first_learning,
+    learn,
+    reference_scale,
+)
+from tocsin.detect.auto.ruler import BINS, places
+from tocsin.detect.auto.score import Verdicts, verdicts
+from tocsin.detect.auto.state import DAYS, LAG, LEAD, REFERENCES, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.voices import SMALLEST
+from tocsin.detect.calibrate import ANOMALOUS, Array
+
+HOT = 2.5
+"""The |sigma| from which a sample belongs to an episode, of which a bursty series has many."""
+
+FULL_COUNTS = 16384
+"""Columns after which a row learns even if the day is not over: what waits is counted in 16 bits."""
+
+_EARLY = (64, 128, 256, 512)
+_BLOCK = 1 << 15
+_FARTHEST = 1e12
+
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Halves = NDArray[np.int64]
+
+
+class Opinions(NamedTuple):
+    """What is said of K columns of S series; every array (S, K), NaN = no opinion.
+
+    ``strongest`` is an index into ``VOICES`` (-1 = none), ``agreeing`` has bit v where voice v alone says so, ``ready``
+    is where ``auto`` has an opinion, ``held`` where a series is still away from where it was.
+    """
+
+    sigma: Array
+    expected: Array
+    lower: Array
+    upper: Array
+    strongest: NDArray[np.int8]
+    agreeing: NDArray[np.uint16]
+    ready: Flags
+    held: Flags
+
+    @classmethod
+    def none(cls, shape: tuple[int, int]) -> Opinions:
+        """Nothing said yet, to be written into."""
+        numbers = [np.full(shape, np.nan) for _ in range(4)]
+        strongest, agreeing = np.full(shape, -1, np.int8), np.zeros(shape, np.uint16)
+        return cls._make((*numbers, strongest, agreeing, np.zeros(shape, bool), np.zeros(shape, bool)))
+
+    def part(self, rows: slice, columns: slice) -> Opinions:
+        """A view of some of it."""
+        return Opinions._make(array[rows, columns] for array in self)
+
+
+class Advanced(NamedTuple):
+    """What ``advance`` gives back."""
+
+    state: AutoState
+    opinions: Opinions
+
+
+def advance(
+    state: AutoState, local: Array, values: Array, *, hold: Flags | None = None, odd: Flags | None = None
+) -> Advanced:
+    """Judge K new columns (S, K) at ``local`` times (K,), each by what came before it, and learn from them.
+
+    ``local`` are unix seconds plus the offset of the series' time zone, ascending; NaN = gap. Rows on ``hold`` (S,)
+    have an active alert: what stands out teaches nothing, and they stay away until they come back. ``odd`` (S, K) are
+    samples that another method found to stand out. In whatever parts the columns come, the result
+    is the same.
+    """
+    rows, columns = values.shape
+    opinions = Opinions.none((rows, columns))
+    if not rows or not columns:
+        return Advanced(state, opinions)
+    held = np.zeros(rows, bool) if hold is None else hold
+    strange = np.zeros(values.shape, bool) if odd is None else odd
+    step = max(1, _BLOCK // min(columns, state.grid.a_day))
+    if step >= rows:
+        return Advanced(_walk(state, local, values, (held, strange), opinions), opinions)
+    parts = []
+    for first in range(0, rows, step):
+        here = slice(first, first + step)
+        part = state.select(np.arange(rows)[here])
+        parts.append(_walk(part, local, values[here], (held[here], strange[here]), opinions.part(here, slice(None))))
+    return Advanced(AutoState.stacked(parts), opinions)
+
+
+def look_back(state: AutoState, local: Array, values: Array) -> Verdicts:
+    """What the state of now says of columns (S, K) of the past; ``local`` (K,). Before the first column: the first."""
+    bins = state.grid.bins_of(local)
+    own = _own(state, values)
+    all_bins = np.concatenate([np.repeat(bins[:1], LEAD), bins])
+    lead = np.full((state.rows, LEAD), np.nan)
+    season = state.profile[:, all_bins].astype(np.float64)
+    return verdicts(state, _filled(np.concatenate([lead, own], axis=1), season), all_bins)
+
+
+def _walk(state: AutoState, local: Array, values: Array, known: tuple[Flags, Flags], out: Opinions) -> AutoState:
+    """Some rows through all columns, writing into the arrays of ``out``."""
+    days = state.grid.day_of(local)
+    bins = state.grid.bins_of(local)
+    column, columns = 0, values.shape[1]
+    while column < columns:
+        state = _due(state, day_over=bool(state.day >= 0 and days[column] != state.day))
+        state = replace(state, day=int(days[column]))
+        end = min(
+            column + _until_due(state, values[:, column:]), int(np.searchsorted(days, days[column], side="right"))
+        )
+        end = max(min(end, columns), column + 1)
+        here, marks = slice(column, end), (known[0], known[1][:, column:end])
+        state = _stretch(state, values[:, here], bins[here], marks, out.part(slice(None), here))
+        column = end
+    return state
+
+
+def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Flags:
+    early = np.isin(age, [stop for stop in _EARLY if stop < a_day]) & (since > 0)
+    due: Flags = early | (since >= FULL_COUNTS)
+    return due
+
+
+def _due(state: AutoState, *, day_over: bool) -> AutoState:
+    """Learn the rows whose time has come."""
+    known = state.learnt > 0
+    fresh = np.flatnonzero(~known & (state.age >= FIRST))
+    if fresh.size:
+        state = state.put(fresh, first_learning(state.select(fresh)))
+    due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(state.age, state.since, state.grid.a_day)))
+    if due.size:
+        state = state.put(due, learn(state.select(due), day_over=day_over))
+    return state
+
+
+def _until_due(state: AutoState, values: Array) -> int:
+    """Columns until a row learns outside the change of days."""
+    stops = [FIRST, *(stop for stop in _EARLY if stop < state.grid.a_day)]
+    least = int(FULL_COUNTS - state.since.max())
+    for age in np.unique(state.age[state.age > 0]).tolist():
+        least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)
+    unborn = np.flatnonzero(state.age == 0)
+    if unborn.size:
+        begun = ~np.isnan(values[unborn])
+        first = np.where(begun.any(axis=1), begun.argmax(axis=1), FULL_COUNTS)
+        least = min(least, int(first.min()) + FIRST)
+    return max(1, least)
+
+
+def _stretch(
+    state: AutoState, values: Array, bins: NDArray[np.intp], known: tuple[Flags, Flags], out: Opinions
+) -> AutoState:
+    """Columns between two learnings: fill gaps, score what can be, let it wait."""
+    own = _own(state, values)
+    lead_bins = np.concatenate([np.repeat(bins[:1], LEAD - len(state.recent_bins)), state.recent_bins])
+    blank = np.full((state.rows, LEAD - state.recent.shape[1]), np.nan)
+    all_bins = np.concatenate([lead_bins, bins])
+    filled = _filled(np.concatenate([blank, state.recent, own], axis=1), state.profile[:, all_bins].astype(np.float64))
+    valid = ~np.isnan(values)
+    born = (state.age > 0)[:, None] | np.logical_or.accumulate(valid, axis=1)
+    judged = np.flatnonzero(state.learnt > 0)
+    after = state
+    if judged.size:
+        part = state if judged.size == state.rows else state.select(judged)
+        verdict = verdicts(part, filled[judged], all_bins)
+        seen = valid[judged]
+        anchors = follow_anchors(part, verdict, seen & part.ready[:, None], known[0][judged])
+        _write(out, judged, verdict, seen & part.ready[:, None])
+        out.held[judged] = anchors.held
+        weight = _weights(verdict, seen, (known[0][judged], known[1][judged]))
+        part = _wait(part, filled[judged], all_bins, verdict, weight)
+        part = replace(
+            part,
+            anchor=anchors.level,
+            anchor_size=anchors.size,
+            anchor_begun=anchors.begun,
+            anchor_calm=anchors.calm,
+        )
+        after = part if judged.size == state.rows else state.put(judged, part)
+    return replace(
+        after,
+        recent=np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
+        recent_bins=all_bins[-LEAD:],
+        age=state.age + born.sum(axis=1),
+        since=after.since + born.sum(axis=1) * (state.learnt > 0),
+    )
+
+
+def _own(state: AutoState, values: Array) -> Array:
+    """Values in the rows' own unit; beyond 1e12 of it nothing is told apart."""
+    with np.errstate(over="ignore"):
+        result: Array = np.clip((values - state.offset[:, None]) / state.unit[:, None], -_FARTHEST, _FARTHEST)
+    return np.where((state.learnt > 0)[:, None], result, values)
+
+
+def _filled(values: Array, season: Array) -> Array:
+    """Gaps filled with the last sample moved along the season; before the first sample, with that."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    level = values - season
+    where = np.where(missing, -1, np.arange(values.shape[1]))
+    last = np.maximum.accumulate(where, axis=1)
+    first = np.where(missing.all(axis=1), 0, (~missing).argmax(axis=1))
+    last = np.where(last < 0, first[:, None], last)
+    result: Array = np.where(missing, np.take_along_axis(level, last, axis=1) + season, values)
+    return result
+
+
+def _write(out: Opinions, rows: NDArray[np.intp], verdict: Verdicts, seen: Flags) -> None:
+    for array, part in zip(
+        (out.sigma, out.expected, out.lower, out.upper),
+        (verdict.sigma, verdict.expected, verdict.lower, verdict.upper),
+        strict=True,
+    ):
+        array[rows] = np.where(seen, part, np.nan)
+    out.strongest[rows] = np.where(seen, verdict.strongest, -1)
+    out.agreeing[rows] = np.where(seen, verdict.agreeing, 0)
+    out.ready[rows] = seen
+
+
+def _weights(verdict: Verdicts, seen: Flags, known: tuple[Flags, Flags]) -> Halves:
+    """How much each sample teaches, in halves. What stands out counts half: counted whole, incidents become normal; not
+    at all, a bursty series floods. While its alert is active it teaches nothing.
+    """
+    hold, strange = known
+    odd = (np.abs(verdict.sigma) >= ANOMALOUS) | strange
+    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * seen
+    return weight
+
+
+def _wait(state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves) -> AutoState:
+    """What the next learning needs of these columns, as whole numbers."""
+    rows, columns = weight.shape
+    teach = weight > 0
+    bins, values = all_bins[LEAD:], filled[:, LEAD:]
+    hours = bins * state.grid.hours // state.grid.bins
+    voices, who = np.arange(len(VOICES))[:, None, None], np.arange(rows)[None, :, None]
+    flat = ((who * len(VOICES) + voices) * 2 + verdict.below) * BINS + places(verdict.log_z)
+    counts = np.bincount(
+        flat.ravel(), np.broadcast_to(weight, flat.shape).ravel(), minlength=state.new_counts.size
+    ).reshape(state.new_counts.shape)
+    size = np.rint(np.minimum(np.exp(verdict.log_z), SIZE_CAP) * SIZE_UNIT) * teach
+    spot = (who * len(VOICES) + voices) * state.grid.hours + hours
+    sizes = np.bincount(spot.ravel(), size.ravel(), minlength=state.new_size.size).reshape(state.new_size.shape)
+    each = np.arange(rows)[:, None]
+    seen = np.bincount((each * state.grid.hours + hours).ravel(), teach.ravel(), minlength=state.new_seen.size)
+    deviation = (values - state.center[:, None]) / reference_scale(state)[:, None]
+    moved = np.rint(np.clip(deviation, -MOVE_CAP, MOVE_CAP) * MOVE_UNIT) * teach
+    away = np.rint(np.minimum(np.abs(deviation), AWAY_CAP) * MOVE_UNIT) * teach
+    place = (each * state.grid.bins + bins).ravel()
+    day = np.rint(np.clip(deviation, -DAY_CAP, DAY_CAP) * DAY_UNIT) * teach
+    change = np.abs(values - filled[:, LEAD - 1 : -1])
+    tied = (change <= SMALLEST) & teach
+    gap = np.where(~tied & teach, change, np.inf).min(axis=1)
+    episodes, last = _episodes(state, np.abs(verdict.sigma) >= HOT)
+    references, count = _remembered(state, filled, all_bins, columns)
+    shape = state.new_day.shape
+    return replace(
+        state,
+        new_counts=state.new_counts + counts.astype(np.uint16),
+        new_size=state.new_size + sizes.astype(np.int32),
+        new_seen=state.new_seen + seen.reshape(state.new_seen.shape).astype(np.int32),
+        new_moved=state.new_moved + moved.sum(axis=1).astype(np.int64),
+        new_away=state.new_away + away.sum(axis=1).astype(np.int64),
+        new_gap=np.minimum(state.new_gap, gap),
+        new_ties=state.new_ties + tied.sum(axis=1),
+        new_day=state.new_day
+        + np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape).astype(np.int32),
+        new_day_seen=state.new_day_seen
+        + np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape).astype(np.uint16),
+        new_episodes=state.new_episodes + episodes,
+        last_hot=last,
+        references=references,
+        reference_count=count,
+    )
+
+
+def _episodes(state: AutoState, hot: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many episodes begin in these columns, and the age at which each row was last hot."""
+    begun, last = np.zeros(state.rows, np.int64), state.last_hot.copy()
+    apart = max(state.grid.a_day // 24, 10)
+    for row in np.flatnonzero(hot.any(axis=1)):
+        ages = np.flatnonzero(hot[row]) + state.age[row]
+        begun[row] = int((np.diff(ages, prepend=last[row]) > apart).sum())
+        last[row] = ages[-1]
+    return begun, last
+
+
+def _remembered(
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], columns: int
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """The ring of windows: every column at first, ever fewer, until the last fortnight is spread over the ring."""
+    kept = REFERENCES - WAITING_REFERENCES
+    sparsest = max(1, state.grid.a_day * DAYS // kept)
+    ages = state.age[:, None] + np.arange(columns)
+    every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
+    pick = ages % every == 0
+    references, count = state.references.copy(), state.reference_count.copy()
+    for column in np.flatnonzero(pick.any(axis=0)):
+        rows = np.flatnonzero(pick[:, column] & (count - state.known_references < WAITING_REFERENCES))
+        window = slice(LEAD + column - LAG + 1, LEAD + column + 1)
+        season = state.profile[rows][:, all_bins[window]].astype(np.float64)
+        level = filled[rows, window] - season - state.center[rows, None]
+        references[rows, count[rows] % REFERENCES] = np.clip(level, -6e4, 6e4).astype(np.float16)
+        count[rows] += 1
+    return references, count

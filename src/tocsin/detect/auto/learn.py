@@ -1,0 +1,212 @@
+"""What changes when a day is over: pure, a few arrays, no sample is looked at again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.ruler import tails
+from tocsin.detect.auto.state import DAYS, FEWEST_A_DAY, LEAD, DAY_ROWS, AutoState, Ints
+from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
+from tocsin.detect.calibrate import Array
+
+FIRST = 32
+"""Columns after which a row learns for the first time."""
+
+SIZE_UNIT = 256.0
+"""Sizes of residuals are counted in parts of a scale this fine; whole numbers add up the same in any order."""
+
+MOVE_UNIT = 4096.0
+DAY_UNIT = 512.0
+
+SIZE_CAP = 4.0
+"""A residual beyond so many scales teaches the scale no more than that."""
+
+MOVE_CAP, AWAY_CAP, DAY_CAP = 6.0, 16.0, 60.0
+
+_MEAN_SIZE = 0.79
+"""E|z| of a Gaussian, with |z| cut at ``SIZE_CAP``."""
+
+_TIES = 0.05
+_RATE_DAYS = 28.0
+_GROWTH = 4.0
+_SEASON_GAIN = 0.9
+_SEASON_MEMORY = 0.25
+
+
+def first_learning(state: AutoState) -> AutoState:
+    """Fix the unit of rows that have seen ``FIRST`` columns, and take a first scale from those."""
+    raw = state.recent[:, LEAD - FIRST :]
+    offset = np.median(raw, axis=1)
+    size = (np.abs(raw - offset[:, None]) / FIRST).sum(axis=1)
+    least = np.maximum(1e-3 * np.abs(offset), 1e-300)
+    # A power of two: values keep their bits, and what is learnt does not depend on the unit people measure in.
+    unit = np.exp2(np.round(np.log2(np.maximum(size, least))))
+    own = (state.recent - offset[:, None]) / unit[:, None]
+    seen = own[:, LEAD - FIRST :]
+    changes = np.abs(seen[:, 1:] - seen[:, :-1])
+    moved = changes > SMALLEST
+    gap = np.where(moved, changes, np.inf).min(axis=1)
+    tied = (~moved).mean(axis=1) > _TIES
+    center = np.median(seen, axis=1)
+    known = replace(
+        state,
+        offset=offset,
+        unit=unit,
+        recent=own,
+        center=center,
+        spread=np.abs(seen - center[:, None]).mean(axis=1),
+        resolution=np.where(np.isfinite(gap) & tied, gap, 0.0),
+        learnt=state.learnt + 1,
+        since=np.zeros_like(state.since),
+    )
+    lead = np.concatenate([np.repeat(seen[:, :1], LEAD, axis=1), seen], axis=1)
+    parts = residuals(lead, lead, FIRST, known).parts
+    size = np.quantile(np.abs(parts), 0.6, axis=2) / 0.8416
+    scale = np.repeat(size.T[:, :, None], state.grid.hours, axis=2)
+    scale[:, -1] = 0.3
+    return replace(known, scale=scale.astype(np.float32))
+
+
+def learn(state: AutoState, *, day_over: bool) -> AutoState:
+    """Fold what waited since the last learning into what is known; ``day_over``: the local day ended."""
+    weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age, state.grid.a_day * DAYS), 1))
+    seen = np.maximum(state.new_seen.sum(axis=1), 1)
+    scale = _scale(state, np.maximum(weight, 1.0 / DAYS))
+    center, spread = _middle(state, weight, seen)
+    tied = state.new_ties > _TIES * seen
+    resolution = np.where(np.isfinite(state.new_gap) & tied, state.new_gap, 0.0)
+    fading = np.where(state.age > 2 * state.grid.a_day, np.exp(-state.since / (state.grid.a_day * DAYS)), 1.0)
+    counts = state.counts * fading[:, None, None, None].astype(np.float32) + 0.5 * state.new_counts.astype(np.float32)
+    log_far, shape = tails(counts)
+    days = state.since / state.grid.a_day
+    span = np.clip(state.age / state.grid.a_day, 1.0, _RATE_DAYS)
+    rate = state.rate + (7.0 * state.new_episodes / np.maximum(days, 1e-9) - state.rate) * np.minimum(1.0, days / span)
+    after = replace(
+        state,
+        scale=scale,
+        center=center,
+        spread=spread,
+        resolution=state.resolution + (resolution - state.resolution) * weight,
+        counts=counts,
+        log_far=log_far.astype(np.float32),
+        shape=shape.astype(np.float32),
+        mass=state.mass * fading + state.new_seen.sum(axis=1),
+        rate=rate,
+        learnt=state.learnt + 1,
+        known_references=state.reference_count,
+        since=np.zeros_like(state.since),
+        new_counts=np.zeros_like(state.new_counts),
+        new_size=np.zeros_like(state.new_size),
+        new_seen=np.zeros_like(state.new_seen),
+        new_moved=np.zeros_like(state.new_moved),
+        new_away=np.zeros_like(state.new_away),
+        new_gap=np.full_like(state.new_gap, np.inf),
+        new_ties=np.zeros_like(state.new_ties),
+        new_episodes=np.zeros_like(state.new_episodes),
+    )
+    return _day(state, after) if day_over else _carried_day(state, after)
+
+
+def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
+    """Each voice's usual size an hour: its neighbours and the whole day help each hour to few samples."""
+    least = voice_floors(state).T[:, :, None]
+    known = state.scale.astype(np.float64)
+    divisor = np.sqrt(known * known + least * least)
+    seen = np.maximum(state.new_seen, 1)[:, None, :]
+    size = state.new_size / SIZE_UNIT / _MEAN_SIZE * divisor
+    whole = size.sum(axis=2, keepdims=True) / np.maximum(state.new_seen.sum(axis=1), 1)[:, None, None]
+    hourly = size / seen
+    if state.grid.hours > 1:
+        near = (np.roll(hourly, 1, axis=2) + hourly + np.roll(hourly, -1, axis=2)) / 3.0
+        old_enough = (state.age >= 2 * state.grid.a_day)[:, None, None]
+        hourly = np.where(old_enough, 0.7 * near + 0.3 * whole, whole)
+    else:
+        hourly = np.broadcast_to(whole, known.shape)
+    heard = (state.new_seen > 0)[:, None, :] | (state.age < 2 * state.grid.a_day)[:, None, None]
+    heard = heard & (state.new_seen.sum(axis=1) > 0)[:, None, None]
+    result = np.where(heard, known + (hourly - known) * weight[:, None, None], known)
+    return result.astype(np.float32)
+
+
+def reference_scale(state: AutoState) -> Array:
+    """(S,): the size in which moves, distances and days wait to be learnt."""
+    return np.maximum(state.spread, floors(state))
+
+
+def _middle(state: AutoState, weight: Array, seen: Array) -> tuple[Array, Array]:
+    size = reference_scale(state)
+    moved = state.new_moved / MOVE_UNIT / seen * size
+    away = state.new_away / MOVE_UNIT / seen * size
+    away = np.where(state.spread > 0, np.minimum(away, _GROWTH * state.spread), away)
+    weight = np.where(state.new_seen.any(axis=1), weight, 0.0)
+    center = state.center + np.clip(moved, -2.0 * size, 2.0 * size) * weight
+    return center, state.spread + (away - state.spread) * weight
+
+
+def _carried_day(before: AutoState, after: AutoState) -> AutoState:
+    """The unfinished day in the scale and from the middle of now."""
+    mean = before.new_day / DAY_UNIT * reference_scale(before)[:, None]
+    moved = mean + before.new_day_seen * (before.center - after.center)[:, None]
+    again = np.rint(moved / reference_scale(after)[:, None] * DAY_UNIT)
+    most = before.new_day_seen * (DAY_CAP * DAY_UNIT)
+    return replace(after, new_day=np.clip(again, -most, most).astype(np.int32))
+
+
+def _day(before: AutoState, after: AutoState) -> AutoState:
+    """A day is over: keep its shape, choose what the next one is expected to look like by what served so far."""
+    after = replace(after, new_day=np.zeros_like(before.new_day), new_day_seen=np.zeros_like(before.new_day_seen))
+    whole = (before.new_day_seen > 0).mean(axis=1) > 0.8
+    rows = np.flatnonzero(whole)
+    if before.grid.a_day < FEWEST_A_DAY or not rows.size:
+        return after
+    size = reference_scale(before)[rows, None]
+    finished = before.new_day[rows] / DAY_UNIT * size / np.maximum(before.new_day_seen[rows], 1)
+    finished[before.new_day_seen[rows] == 0] = 0.0
+    finished -= np.median(finished, axis=1, keepdims=True)
+    error = _season_errors(before, rows, finished)
+    days, counts = before.days.copy(), before.day_count.copy()
+    days[rows, :-1], days[rows, -1] = before.days[rows, 1:], np.clip(finished, -6e4, 6e4).astype(np.float16)
+    counts[rows] = np.minimum(counts[rows] + 1, DAY_ROWS)
+    errors = before.season_error.copy()
+    memory = np.where(errors[rows] > 0, 1.0 - _SEASON_MEMORY, 0.0)
+    errors[rows] = memory * errors[rows] + (1.0 - memory) * error
+    season = _chosen(errors, counts)
+    after = replace(after, days=days, day_count=counts, season_error=errors, season=season)
+    return replace(after, profile=np.clip(_profile(after), -6e4, 6e4).astype(np.float16))
+
+
+def _candidates(days: Array, counts: Ints, ahead: int) -> Array:
+    """(3, S, bins): no season, the median day, the same weekday a week before, for the day ``ahead`` of the last."""
+    nothing = np.zeros(days.shape[::2])
+    median = np.zeros_like(nothing)
+    for count in np.unique(counts[counts >= 2]):
+        rows = counts == count
+        median[rows] = np.median(days[rows, DAY_ROWS - count :], axis=1)
+    week = np.where((counts >= 7)[:, None], days[:, DAY_ROWS - 8 + ahead], median)
+    return np.stack([nothing, median, week])
+
+
+def _season_errors(before: AutoState, rows: NDArray[np.intp], finished: Array) -> Array:
+    """How far each candidate was from the day that is over, levels aside; (R, 3)."""
+    known = before.days[rows].astype(np.float64)
+    rest = finished[None] - _candidates(known, before.day_count[rows], 1)
+    rest -= np.median(rest, axis=2, keepdims=True)
+    result: Array = np.abs(rest).mean(axis=2).T
+    return result
+
+
+def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
+    """0, 1 or 2 for each row: a season must earn its place."""
+    day = errors[:, 1] < _SEASON_GAIN * errors[:, 0]
+    week = (counts >= 7) & (errors[:, 2] < _SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
+    first = (counts == 2) & ~week
+    return np.where(week, 2, np.where(day | first, 1, 0)).astype(np.int8)
+
+
+def _profile(state: AutoState) -> Array:
+    candidates = _candidates(state.days.astype(np.float64), state.day_count, 1)
+    result: Array = candidates[state.season, np.arange(state.rows)]
+    return result

@@ -1,0 +1,75 @@
+"""How improbable a deviation is by the series' own history: a decaying histogram and a Weibull tail through it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.calibrate import Array
+
+BINS = 40
+"""Bins of |z|, of equal width on a log scale; the first holds everything below ``LOWEST``."""
+
+LOWEST = 0.5
+RATIO = 1.2
+LARGEST = LOWEST * RATIO ** (BINS - 1)
+"""A deviation beyond this (612 scales) is not told apart from it."""
+
+BODY = 0.05
+"""Share of all samples, one side, through which the tail is drawn; with ``FAR`` it fixes its shape."""
+
+FAR = 0.002
+"""The second share. Deeper than the incidents of a bad fortnight and it would learn them, shallower and a bursty
+series would be judged by its calm hours; see docs/detection.md for the sensitivity."""
+
+VOICE_CAP = 30.0
+"""No voice says more than this many nats: one that shouts cannot carry the mean alone."""
+
+_BODY_NATS, FAR_NATS = -math.log(BODY), -math.log(FAR)
+_LOG_RATIO = math.log(RATIO)
+_LEAST_Z = 0.05
+_LEAST_SPREAD = 1.2
+_SHAPES = (0.2, 2.0)
+
+Counts = NDArray[np.float32]
+
+
+def places(log_z: Array) -> NDArray[np.intp]:
+    """The bin of each ln|z|; any shape."""
+    bins = np.floor((log_z - math.log(LOWEST)) / _LOG_RATIO).astype(np.intp) + 1
+    return np.clip(bins, 0, BINS - 1, out=bins)
+
+
+def tails(histogram: Counts) -> tuple[Array, Array]:
+    """Scale ``ln z2`` and shape ``k`` of the tail -ln p = 6.2 (|z|/z2)^k of each side; (..., 2, BINS) to two (..., 2).
+
+    The Weibull tail through the one-sided quantiles at ``BODY`` and ``FAR``, both of all samples: a robust form of the
+    tail index (Gardes and Girard, "Estimating extreme quantiles of Weibull tail distributions", 2005) that the
+    largest samples do not touch, so that incidents of the past do not blind it.
+    """
+    total = histogram.sum(axis=(-1, -2), dtype=np.float64)[..., None]
+    body = np.maximum(_quantile(histogram, total * BODY), _LEAST_Z)
+    far = np.maximum(_quantile(histogram, total * FAR), _LEAST_SPREAD * body)
+    shape = np.clip(math.log(FAR_NATS / _BODY_NATS) / np.log(far / body), *_SHAPES)
+    return np.log(far), shape
+
+
+def _quantile(histogram: Counts, mass: Array) -> Array:
+    """The |z| above which ``mass`` lies on each side, between the edges of a bin by the logarithm of the mass."""
+    above = np.cumsum(histogram[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
+    wanted = np.broadcast_to(np.maximum(mass, 1e-9), above.shape[:-1])
+    last = np.maximum((above >= wanted[..., None]).sum(axis=-1) - 1, 0)
+    here = np.take_along_axis(above, last[..., None], axis=-1)[..., 0]
+    after = np.take_along_axis(above, np.minimum(last + 1, BINS - 1)[..., None], axis=-1)[..., 0]
+    after = np.where(last + 1 < BINS, after, 0.0)
+    share = np.log(np.maximum(here, 1e-9) / wanted) / np.log(np.maximum(here, 1e-9) / np.maximum(after, 0.3 * wanted))
+    result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(share, 0.0, 1.0))
+    return result
+
+
+def nats(log_z: Array, log_far: Array, shape: Array) -> Array:
+    """-ln of the tail probability of each ln|z|, at most ``VOICE_CAP``; all broadcast."""
+    result: Array = np.minimum(FAR_NATS * np.exp(np.minimum(shape * (log_z - log_far), 4.0)), VOICE_CAP)
+    return result

@@ -1,0 +1,116 @@
+"""From samples to one number: eight voices to tail probabilities, averaged, discounted, put on the sigma scale."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.ruler import FAR, FAR_NATS, LARGEST, LOWEST, nats
+from tocsin.detect.auto.state import LEAD, VOICES, AutoState
+from tocsin.detect.auto.voices import residuals, voice_floors
+from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
+
+GAIN = 1.1
+"""Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial."""
+
+DOUBT = 0.8
+"""How much a short history counts against a verdict: 1 + DOUBT / sqrt(samples beyond ``FAR``)."""
+
+BURSTY = 0.1
+"""How much a bursty past counts against a verdict, for each doubling of its episodes a week over ``USUAL``."""
+
+USUAL = 4.0
+"""Episodes a week that cost nothing."""
+
+_SIGNED = 6
+_NATS = np.linspace(0.0, 48.0, 961)
+_SIGMA = sigma_of_log_tail(-_NATS)
+_LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])
+
+
+class Verdicts(NamedTuple):
+    """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``log_z``, ``below`` (8, S, K).
+    ``level`` and ``deseasoned`` are what was expected and what came, in the row's own unit without the season.
+
+    ``strongest`` (S, K) is an index into ``VOICES``; ``agreeing`` has bit v where voice v alone would be at 3 sigma.
+    """
+
+    sigma: Array
+    expected: Array
+    lower: Array
+    upper: Array
+    strongest: NDArray[np.int8]
+    agreeing: NDArray[np.uint16]
+    log_z: Array
+    below: NDArray[np.bool_]
+    level: Array
+    deseasoned: Array
+
+
+def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdicts:
+    """Judge the columns after the first ``LEAD`` of (S, LEAD + K) ``values`` (the rows' own unit, gaps filled).
+
+    ``bins`` (LEAD + K,) are their bins of the day. Rows that are not ``ready`` get sigma 0.
+    """
+    columns = values.shape[1] - LEAD
+    season = state.profile[:, bins].astype(np.float64)
+    found = residuals(values, values - season, columns, state)
+    hours = bins[LEAD:] * state.grid.hours // state.grid.bins
+    least = voice_floors(state)[:, :, None]
+    usual = state.scale.transpose(1, 0, 2)[:, :, hours].astype(np.float64)
+    scale = np.sqrt(usual * usual + least * least)
+    z = found.parts / scale
+    below = z < 0
+    log_z = np.log(np.clip(np.abs(z, out=z), LOWEST * 1e-6, LARGEST))
+    log_far, shape = (_side(part, below) for part in (state.log_far, state.shape))
+    said = nats(log_z, log_far, shape)
+    damp = discount(state)[:, None]
+    total = said.mean(axis=0) * (GAIN / damp)
+    total[~state.ready] = 0.0
+    sigma = np.interp(total, _NATS, _SIGMA)
+    leaning = np.where(below[:_SIGNED], -said[:_SIGNED], said[:_SIGNED]).sum(axis=0)
+    agreeing = np.zeros(sigma.shape, np.uint16)
+    loud = sigma >= ANOMALOUS
+    if loud.any():
+        alone = said[:, loud] * (GAIN / np.broadcast_to(damp, sigma.shape)[loud]) >= _LIMIT
+        agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
+    expected = found.level + season[:, LEAD:]
+    reach = scale[2] * _reach(state, damp)
+    unit, offset = state.unit[:, None], state.offset[:, None]
+    return Verdicts(
+        np.minimum(np.copysign(sigma, leaning), SIGMA_CAP),
+        expected * unit + offset,
+        (expected - reach[1]) * unit + offset,
+        (expected + reach[0]) * unit + offset,
+        said.argmax(axis=0).astype(np.int8),
+        agreeing,
+        log_z,
+        below,
+        found.level,
+        (values - season)[:, LEAD:],
+    )
+
+
+def discount(state: AutoState) -> Array:
+    """(S,), 1 and more: what a short and what a bursty history take off."""
+    doubt = 1.0 + DOUBT / np.sqrt(np.maximum(state.mass, 1.0) * FAR)
+    result: Array = doubt * (1.0 + BURSTY * np.log2(1.0 + state.rate / USUAL))
+    return result
+
+
+def _side(part: NDArray[np.float32], below: NDArray[np.bool_]) -> Array:
+    """(S, 8, 2) picked by the side of each sample: (8, S, K)."""
+    ordered = part.astype(np.float64).transpose(1, 0, 2)
+    result: Array = np.where(below, ordered[:, :, 1:], ordered[:, :, :1])
+    return result
+
+
+def _reach(state: AutoState, damp: Array) -> Array:
+    """(2, S, 1): how many scales above and below the level that voice alone would be at 3 sigma."""
+    voice = VOICES.index("level")
+    log_far, shape = state.log_far[:, voice].astype(np.float64), state.shape[:, voice].astype(np.float64)
+    wanted = np.minimum(_LIMIT * damp / GAIN, 30.0)
+    result: Array = np.exp(log_far + np.log(wanted / FAR_NATS) / shape).T[:, :, None]
+    return result

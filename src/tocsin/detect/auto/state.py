@@ -1,0 +1,276 @@
+"""What ``auto`` remembers of many series: bounded, versioned, the same whether it came in one part or in many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.ruler import BINS
+from tocsin.detect.calibrate import Array
+
+VERSION = 1
+"""The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
+
+VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "drift", "volatility", "shape")
+"""What each of the eight voices looks at, in the order of every array of them (see ``voices.residuals``)."""
+
+LEAD = 132
+"""Columns before a sample that its residuals look back on."""
+
+DAY_S = 86400.0
+DAYS = 14
+"""Days after which a day counts e times less in what is learnt."""
+
+ENOUGH = 192
+ENOUGH_DAYS = 0.5
+"""A tail must rest on so many samples and on so many days of them, at most 1,440: with fewer, a Student-t knows more
+than the history does, and one incident would be all that the tail knows.
+"""
+
+FEWEST_A_DAY = 12
+"""A step longer than two hours knows no time of day."""
+
+DAY_BINS = 144
+DAY_ROWS = 8
+REFERENCES = 120
+WAITING_REFERENCES = 24
+"""Places in the ring of windows for those seen since the last learning: they are compared with from the next one on."""
+
+LAG = 8
+
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The calendar of a step: columns ``a_day``, ``bins`` of the day's profile, ``hours`` that have their own scale."""
+
+    step_s: float
+    a_day: int
+    bins: int
+    hours: int
+
+    @classmethod
+    def of(cls, step_s: float) -> Grid:
+        """The grid of samples ``step_s`` seconds apart. Raises ValueError when that is not above 0."""
+        if not step_s > 0:
+            raise ValueError(f"step_s must be above 0, not {step_s}")
+        a_day = max(1, round(DAY_S / step_s))
+        return cls(step_s, a_day, min(a_day, DAY_BINS), 24 if a_day >= 24 else 1)
+
+    def bins_of(self, local: Array) -> NDArray[np.intp]:
+        """The profile bin of each local time (unix seconds plus the offset of the time zone)."""
+        return np.floor((local % DAY_S) / DAY_S * self.bins).astype(np.intp)
+
+    def day_of(self, local: Array) -> Ints:
+        """The number of the local day of each time."""
+        return np.floor(local / DAY_S).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class AutoState:
+    """Everything that is known of S series; every array has S rows and is replaced, never changed in place.
+
+    Values are kept in the unit of the row: (x - ``offset``) / ``unit``, both fixed when it first learns, with
+    ``center`` and ``spread`` (mean absolute deviation) following the series. ``age`` counts columns since its first
+    sample, ``since`` those since it last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the
+    last ``LEAD`` columns (in the values' own unit), ``recent_bins`` their bins of the day. ``scale`` (S, 8, hours) is
+    each voice's usual size, ``counts`` (S, 8, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its
+    tail. ``days`` (S, 8, bins) are finished days, ``profile`` (S, bins) what the next day is expected to look like,
+    ``references`` (S, 120, 8) windows of the past, ``anchor`` the level that a row left and is still away from (see
+    ``anchor.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does not
+    matter in which parts the samples came.
+    """
+
+    grid: Grid
+    day: int
+    recent_bins: NDArray[np.intp]
+    age: Ints
+    since: Ints
+    learnt: Ints
+    mass: Array
+    offset: Array
+    unit: Array
+    center: Array
+    spread: Array
+    resolution: Array
+    recent: Array
+    scale: NDArray[np.float32]
+    counts: NDArray[np.float32]
+    log_far: NDArray[np.float32]
+    shape: NDArray[np.float32]
+    days: NDArray[np.float16]
+    day_count: Ints
+    profile: NDArray[np.float16]
+    season: NDArray[np.int8]
+    season_error: NDArray[np.float32]
+    references: NDArray[np.float16]
+    reference_count: Ints
+    known_references: Ints
+    rate: Array
+    last_hot: Ints
+    anchor: Array
+    anchor_size: Array
+    anchor_begun: Ints
+    anchor_calm: Ints
+    new_counts: NDArray[np.uint16]
+    new_size: NDArray[np.int32]
+    new_seen: NDArray[np.int32]
+    new_moved: NDArray[np.int64]
+    new_away: NDArray[np.int64]
+    new_gap: Array
+    new_ties: Ints
+    new_day: NDArray[np.int32]
+    new_day_seen: NDArray[np.uint16]
+    new_episodes: Ints
+
+    @classmethod
+    def empty(cls, rows: int, step_s: float) -> AutoState:
+        """Series of which nothing is known."""
+        return _blank(rows, Grid.of(step_s), -1, np.zeros(0, np.intp))
+
+    @property
+    def rows(self) -> int:
+        """How many series it knows."""
+        return len(self.age)
+
+    @property
+    def ready(self) -> Flags:
+        """(S,): which series have learnt enough for ``auto`` to judge them."""
+        result: Flags = (self.learnt >= 2) & (self.mass >= max(ENOUGH, min(ENOUGH_DAYS * self.grid.a_day, 1440)))
+        return result
+
+    def select(self, rows: object) -> AutoState:
+        """The state with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
+        index = np.asarray(rows, dtype=np.intp)
+        new = np.flatnonzero(index < 0)
+        if not self.rows:
+            return replace(_blank(len(index), self.grid, self.day, self.recent_bins))
+        blank = _blank(1, self.grid, self.day, self.recent_bins) if new.size else None
+        parts: dict[str, Any] = {}
+        for name in _ARRAYS:
+            array = getattr(self, name)[index]
+            if blank is not None:
+                array[new] = getattr(blank, name)
+            parts[name] = array
+        return replace(self, **parts)
+
+    def put(self, rows: NDArray[np.intp], part: AutoState) -> AutoState:
+        """A new state in which ``rows`` are those of ``part``."""
+        if len(rows) == self.rows:
+            return part
+        parts: dict[str, Any] = {}
+        for name in _ARRAYS:
+            array = getattr(self, name).copy()
+            array[rows] = getattr(part, name)
+            parts[name] = array
+        return replace(self, **parts)
+
+    @classmethod
+    def stacked(cls, parts: Sequence[AutoState]) -> AutoState:
+        """States of one calendar and one time, row upon row."""
+        joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+        return replace(parts[0], **joined)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that all rows hold."""
+        return sum(getattr(self, name).nbytes for name in _ARRAYS)
+
+    def to_bytes(self) -> bytes:
+        """The whole state: one line of JSON that names each array, then their bytes."""
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in ("recent_bins", *_ARRAYS)}
+        head = {
+            "version": VERSION,
+            "step_s": self.grid.step_s,
+            "day": self.day,
+            "arrays": {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()},
+        }
+        return json.dumps(head).encode() + b"\n" + b"".join(array.tobytes() for array in arrays.values())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> AutoState:
+        """What ``to_bytes`` wrote. Raises ValueError for another version and for anything that does not fit."""
+        line, _, body = data.partition(b"\n")
+        try:
+            head = json.loads(line)
+            version, step_s, layout = head["version"], float(head["step_s"]), head["arrays"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError("this is no learnt state") from error
+        if version != VERSION:
+            raise ValueError(f"the learnt state has layout {version}, this version reads {VERSION}")
+        if set(layout) != {"recent_bins", *_ARRAYS}:
+            raise ValueError("the learnt state names other arrays")
+        parts: dict[str, Any] = {}
+        place = 0
+        for name, (kind, shape) in layout.items():
+            dtype = np.dtype(kind)
+            size = dtype.itemsize * int(np.prod(shape))
+            if dtype.hasobject or place + size > len(body):
+                raise ValueError(f"the learnt state breaks off at {name}")
+            parts[name] = np.frombuffer(body, dtype, int(np.prod(shape)), place).reshape(shape).copy()
+            place += size
+        state = cls(Grid.of(step_s), int(head["day"]), **parts)
+        blank = _blank(len(state.age), state.grid, state.day, state.recent_bins)
+        for name in _ARRAYS:
+            mine, wanted = getattr(state, name), getattr(blank, name)
+            if mine.shape != wanted.shape or mine.dtype != wanted.dtype:
+                raise ValueError(f"the learnt state has {name} of shape {mine.shape}, not {wanted.shape}")
+        return state
+
+
+def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> AutoState:
+    voices, hours, bins = len(VOICES), grid.hours, grid.bins
+    zero, whole = np.zeros(rows), np.zeros(rows, np.int64)
+    return AutoState(
+        grid=grid,
+        day=day,
+        recent_bins=recent_bins,
+        age=whole,
+        since=whole,
+        learnt=whole,
+        mass=zero,
+        offset=zero,
+        unit=np.ones(rows),
+        center=zero,
+        spread=zero,
+        resolution=zero,
+        recent=np.full((rows, len(recent_bins)), np.nan),
+        scale=np.zeros((rows, voices, hours), np.float32),
+        counts=np.zeros((rows, voices, 2, BINS), np.float32),
+        log_far=np.zeros((rows, voices, 2), np.float32),
+        shape=np.ones((rows, voices, 2), np.float32),
+        days=np.zeros((rows, DAY_ROWS, bins), np.float16),
+        day_count=whole,
+        profile=np.zeros((rows, bins), np.float16),
+        season=np.zeros(rows, np.int8),
+        season_error=np.zeros((rows, 3), np.float32),
+        references=np.zeros((rows, REFERENCES, LAG), np.float16),
+        reference_count=whole,
+        known_references=whole,
+        rate=zero,
+        last_hot=np.full(rows, -(1 << 40)),
+        anchor=np.full(rows, np.nan),
+        anchor_size=zero,
+        anchor_begun=whole,
+        anchor_calm=whole,
+        new_counts=np.zeros((rows, voices, 2, BINS), np.uint16),
+        new_size=np.zeros((rows, voices, hours), np.int32),
+        new_seen=np.zeros((rows, hours), np.int32),
+        new_moved=whole,
+        new_away=whole,
+        new_gap=np.full(rows, np.inf),
+        new_ties=whole,
+        new_day=np.zeros((rows, bins), np.int32),
+        new_day_seen=np.zeros((rows, bins), np.uint16),
+        new_episodes=whole,
+    )
+
+
+_ARRAYS = tuple(field.name for field in fields(AutoState) if field.name not in ("grid", "day", "recent_bins"))
