@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import tails
-from tocsin.detect.auto.state import DAYS, FEWEST_A_DAY, LEAD, DAY_ROWS, AutoState, Ints
+from tocsin.detect.auto.state import DAY_ROWS, DAYS, FEWEST_A_DAY, LEAD, AutoState, Ints
 from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
 from tocsin.detect.calibrate import Array
 
