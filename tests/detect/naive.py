@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 from scipy import stats
 
 ALPHA = 0.05
@@ -132,3 +133,18 @@ def sigma(values, index, name):
     if name == "zscore":
         return zscore(values, index)
     return rate_change(values, index) if name == "rate_change" else robust(values, index, name)
+
+
+def median_of(parts):
+    """The middle of an odd number of arrays."""
+    return np.median(np.stack(parts), axis=0)
+
+
+def means_of(values, width):
+    """The mean of each ``width`` neighbouring columns."""
+    return np.stack([[row[i : i + width].mean() for i in range(len(row) - width + 1)] for row in values])
+
+
+def tail_quantile(values, share):
+    """The value that ``share`` of all reach."""
+    return float(np.quantile(values, 1.0 - share))

@@ -18,6 +18,9 @@ HOLDING = 0.5
 CALM = 3
 """So many samples in a row nearer than that end it."""
 
+REST = 10
+"""After it came back, so many samples begin nothing new: the fast voices still look at where it was."""
+
 LEAST_SIZE = 2.0
 """Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
 
@@ -26,7 +29,9 @@ Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
-    """``held`` (S, K): still away. For each row the level it left (NaN = none), how far, at which age, calm samples."""
+    """``held`` (S, K): still away. For each row the level it left (NaN = none), how far, at which age (without a
+    level: from which age on it may leave one), calm samples.
+    """
 
     held: Flags
     level: Array
@@ -69,7 +74,8 @@ def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
     column, columns, age = 0, len(values), int(state.age[row])
     while column < columns:
         if np.isnan(found.level[row]):
-            later = np.flatnonzero(odd[column:])
+            column = max(column, int(found.begun[row]) - age)
+            later = np.flatnonzero(odd[column:]) if column < columns else np.empty(0, np.intp)
             if not later.size:
                 return
             column += int(later[0])
@@ -88,6 +94,8 @@ def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
             found.level[row] = np.nan
+            found.size[row], found.calm[row] = 0.0, 0
+            found.begun[row] = age + column + (REST if over.size else 0)
         else:
             found.calm[row] = int(calm[-1]) if len(calm) else found.calm[row]
             return

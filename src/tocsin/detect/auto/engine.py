@@ -37,6 +37,7 @@ FULL_COUNTS = 16384
 _EARLY = (64, 128, 256, 512)
 _BLOCK = 1 << 15
 _FARTHEST = 1e12
+_ECHO = 64
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -212,16 +213,23 @@ def _own(state: AutoState, values: Array) -> Array:
 
 
 def _filled(values: Array, season: Array) -> Array:
-    """Gaps filled with the last sample moved along the season; before the first sample, with that."""
+    """Gaps filled with what was there ``_ECHO`` columns earlier, moved along the season: level and unrest stay as they
+    were. Before the first sample stands the first sample.
+    """
     missing = np.isnan(values)
     if not missing.any():
         return values
     level = values - season
-    where = np.where(missing, -1, np.arange(values.shape[1]))
-    last = np.maximum.accumulate(where, axis=1)
     first = np.where(missing.all(axis=1), 0, (~missing).argmax(axis=1))
-    last = np.where(last < 0, first[:, None], last)
-    result: Array = np.where(missing, np.take_along_axis(level, last, axis=1) + season, values)
+    before = np.arange(values.shape[1]) < first[:, None]
+    level = np.where(before, np.take_along_axis(level, first[:, None], axis=1), level)
+    for start in range(_ECHO, values.shape[1], _ECHO):
+        here = slice(start, start + _ECHO)
+        part = level[:, here]
+        if np.isnan(part).any():
+            echo = level[:, start - _ECHO : start][:, : part.shape[1]]
+            level[:, here] = np.where(np.isnan(part), echo, part)
+    result: Array = np.where(missing, level + season, values)
     return result
 
 
@@ -314,9 +322,12 @@ def _remembered(
     ages = state.age[:, None] + np.arange(columns)
     every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
     pick = ages % every == 0
+    # Room since the last learning: what comes after that waits for the next one.
+    room = WAITING_REFERENCES - (state.reference_count - state.known_references)
+    pick &= np.cumsum(pick, axis=1) <= room[:, None]
     references, count = state.references.copy(), state.reference_count.copy()
     for column in np.flatnonzero(pick.any(axis=0)):
-        rows = np.flatnonzero(pick[:, column] & (count - state.known_references < WAITING_REFERENCES))
+        rows = np.flatnonzero(pick[:, column])
         window = slice(LEAD + column - LAG + 1, LEAD + column + 1)
         season = state.profile[rows][:, all_bins[window]].astype(np.float64)
         level = filled[rows, window] - season - state.center[rows, None]

@@ -41,7 +41,8 @@ def first_learning(state: AutoState) -> AutoState:
     raw = state.recent[:, LEAD - FIRST :]
     offset = np.median(raw, axis=1)
     size = (np.abs(raw - offset[:, None]) / FIRST).sum(axis=1)
-    least = np.maximum(1e-3 * np.abs(offset), 1e-300)
+    # Of nothing but zeros no unit can be learnt; any will do.
+    least = np.where(size + np.abs(offset) > 0, np.maximum(1e-3 * np.abs(offset), 1e-300), 1.0)
     # A power of two: values keep their bits, and what is learnt does not depend on the unit people measure in.
     unit = np.exp2(np.round(np.log2(np.maximum(size, least))))
     own = (state.recent - offset[:, None]) / unit[:, None]
@@ -165,7 +166,19 @@ def _day(before: AutoState, after: AutoState) -> AutoState:
     size = reference_scale(before)[rows, None]
     finished = before.new_day[rows] / DAY_UNIT * size / np.maximum(before.new_day_seen[rows], 1)
     finished[before.new_day_seen[rows] == 0] = 0.0
-    finished -= np.median(finished, axis=1, keepdims=True)
+    middle = np.median(finished, axis=1, keepdims=True)
+    # What rises all day is no season: without this a steady ramp would end every day with a jump.
+    level = before.center[rows] + middle[:, 0]
+    rise = np.nan_to_num(level - before.day_level[rows])[:, None]
+    finished -= middle + rise * ((np.arange(before.grid.bins) + 0.5) / before.grid.bins - 0.5)
+    day_level = before.day_level.copy()
+    day_level[rows] = level
+    after = replace(after, day_level=day_level)
+    # The first day has none before it, so that nobody knows how much of it is a rise.
+    known = ~np.isnan(before.day_level[rows])
+    rows, finished = rows[known], finished[known]
+    if not rows.size:
+        return after
     error = _season_errors(before, rows, finished)
     days, counts = before.days.copy(), before.day_count.copy()
     days[rows, :-1], days[rows, -1] = before.days[rows, 1:], np.clip(finished, -6e4, 6e4).astype(np.float16)

@@ -64,8 +64,11 @@ def _quantile(histogram: Counts, mass: Array) -> Array:
     here = np.take_along_axis(above, last[..., None], axis=-1)[..., 0]
     after = np.take_along_axis(above, np.minimum(last + 1, BINS - 1)[..., None], axis=-1)[..., 0]
     after = np.where(last + 1 < BINS, after, 0.0)
-    share = np.log(np.maximum(here, 1e-9) / wanted) / np.log(np.maximum(here, 1e-9) / np.maximum(after, 0.3 * wanted))
-    result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(share, 0.0, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.log(np.maximum(here, 1e-9) / wanted) / np.log(
+            np.maximum(here, 1e-9) / np.maximum(after, 0.3 * wanted)
+        )
+    result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(np.nan_to_num(share), 0.0, 1.0))
     return result
 
 

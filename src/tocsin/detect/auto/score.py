@@ -12,7 +12,7 @@ from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
 from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
 
-GAIN = 1.1
+GAIN = 1.12
 """Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial."""
 
 DOUBT = 0.8

@@ -107,6 +107,7 @@ class AutoState:
     shape: NDArray[np.float32]
     days: NDArray[np.float16]
     day_count: Ints
+    day_level: Array
     profile: NDArray[np.float16]
     season: NDArray[np.int8]
     season_error: NDArray[np.float32]
@@ -248,6 +249,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         shape=np.ones((rows, voices, 2), np.float32),
         days=np.zeros((rows, DAY_ROWS, bins), np.float16),
         day_count=whole,
+        day_level=np.full(rows, np.nan),
         profile=np.zeros((rows, bins), np.float16),
         season=np.zeros(rows, np.int8),
         season_error=np.zeros((rows, 3), np.float32),

@@ -92,8 +92,9 @@ def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
     last = state.reference_count[known, None] - 1
     number = last - (last - np.arange(REFERENCES)) % REFERENCES
     until = state.known_references[known, None]
-    reference[(number < until - (REFERENCES - WAITING_REFERENCES)) | (number >= until) | (number < 0)] = np.inf
-    window = np.arcsinh(reference).astype(np.float32)
+    unknown = (number < until - (REFERENCES - WAITING_REFERENCES)) | (number >= until) | (number < 0)
+    reference[unknown] = np.inf
+    window = np.arcsinh(reference[:, ~unknown.all(axis=0)]).astype(np.float32)
     # Sums of squares one lag after another and not a matrix product: its bits depend on the shape of the block.
     total = np.zeros((len(known), columns, window.shape[1]), np.float32)
     part = np.empty_like(total)
