@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ALL = ("detect", "decode", "store", "pipe", "idle")
+ALL = ("detect", "auto", "decode", "store", "pipe", "idle")
 
 
 def main():

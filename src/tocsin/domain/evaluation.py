@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Judgement, Scores, Severity, confidence_of, explain
+from tocsin.detect import VOICES, Judgement, Scores, Severity, calibrated_confidence, confidence_of, explain
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.frame import Frame, Window
@@ -208,7 +208,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         upper=upper if policy.upper_bound is None else min(upper, policy.upper_bound),
         sigma=sigma,
         severity=Severity.of(sigma) if anomalous else None,
-        confidence=confidence_of(sigma),
+        confidence=_confidence(sigma, methods),
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
@@ -216,6 +216,11 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         if anomalous
         else "",
     )
+
+
+def _confidence(sigma: float, methods: tuple[str, ...]) -> float:
+    """That of ``auto`` is calibrated on labelled incidents, that of the named methods is one minus the tail."""
+    return calibrated_confidence(sigma) if methods and methods[0] in VOICES else confidence_of(sigma)
 
 
 def instant(timestamp: float) -> datetime:
