@@ -101,6 +101,7 @@ class Evaluator:
             error=str(error),
             transient=error.transient,
         )
+        watch.blind = True
         now = self._clock.now()
         same = watch.status.state is TargetState.ERROR
         watch.status = replace(

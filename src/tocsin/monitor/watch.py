@@ -1,6 +1,7 @@
 """One target under watch: when it is due, which window it asks for, and what an evaluation of it comes to."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -35,6 +36,7 @@ class Watch:
 
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
+    `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
     target: Target
@@ -43,6 +45,7 @@ class Watch:
     ended: dict[Fingerprint, datetime] = field(default_factory=dict)
     memory: Memory = field(init=False)
     cursor: float | None = None
+    blind: bool = True
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -69,9 +72,10 @@ class Watch:
 
     def apply(self, verdict: Verdict, window: Window) -> None:
         """Take over what was kept."""
-        self.memory, self.cursor = verdict.memory, window.end.timestamp()
+        self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
         self.ended = {}
-        for alert in verdict.evaluation.alerts:
+        # `seen` last: an alert that changed and then went on was seen after its change.
+        for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
             if alert.active:
                 self.active[alert.fingerprint] = alert
             else:
@@ -84,9 +88,20 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     painter = Painter(watch.target, watch.memory, judged, context, at)
-    evaluation = step(watch.target, at, judged, watch.active, painter)
+    evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
     state, reason = state_of(watch.target, memory, judged)
     return Verdict(evaluation, judged, memory, state, reason)
+
+
+def _alerts_to_follow(watch: Watch, at: datetime) -> Mapping[Fingerprint, Alert]:
+    """The active alerts; after a time in which nobody looked, no series counts as missing before now.
+
+    A datasource that was down has often no samples of that time either. Its alerts stay as they were: whether a series
+    has vanished is only asked again from here on.
+    """
+    if not watch.blind:
+        return watch.active
+    return {key: replace(alert, last_seen_at=max(alert.last_seen_at or at, at)) for key, alert in watch.active.items()}
 
 
 def _from_where_it_stopped(watch: Watch, judged: Judged, at: datetime) -> Judged:
