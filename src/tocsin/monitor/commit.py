@@ -1,11 +1,17 @@
 """Evaluations that finish together share a transaction."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
+import structlog
+
+from tocsin.domain.alert import Alert, Reason
 from tocsin.domain.errors import StoreError
-from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.evaluation import Evaluation, conclude
 from tocsin.domain.ports import AlertLog, StoreHealth
+
+log = structlog.get_logger(__name__)
 
 BATCH = 200
 
@@ -20,6 +26,7 @@ class Committer:
         self._on_commit = on_commit
         self._waiting: list[tuple[Evaluation, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._owed: list[Evaluation] = []
         self.health = StoreHealth(ok=True, detail="nothing failed")
 
     async def save(self, evaluation: Evaluation) -> None:
@@ -30,6 +37,25 @@ class Committer:
             self._flushing = asyncio.create_task(self._flush())
         await future
 
+    async def end(self, alerts: Iterable[Alert], reason: Reason, target_name: str, at: datetime) -> None:
+        """End alerts whose target or datasource is gone, off or another now. That much is done and kept already: where
+        the store fails in between the end is owed, and `settle` keeps it, or the next start.
+        """
+        evaluation = conclude(list(alerts), reason, target_name, at)
+        if evaluation.quiet:
+            return
+        try:
+            await self.save(evaluation)
+        except StoreError as error:
+            self._owed.append(evaluation)
+            log.error("the end of alerts is not kept yet", target=target_name, error=str(error))
+
+    async def settle(self) -> None:
+        """Keep what is owed; raises `StoreError` when that cannot be yet."""
+        while self._owed:
+            await self.save(self._owed[0])
+            del self._owed[0]
+
     def failed(self, error: StoreError) -> None:
         """Take note that the store did not keep something."""
         self.health = StoreHealth(ok=False, detail=str(error))
@@ -39,12 +65,10 @@ class Committer:
         self.health = StoreHealth(ok=True, detail="ok")
 
     async def _flush(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._save(batch)
-        finally:
-            self._flushing = None
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            await self._save(batch)
+        self._flushing = None
 
     async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> None:
         failure: StoreError | None = None
@@ -52,6 +76,13 @@ class Committer:
             await self._log.save_evaluations([evaluation for evaluation, _ in batch])
         except StoreError as error:
             failure = error
+        except Exception as error:
+            # Not foreseen, so it goes up into the log; but nobody may wait for ever for an answer.
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            self._flushing = asyncio.create_task(self._flush()) if self._waiting else None
+            raise
         if failure is None:
             self.worked()
             self._on_commit()

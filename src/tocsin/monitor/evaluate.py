@@ -15,6 +15,7 @@ from tocsin.monitor.commit import Committer
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
+from tocsin.monitor.whole import to_the_end
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +38,9 @@ class Evaluator:
         try:
             frame = await gate.query(watch.target.query, window)
             verdict = await self.judge(watch, gate, frame, window)
-            if not verdict.evaluation.quiet:
-                await self._committer.save(verdict.evaluation)
+            # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
+            # in `active` would never end.
+            await to_the_end(self._keep(watch, verdict, window))
         except SourceError as error:
             self._source_failed(watch, error)
             await self.report(gate)
@@ -50,10 +52,14 @@ class Evaluator:
                 watch.status, failures=watch.status.failures + 1, reason=f"not kept by the store: {error}"
             )
             return False
-        watch.apply(verdict, window)
         self._succeeded(watch, verdict, frame, began)
         await self.report(gate)
         return True
+
+    async def _keep(self, watch: Watch, verdict: Verdict, window: Window) -> None:
+        if not verdict.evaluation.quiet:
+            await self._committer.save(verdict.evaluation)
+        watch.apply(verdict, window)
 
     async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
         """What the evaluation comes to; context is asked for only when it begins or changes an alert."""

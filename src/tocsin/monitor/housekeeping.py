@@ -23,6 +23,8 @@ async def keep_house(store: Store, committer: Committer, clock: Clock, metrics: 
             health = await store.probe()
             committer.health = health
             metrics.store_ok.set(float(health.ok))
+            if health.ok:
+                await committer.settle()
             metrics.show_alerts(await store.counts())
             if health.ok and clock.now() >= prune_at:
                 prune_at = clock.now() + PRUNE_EVERY

@@ -12,7 +12,6 @@ import structlog
 from tocsin.detect import Pattern
 from tocsin.domain.alert import Acknowledgement, Reason
 from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
-from tocsin.domain.evaluation import conclude
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
@@ -32,10 +31,10 @@ from tocsin.monitor.status import (
     DatasourceStatus,
     MonitorStatus,
     Plot,
-    TargetStatus,
     TargetView,
 )
-from tocsin.monitor.watch import Watch
+from tocsin.monitor.watch import Watch, not_evaluated
+from tocsin.monitor.whole import whole
 
 log = structlog.get_logger(__name__)
 
@@ -95,14 +94,16 @@ class Monitor:
 
     async def close(self) -> None:
         """End all loops; what they were doing is not kept half."""
-        self._running = False
-        await self._scheduler.end_all()
+        async with self._editing:
+            self._running = False
+            await self._scheduler.end_all()
         if self._house is not None:
             self._house.cancel()
             with suppress(asyncio.CancelledError):
                 await self._house
             self._house = None
 
+    @whole
     async def start(self) -> bool:
         """Monitor from now on and after every restart; False when it does already."""
         async with self._editing:
@@ -112,6 +113,7 @@ class Monitor:
             self._begin()
             return True
 
+    @whole
     async def stop(self) -> bool:
         """Monitor no more, not after a restart either, until `start`; False when it does not already."""
         async with self._editing:
@@ -143,6 +145,7 @@ class Monitor:
         watch = self._watch(name)
         return TargetView(watch.target, watch.status)
 
+    @whole
     async def create_target(self, target: Target) -> TargetView:
         """Keep and watch a new target; raises `Invalid`, `Conflict`, `StoreError`."""
         async with self._editing:
@@ -156,6 +159,7 @@ class Monitor:
             self._schedule(saved.name)
             return self.view(saved.name)
 
+    @whole
     async def update_target(self, target: Target, expected_version: int | None) -> TargetView:
         """Keep and use a changed target; raises `Invalid`, `NotFound`, `Conflict`, `StoreError`."""
         async with self._editing:
@@ -171,6 +175,7 @@ class Monitor:
             await self._replace(saved)
             return self.view(saved.name)
 
+    @whole
     async def delete_target(self, name: str) -> None:
         """Forget a target; its history stays, its active alerts end as expired."""
         async with self._editing:
@@ -180,7 +185,9 @@ class Monitor:
             await self._scheduler.end(name)
             await self._conclude(watch, Reason.TARGET_DELETED)
             del self._watches[name]
+            await self._unasked(watch.target.datasource_uid, Reason.TARGET_DELETED)
 
+    @whole
     async def replace_file_targets(self, targets: Sequence[Target]) -> None:
         """Take over a reloaded file: its targets come, change and go."""
         async with self._editing:
@@ -193,6 +200,7 @@ class Monitor:
                     if name in self._shadowed:
                         self._watches[name] = self._fresh(self._shadowed.pop(name))
                         self._schedule(name)
+                    await self._unasked(watch.target.datasource_uid, Reason.TARGET_DELETED)
             for name, target in new.items():
                 if name not in self._watches:
                     self._watches[name] = self._fresh(target)
@@ -233,10 +241,9 @@ class Monitor:
 
     async def remove_source(self, uid: str) -> None:
         """Ask a datasource no more; its targets say so, the alert about it ends."""
-        gate = self._gates.pop(uid)
-        if gate.alert is not None:
-            ended = conclude([gate.alert], Reason.TARGET_DELETED, gate.alert.target_name, self._clock.now())
-            await self._committer.save(ended)
+        gate = self._gates.pop(uid, None)
+        if gate is not None:
+            await self._forget(gate, Reason.TARGET_DELETED)
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
@@ -319,13 +326,7 @@ class Monitor:
             self._scheduler.begin(watch)
 
     def _fresh(self, target: Target) -> Watch:
-        return Watch(target, self._waiting(target))
-
-    def _waiting(self, target: Target) -> TargetStatus:
-        now = self._clock.now()
-        if not target.enabled:
-            return TargetStatus(TargetState.DISABLED, "switched off", now)
-        return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
+        return Watch(target, not_evaluated(target, self._clock.now()))
 
     async def _replace(self, target: Target) -> None:
         """Put a changed target in the place of the old one; the memory goes on where the change lets it."""
@@ -333,8 +334,9 @@ class Monitor:
         await self._scheduler.end(target.name)
         watch = self._fresh(target)
         same = all(getattr(old.target, name) == getattr(target, name) for name in SAME_SERIES)
+        reason = Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED
         if not same or not target.enabled:
-            await self._conclude(old, Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED)
+            await self._conclude(old, reason)
         watch.active = dict(old.active)
         if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
             watch.memory, watch.cursor = old.memory, old.cursor
@@ -342,12 +344,22 @@ class Monitor:
                 watch.status = old.status
         self._watches[target.name] = watch
         self._schedule(target.name)
+        await self._unasked(old.target.datasource_uid, reason)
 
     async def _conclude(self, watch: Watch, reason: Reason) -> None:
-        if watch.active:
-            evaluation = conclude(list(watch.active.values()), reason, watch.target.name, self._clock.now())
-            await self._committer.save(evaluation)
-            watch.active = {}
+        await self._committer.end(watch.active.values(), reason, watch.target.name, self._clock.now())
+        watch.active = {}
+
+    async def _unasked(self, uid: str, reason: Reason) -> None:
+        """End the alert about a datasource that no target asks any more: nobody would see it answer again."""
+        targets = (watch.target for watch in self._watches.values())
+        if uid in self._gates and not any(one.enabled and one.datasource_uid == uid for one in targets):
+            await self._forget(self._gates[uid], reason)
+
+    async def _forget(self, gate: Gate, reason: Reason) -> None:
+        if gate.alert is not None:
+            alert, gate.alert = gate.alert, None
+            await self._committer.end([alert], reason, alert.target_name, self._clock.now())
 
     def _watch(self, name: str) -> Watch:
         watch = self._watches.get(name)

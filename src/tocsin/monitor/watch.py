@@ -143,6 +143,13 @@ def state_of(target: Target, memory: Memory, judged: Judged) -> tuple[TargetStat
     return TargetState.READY, f"{total} series judged"
 
 
+def not_evaluated(target: Target, now: datetime) -> TargetStatus:
+    """The status of a target that was not looked at yet."""
+    if not target.enabled:
+        return TargetStatus(TargetState.DISABLED, "switched off", now)
+    return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
+
+
 def phase(target: Target) -> float:
     """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
     digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
