@@ -1,12 +1,14 @@
 """How a server ends, and why one does not begin."""
 
 import http.client
+import json
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -71,6 +73,26 @@ def test_sigterm_ends_streams_and_does_not_wait_for_a_hung_datasource(tmp_path):
             assert b"event: transition" not in stream.read(), "the streams ended, and told nothing that did not happen"
     ours = [one for one in server.events() if str(one.get("logger")).startswith("tocsin")]
     assert [one for one in ours if one["level"] in ("error", "critical")] == []
+
+
+def test_sigterm_does_not_wait_for_a_database_that_does_not_answer(tmp_path):
+    with ExitStack() as stack:
+        server = stack.enter_context(Tocsin(tmp_path / "state", "--no-host", "--prometheus", "http://127.0.0.1:9"))
+        other = stack.enter_context(closing(sqlite3.connect(server.state / "tocsin.db", isolation_level=None)))
+        other.execute("BEGIN IMMEDIATE")
+        for n in range(4):
+            body = json.dumps({"name": f"late_{n}", "query": "up", "datasource_uid": "prometheus"})
+            connection = stack.enter_context(closing(http.client.HTTPConnection(server.address, timeout=30)))
+            connection.request("POST", "/monitoring/targets", body, {"Content-Type": "application/json"})
+        # All of them have come in before the signal does.
+        until("it answers", lambda: server.get("/monitoring/status"))
+        took = server.end()
+        print(f"gone {took:.2f} s after SIGTERM")
+        assert took <= GONE_WITHIN_S
+        other.execute("ROLLBACK")
+        server.start()
+        names = {one["name"] for one in server.get("/monitoring/targets")["items"]}
+        assert not any(name.startswith("late_") for name in names), "what was not kept was never told"
 
 
 def test_a_second_process_is_refused_by_the_folder_and_by_the_port(tmp_path):

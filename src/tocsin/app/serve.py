@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +25,10 @@ log = structlog.get_logger(__name__)
 
 GRACE_S = 2
 """How long answers under way may take after SIGTERM."""
+
+GONE_AFTER_S = 4.5
+"""How long all of the end may take. What then still waits (a database that does not answer, a thread that asks for a
+name) is left as SIGKILL would leave it: whatever was told is kept."""
 
 LOOK_AT_FILE_EVERY_S = 2.0
 BACKLOG = 2048
@@ -126,11 +132,20 @@ def _obey_signals(server: uvicorn.Server, application: Application) -> None:
     def end() -> None:
         if server.should_exit:
             server.force_exit = True
+        else:
+            deadline = threading.Timer(GONE_AFTER_S, _leave)
+            deadline.daemon = True
+            deadline.start()
         server.should_exit = True
         application.stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+
+
+def _leave() -> None:
+    log.warning("not ended in time, so left as it is", after_s=GONE_AFTER_S)
+    os._exit(0)
 
 
 async def _watch_file(application: Application, path: Path, reload: Reload) -> None:
