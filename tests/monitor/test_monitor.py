@@ -218,3 +218,23 @@ async def test_evaluations_are_scattered_over_the_interval():
     due = next_due(target(), START)
     assert START < due <= START + MINUTE
     assert next_due(target(), due) == due + MINUTE
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 10, 60, 300, 86_400])
+def test_a_due_time_is_followed_by_one_an_interval_later_and_never_by_itself(seconds):
+    interval = timedelta(seconds=seconds)
+    for n in range(100):
+        one = target(f"t{n}", check_interval=interval)
+        due = next_due(one, START)
+        for _ in range(10):
+            assert next_due(one, due) - due == interval, f"{one.name} after {due}"
+            due += interval
+
+
+async def test_what_is_evaluated_in_time_is_no_overrun():
+    scene = Scene(*(target(f"t{n}", check_interval=timedelta(seconds=10)) for n in range(50)))
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(2 * MINUTE)
+    assert {view.target.name: view.status.overruns for view in monitor.views() if view.status.overruns} == {}
+    await monitor.close()

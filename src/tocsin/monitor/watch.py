@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from tocsin.domain.alert import Alert
-from tocsin.domain.evaluation import Evaluation, Judged, instant, step
+from tocsin.domain.evaluation import Evaluation, Judged, step
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
@@ -17,6 +17,8 @@ from tocsin.monitor.status import TargetStatus
 
 MAX_REACH_BACK = timedelta(days=7)
 """How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +159,10 @@ def phase(target: Target) -> float:
 
 
 def next_due(target: Target, after: datetime) -> datetime:
-    """The first evaluation time of the target after an instant."""
-    interval, shift = target.check_interval.total_seconds(), phase(target)
-    ticks = (after.timestamp() - shift) // interval + 1
-    return instant(ticks * interval + shift)
+    """The first evaluation time of the target after an instant.
+
+    Counted in whole microseconds, as timedelta does: in floats a due time can come out a hair before its own tick, and
+    would then be followed by itself.
+    """
+    begin = EPOCH + timedelta(seconds=phase(target))
+    return begin + ((after - begin) // target.check_interval + 1) * target.check_interval
