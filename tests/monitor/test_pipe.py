@@ -171,6 +171,26 @@ async def test_what_the_store_did_not_keep_is_judged_again_and_never_shown_befor
     await monitor.close()
 
 
+async def test_what_the_probe_found_out_about_the_store_outlasts_a_commit():
+    scene = Scene(target())
+    scene.source.play("q", spike(START + 10 * MINUTE, START + 60 * MINUTE))
+    scene.store.size_bytes = 4096
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    probed = (await monitor.status()).store
+    assert probed.size_bytes == 4096
+    await scene.run_for(10 * MINUTE)
+    saves = scene.store.saves
+    await scene.clock.advance_to(monitor.view("errors").status.next_evaluation_at)
+    assert scene.store.saves == saves + 1, "it is looked at after a commit and before the next probe"
+    assert (await monitor.status()).store == probed
+    scene.store.failing = StoreError("disk full")
+    await scene.clock.advance_to(monitor.view("errors").status.next_evaluation_at)
+    broken = (await monitor.status()).store
+    assert (broken.ok, broken.size_bytes) == (False, 4096)
+    await monitor.close()
+
+
 async def test_a_quiet_evaluation_writes_nothing():
     scene = Scene(target(severity_threshold=Severity.CRITICAL))
     scene.source.play("q", lambda grid: 10.0 + np.sin(grid))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -58,11 +59,12 @@ class Committer:
 
     def failed(self, error: StoreError) -> None:
         """Take note that the store did not keep something."""
-        self.health = StoreHealth(ok=False, detail=str(error))
+        self.health = replace(self.health, ok=False, detail=str(error))
 
     def worked(self) -> None:
-        """Take note that the store kept something."""
-        self.health = StoreHealth(ok=True, detail="ok")
+        """Take note that the store kept something; what a probe found out about it stays."""
+        if not self.health.ok:
+            self.health = replace(self.health, ok=True, detail="keeps what it is given again")
 
     async def _flush(self) -> None:
         while self._waiting:
