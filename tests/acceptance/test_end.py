@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import pty
+import signal
 import socket
 import sqlite3
 import stat
@@ -117,6 +119,25 @@ def test_a_second_process_is_refused_by_the_folder_and_by_the_port(tmp_path):
         # The folder is free again, without anybody cleaning up.
         first.start()
         assert first.get("/health/ready")
+
+
+def test_a_hangup_without_a_settings_file_takes_no_service_down(tmp_path):
+    with Tocsin(tmp_path / "state", "--no-host") as server:
+        server.signal(signal.SIGHUP)
+        until("it says why nothing happens", lambda: [one for one in server.events() if "SIGHUP" in one["event"]])
+        assert server.get("/health/ready")
+
+
+def test_the_end_of_its_terminal_is_a_clean_end(tmp_path):
+    terminal, inside = pty.openpty()
+    try:
+        server = Tocsin(tmp_path / "state", "--no-host", stdin=inside).start()
+        server.signal(signal.SIGHUP)
+        assert server.process.wait(GONE_WITHIN_S * 2) == 0
+        server.kill()
+    finally:
+        os.close(terminal)
+        os.close(inside)
 
 
 def test_the_state_folder_is_nobody_elses_business(tmp_path):

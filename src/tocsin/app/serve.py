@@ -139,8 +139,18 @@ def _obey_signals(server: uvicorn.Server, application: Application) -> None:
         server.should_exit = True
         application.stopping.set()
 
+    def hung_up() -> None:
+        # Without a file nothing can be read again. The end of the terminal it was started in is its own end; a service,
+        # which has none, goes on: whoever meant a reload must not be left without monitoring.
+        if os.isatty(0):
+            end()
+        else:
+            log.warning("SIGHUP reloads the settings file, and there is none")
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    if application.config.path is None:
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
 
 
 def _leave() -> None:
