@@ -11,6 +11,7 @@ import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -101,14 +102,14 @@ def test_a_second_process_is_refused_by_the_folder_and_by_the_port(tmp_path):
     state = tmp_path / "state"
     with Tocsin(state, "--no-host") as first:
         second = run("serve", "--port", "0", "--no-host", "--state-dir", str(state))
-        assert second.returncode != 0
+        assert second.returncode == 2
         assert str(state) in second.stderr
         assert str(first.process.pid) in second.stderr
         assert "Traceback" not in second.stderr
 
         other, port = tmp_path / "other", first.address.partition(":")[2]
         second = run("serve", "--port", port, "--no-host", "--state-dir", str(other))
-        assert second.returncode != 0
+        assert second.returncode == 2
         (line,) = second.stderr.splitlines()
         assert f"127.0.0.1:{port}" in line
         assert "in use" in line
@@ -196,11 +197,29 @@ def test_with_token_and_proxy_everything_but_liveness_asks_for_the_token(tmp_pat
     assert TOKEN not in server.log()
 
 
-def test_with_token_and_tls_it_speaks_tls_only(tmp_path):
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
+def certificate(folder: Path, *secured: str) -> None:
+    """`cert.pem` and `key.pem`, made by openssl."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *secured, "-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(
-        [*command, "-subj", "/CN=localhost", "-days", "2"], cwd=tmp_path, check=True, capture_output=True, timeout=60
+        [*command, "-subj", "/CN=localhost", "-days", "2"], cwd=folder, check=True, capture_output=True, timeout=60
     )
+
+
+@pytest.mark.parametrize("wrong", ["no certificate", "no key", "a key with a password"])
+def test_tls_files_that_cannot_be_used_are_said_in_one_line(tmp_path, wrong):
+    certificate(tmp_path, *(["-passout", "pass:secret"] if "password" in wrong else ["-nodes"]))
+    if wrong.startswith("no "):
+        (tmp_path / ("key.pem" if "key" in wrong else "cert.pem")).write_text("nothing of the kind\n")
+    pair = ["--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")]
+    done = run("serve", "--port", "0", "--no-host", "--state-dir", str(tmp_path / "state"), *pair)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"tocsin: the certificate {tmp_path / 'cert.pem'} and the key {tmp_path / 'key.pem'} cannot")
+    assert not (tmp_path / "state").exists()
+
+
+def test_with_token_and_tls_it_speaks_tls_only(tmp_path):
+    certificate(tmp_path, "-nodes")
     pair = ["--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")]
     env = {"TOCSIN_API_TOKEN": TOKEN}
     with Tocsin(tmp_path / "state", "--no-host", "--host", "0.0.0.0", *pair, env=env) as server:

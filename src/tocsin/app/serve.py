@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ GRACE_S = 2
 GONE_AFTER_S = 4.5
 """How long all of the end may take. What then still waits (a database that does not answer, a thread that asks for a
 name) is left as SIGKILL would leave it: whatever was told is kept."""
+
+UNUSABLE = 2
+"""The exit code when it cannot begin, as for all unusable input."""
 
 LOOK_AT_FILE_EVERY_S = 2.0
 BACKLOG = 2048
@@ -56,18 +60,33 @@ def serve(config: Config, reload: Reload) -> int:
     if token is not None and len(token.reveal()) < SHORT_TOKEN:
         log.warning("the API token is short enough to be guessed", characters=len(token.reveal()), advised=SHORT_TOKEN)
     try:
+        _check_certificate(config)
+    except OSError as error:
+        pair = f"the certificate {config.server.tls_cert} and the key {config.server.tls_key}"
+        return _refuse(f"{pair} cannot be used: {error.strerror or error}")
+    try:
         listener = _listen(config)
     except OSError as error:
-        where = f"{config.server.host}:{config.server.port}"
-        print(f"tocsin: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse(f"cannot listen on {config.server.host}:{config.server.port}: {error.strerror or error}")
     try:
         return asyncio.run(_run(config, listener, reload))
     except TocsinError as error:
-        print(f"tocsin: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse(str(error))
     finally:
         listener.close()
+
+
+def _refuse(why: str) -> int:
+    print(f"tocsin: {why}", file=sys.stderr)  # noqa: T201
+    return UNUSABLE
+
+
+def _check_certificate(config: Config) -> None:
+    """Raise OSError (`ssl.SSLError` is one) before anything is opened, where the server would end in a traceback."""
+    server = config.server
+    if server.tls_cert is not None:
+        # No password: a key that needs one would ask for it on the terminal, which a service does not have.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_cert, server.tls_key, password=str)
 
 
 def _listen(config: Config) -> socket.socket:
