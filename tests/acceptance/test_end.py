@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.process import TOKEN, Tocsin, ask, run, until
+from tests.servers import Series, prometheus
 
 GONE_WITHIN_S = 5.0
 """What is promised of SIGTERM, whatever is going on."""
@@ -96,6 +98,30 @@ def test_sigterm_does_not_wait_for_a_database_that_does_not_answer(tmp_path):
         server.start()
         names = {one["name"] for one in server.get("/monitoring/targets")["items"]}
         assert not any(name.startswith("late_") for name in names), "what was not kept was never told"
+
+
+def test_sigterm_does_not_wait_for_a_back_test(tmp_path):
+    # Never quiet, and judged each second over most of a day: far more than five seconds of work.
+    until_now = time.time() // 1 - 1
+    history = [(until_now - n, float(n * 7919 % 1000)) for n in range(60_000, 0, -1)]
+    with (
+        prometheus(tmp_path / "prometheus", [Series({"__name__": "restless"}, history)]) as real,
+        Tocsin(tmp_path / "state", "--no-host", "--prometheus", real.url) as server,
+    ):
+        target = {"name": "t", "query": "restless", "datasource_uid": "prometheus", "check_interval": 1, "step": 1}
+        body = json.dumps({"target": target, "hours": 16}).encode()
+        with socket.create_connection(("127.0.0.1", int(server.address.partition(":")[2]))) as asking:
+            head = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+            asking.sendall(f"POST /monitoring/backtest HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n\r\n".encode() + body)
+
+            def read() -> bool:
+                (source,) = server.get("/monitoring/datasources")["items"]
+                return bool(source["queries"] and source["last_success_at"] and not source["in_flight"])
+
+            until("the past is read, and being replayed", read)
+            took = server.end()
+            print(f"gone {took:.2f} s after SIGTERM")
+            assert took <= GONE_WITHIN_S
 
 
 def test_a_second_process_is_refused_by_the_folder_and_by_the_port(tmp_path):

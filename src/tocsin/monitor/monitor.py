@@ -94,6 +94,7 @@ class Monitor:
 
     async def close(self) -> None:
         """End all loops; what they were doing is not kept half."""
+        self._inquiry.close()
         async with self._editing:
             self._running = False
             await self._scheduler.end_all()
