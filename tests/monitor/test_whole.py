@@ -8,6 +8,8 @@ import pytest
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure, StoreError
+from tocsin.domain.evaluation import datasource_alert
+from tocsin.monitor.commit import Committer
 from tocsin.store.memory import MemoryStore
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
@@ -40,6 +42,12 @@ class MoodyStore(MemoryStore):
             return await work
 
         return await asyncio.shield(asyncio.ensure_future(wait()))
+
+
+def opening(name):
+    """An evaluation that begins an alert."""
+    made = datasource_alert(name, "refused", None, START)
+    return replace(made, target_name=name)
 
 
 async def burning(*targets) -> Scene:
@@ -88,6 +96,56 @@ async def test_a_failure_that_nobody_foresaw_hangs_no_target():
     await scene.run_for(3 * MINUTE)
     assert [alert.state for alert in await scene.alerts()] == [AlertState.FIRING]
     await scene.monitor.close()
+
+
+class PickyStore(MemoryStore):
+    """A store that can never keep an evaluation of the target `poison`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error, self.tries = error, 0
+
+    async def save_evaluations(self, evaluations):
+        self.tries += 1
+        await asyncio.sleep(0)
+        if any(one.target_name == "poison" for one in evaluations):
+            raise type(self.error)(*self.error.args)
+        await super().save_evaluations(evaluations)
+
+
+class Refused(StoreError):
+    def __init__(self) -> None:
+        super().__init__("refuses a row that contradicts another", transient=False)
+
+
+@pytest.mark.parametrize("error", [Refused(), OverflowError("too large a number")])
+async def test_what_can_never_be_kept_fails_alone(error):
+    store = PickyStore(error)
+    committer = Committer(store, lambda: None)
+    first = asyncio.create_task(committer.save(opening("first")))
+    await asyncio.sleep(0)
+    names = ["a", "poison", "b"]
+    told = await asyncio.gather(*(committer.save(opening(name)) for name in names), return_exceptions=True)
+    await first
+    assert [type(one) for one in told][::2] == [type(None)] * 2
+    assert isinstance(told[1], StoreError)
+    assert {alert.target_name for alert in await store.active_alerts()} == {
+        "datasource:first",
+        "datasource:a",
+        "datasource:b",
+    }
+    assert committer.health.ok, "the store does keep what it can"
+
+
+async def test_while_the_disk_is_full_a_batch_is_tried_once():
+    store = PickyStore(StoreError("disk full"))
+    committer = Committer(store, lambda: None)
+    told = await asyncio.gather(
+        *(committer.save(opening(name)) for name in ("a", "poison", "b")), return_exceptions=True
+    )
+    assert [type(one) for one in told] == [StoreError] * 3
+    assert store.tries == 1
+    assert not committer.health.ok
 
 
 async def test_an_alert_that_is_being_kept_when_its_target_is_deleted_ends_with_it():

@@ -52,10 +52,17 @@ class Committer:
             log.error("the end of alerts is not kept yet", target=target_name, error=str(error))
 
     async def settle(self) -> None:
-        """Keep what is owed; raises `StoreError` when that cannot be yet."""
-        while self._owed:
-            await self.save(self._owed[0])
-            del self._owed[0]
+        """Keep what is owed; raises the last `StoreError` when some of it cannot be yet."""
+        failure: StoreError | None = None
+        for evaluation in list(self._owed):
+            try:
+                await self.save(evaluation)
+            except StoreError as error:
+                failure = error
+            else:
+                self._owed.remove(evaluation)
+        if failure is not None:
+            raise failure
 
     def failed(self, error: StoreError) -> None:
         """Take note that the store did not keep something."""
@@ -67,24 +74,22 @@ class Committer:
             self.health = replace(self.health, ok=True, detail="keeps what it is given again")
 
     async def _flush(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            await self._save(batch)
-        self._flushing = None
-
-    async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> None:
-        failure: StoreError | None = None
         try:
-            await self._log.save_evaluations([evaluation for evaluation, _ in batch])
-        except StoreError as error:
-            failure = error
-        except Exception as error:
-            # Not foreseen, so it goes up into the log; but nobody may wait for ever for an answer.
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
-            self._flushing = asyncio.create_task(self._flush()) if self._waiting else None
-            raise
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                await self._save(batch)
+        finally:
+            self._flushing = None
+
+    async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> bool:
+        """Keep them and tell who waits; whether any was kept."""
+        failure = await self._try([evaluation for evaluation, _ in batch])
+        if failure is not None and not failure.transient and len(batch) > 1:
+            # One of them may be what can never be kept: one by one, the others are.
+            kept = [await self._save([one]) for one in batch]
+            if any(kept):
+                self.worked()
+            return any(kept)
         if failure is None:
             self.worked()
             self._on_commit()
@@ -97,3 +102,15 @@ class Committer:
                 future.set_result(None)
             else:
                 future.set_exception(failure)
+        return failure is None
+
+    async def _try(self, evaluations: list[Evaluation]) -> StoreError | None:
+        try:
+            await self._log.save_evaluations(evaluations)
+        except StoreError as error:
+            return error
+        except Exception as error:
+            # Whatever it was: those who wait are told, and the others of the batch get their own chance.
+            log.exception("the store failed in a way of its own", evaluations=len(evaluations))
+            return StoreError(f"the store failed with {type(error).__name__}: {error}", transient=False)
+        return None

@@ -23,14 +23,15 @@ async def keep_house(store: Store, committer: Committer, clock: Clock, metrics: 
             health = await store.probe()
             committer.health = health
             metrics.store_ok.set(float(health.ok))
-            if health.ok:
-                await committer.settle()
             metrics.show_alerts(await store.counts())
             if health.ok and clock.now() >= prune_at:
                 prune_at = clock.now() + PRUNE_EVERY
                 gone = await store.prune(retention, clock.now())
                 if gone:
                     log.info("history pruned", rows=gone)
+            if health.ok:
+                # Last: what can never be kept must not stand in the way of the rest.
+                await committer.settle()
         except StoreError as error:
             committer.failed(error)
             metrics.store_ok.set(0.0)
