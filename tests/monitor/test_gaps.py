@@ -50,6 +50,21 @@ async def test_an_outage_of_the_datasource_that_left_a_gap_is_no_vanished_series
     await monitor.close()
 
 
+async def test_a_good_sample_after_a_gap_is_no_recovery_yet():
+    scene = Scene(target())
+    scene.source.play("q", with_gap(spike(START + 10 * MINUTE, START + 16 * MINUTE), 16, 20))
+    monitor = await scene.open()
+    await scene.run_for(22 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.FIRING, "two samples were well, keep_firing_for is three minutes"
+    monitor = await scene.restart()
+    await scene.run_for(2 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.RESOLVED, "what was seen before the restart is seen again"
+    assert alert.ends_at == START + 22 * MINUTE
+    await monitor.close()
+
+
 async def test_a_restart_after_a_gap_goes_on_with_the_same_alert():
     scene = Scene(target())
     scene.source.play("q", with_gap(spike(START + 10 * MINUTE, START + 200 * MINUTE), 16, 40))
