@@ -12,6 +12,7 @@ from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
@@ -62,7 +63,7 @@ class Evaluator:
         watch.apply(verdict, window)
 
     async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
-        """What the evaluation comes to; context is asked for only when it begins or changes an alert."""
+        """What the evaluation comes to; the datasource is asked for context only when an alert changes."""
         at = window.end
         big = len(frame.labels) * watch.target.window > BIG_BLOCK
         verdict = (
@@ -70,15 +71,7 @@ class Evaluator:
             if big
             else conclude_evaluation(watch, frame, at, ())
         )
-        if not verdict.evaluation.evidence:
-            return verdict
-        labels = {alert.id: alert.labels for alert in verdict.evaluation.alerts}
-        evidence = []
-        for item in verdict.evaluation.evidence:
-            of = labels.get(item.id.split("@", 1)[0])
-            context = await gate.source.context(item.query, of, item.window.end) if of is not None else ()
-            evidence.append(replace(item, context=context))
-        return replace(verdict, evaluation=replace(verdict.evaluation, evidence=tuple(evidence)))
+        return replace(verdict, evaluation=await enrich(verdict.evaluation, gate))
 
     async def report(self, gate: Gate) -> None:
         """Open or resolve the one alert about a datasource, when its health says so."""

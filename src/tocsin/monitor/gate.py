@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from tocsin.domain.alert import Alert
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource
 from tocsin.monitor.status import DatasourceStatus, Health
 
@@ -54,6 +55,11 @@ class Gate:
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
         return frame
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
+        """What the datasource knows beside the numbers, asked when there is a place; raises `SourceError`."""
+        async with self._places:
+            return await self.source.context(query, labels, at)
 
     def _failed(self, error: SourceError) -> None:
         self.failures += 1
