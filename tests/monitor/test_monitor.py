@@ -8,7 +8,7 @@ import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
-from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
+from tocsin.domain.errors import Conflict, Invalid, NotFound, SourceError, SourceFailure, StoreError
 from tocsin.domain.target import Owner, QueryType, TargetState
 from tocsin.monitor.watch import next_due, phase
 
@@ -237,4 +237,25 @@ async def test_what_is_evaluated_in_time_is_no_overrun():
     monitor = await scene.open()
     await scene.run_for(2 * MINUTE)
     assert {view.target.name: view.status.overruns for view in monitor.views() if view.status.overruns} == {}
+    await monitor.close()
+
+
+async def test_what_a_target_costs_its_datasource_is_counted():
+    scene = Scene(target(), target("other", query="p"))
+    scene.source.play("q", noise, {"pod": "x"})
+    scene.source.play("q", noise, {"pod": "y"})
+    monitor = await scene.open()
+    await scene.run_for(10 * MINUTE)
+    cost = monitor.view("errors").status.cost
+    asked = [one for one in scene.source.requests if one.query == "q"]
+    assert cost.queries == len(asked) >= 10
+    assert cost.samples == 2 * sum(one.window.count for one in asked)
+    before, shown = len(scene.source.requests), monitor.exposition().decode()
+    assert f'tocsin_datasource_queries_total{{datasource="prom"}} {before:.1f}' in shown
+    assert f'tocsin_datasource_samples_total{{datasource="prom"}} {cost.samples:.1f}' in shown
+    scene.source.fail(SourceError("refused", failure=SourceFailure.UNREACHABLE, transient=True))
+    await scene.run_for(MINUTE)
+    assert monitor.view("errors").status.cost.queries > cost.queries, "a query that fails costs as well"
+    await monitor.remove_source("prom")
+    assert 'datasource="prom"' not in monitor.exposition().decode(), "as many labels as there are datasources"
     await monitor.close()

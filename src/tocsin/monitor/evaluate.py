@@ -38,6 +38,7 @@ class Evaluator:
         began = self._clock.now()
         try:
             frame = await gate.query(watch.target.query, window)
+            watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             verdict = await self.judge(watch, gate, frame, window)
             # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
             # in `active` would never end.
@@ -109,6 +110,7 @@ class Evaluator:
             reason=str(error),
             since=watch.status.since if same else now,
             failures=watch.status.failures + 1,
+            cost=watch.status.cost.plus(None),
         )
 
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from tocsin.detect import Pattern
 from tocsin.domain.alert import Acknowledgement, Reason
-from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
+from tocsin.domain.errors import Conflict, NotFound, StoreError
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
@@ -20,6 +20,7 @@ from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.gates import Gates
 from tocsin.monitor.housekeeping import keep_house
 from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
@@ -61,7 +62,7 @@ class Monitor:
         self._store, self._clock, self.metrics = store, clock, metrics
         self._retention = retention or Retention()
         limits = concurrency or {}
-        self._gates = {source.uid: Gate(source, clock, limits.get(source.uid, 4)) for source in sources}
+        self._gates = Gates(sources, clock, metrics, limits)
         self._committer = Committer(store, on_commit)
         self._evaluator = Evaluator(clock, self._committer, metrics)
         self._inquiry = Inquiry(clock, self._evaluator)
@@ -85,7 +86,7 @@ class Monitor:
             saved[target.name] = target
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
-        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates)
+        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
         self._house = asyncio.create_task(
             keep_house(self._store, self._committer, self._clock, self.metrics, self._retention), name="housekeeping"
         )
@@ -150,7 +151,7 @@ class Monitor:
     async def create_target(self, target: Target) -> TargetView:
         """Keep and watch a new target; raises `Invalid`, `Conflict`, `StoreError`."""
         async with self._editing:
-            self._accept(target)
+            self._gates.accept(target)
             if target.name in self._watches:
                 raise Conflict(f"a target named {target.name!r} exists already")
             if len(self._watches) >= MAX_TARGETS:
@@ -168,7 +169,7 @@ class Monitor:
             self._owned_by_api(old)
             if expected_version is not None and expected_version != old.version:
                 raise Conflict(f"target {old.name!r} is at version {old.version}, not {expected_version}")
-            self._accept(target)
+            self._gates.accept(target)
             changed = replace(target, created_at=old.created_at, owner=old.owner, version=old.version)
             if replace(changed, updated_at=old.updated_at) == old:
                 return self.view(old.name)
@@ -216,39 +217,38 @@ class Monitor:
     async def check(self, name: str) -> CheckResult:
         """A dry run now; raises `NotFound`, `SourceError`."""
         watch = self._watch(name)
-        return await self._inquiry.check(watch, self._gate(watch.target))
+        return await self._inquiry.check(watch, self._gates.of(watch.target))
 
     async def plot(self, name: str, start: datetime | None, end: datetime | None, max_series: int) -> Plot:
         """The target's series over a window; raises `NotFound`, `Invalid`, `SourceError`."""
         target = self._watch(name).target
-        return await self._inquiry.plot(target, self._gate(target), start, end, max_series)
+        return await self._inquiry.plot(target, self._gates.of(target), start, end, max_series)
 
     async def patterns(self, name: str) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """The patterns of the target's series; raises `NotFound`, `SourceError`."""
         target = self._watch(name).target
-        return await self._inquiry.patterns(target, self._gate(target))
+        return await self._inquiry.patterns(target, self._gates.of(target))
 
     async def backtest(
         self, target: Target, start: datetime, end: datetime, progress: Progress = lambda _: None
     ) -> BacktestResult:
         """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
-        self._accept(target)
-        return await self._inquiry.backtest(target, self._gate(target), start, end, progress)
+        self._gates.accept(target)
+        return await self._inquiry.backtest(target, self._gates.of(target), start, end, progress)
 
     def replace_source(self, source: MetricSource, concurrency: int) -> None:
         """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""
-        before = self._gates.get(source.uid)
-        self._gates[source.uid] = Gate(source, self._clock, concurrency, before.alert if before else None)
+        self._gates.put(source, concurrency)
 
     async def remove_source(self, uid: str) -> None:
         """Ask a datasource no more; its targets say so, the alert about it ends."""
-        gate = self._gates.pop(uid, None)
+        gate = self._gates.pop(uid)
         if gate is not None:
             await self._forget(gate, Reason.TARGET_DELETED)
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
-        return [self._gates[uid].status() for uid in sorted(self._gates)]
+        return self._gates.status()
 
     async def status(self) -> MonitorStatus:
         """How all of it is doing. Where the store cannot be read the counts of alerts are None, not zero."""
@@ -299,7 +299,7 @@ class Monitor:
         if alert_or_target.startswith("alert:"):
             return [(await self._store.alert(alert_or_target)).alert.id]
         if alert_or_target.startswith("datasource:"):
-            gate = self._gates.get(alert_or_target.removeprefix("datasource:"))
+            gate = self._gates.find(alert_or_target.removeprefix("datasource:"))
             if gate is None:
                 raise NotFound(f"there is no datasource behind {alert_or_target!r}")
             return [gate.alert.id] if gate.alert else []
@@ -308,7 +308,7 @@ class Monitor:
     # inside
 
     async def _evaluate(self, watch: Watch) -> bool:
-        gate = self._gates.get(watch.target.datasource_uid)
+        gate = self._gates.find(watch.target.datasource_uid)
         if gate is None:
             # A saved target outlives the flag or file entry that named its datasource.
             reason = f"the datasource {watch.target.datasource_uid!r} is not configured"
@@ -354,8 +354,9 @@ class Monitor:
     async def _unasked(self, uid: str, reason: Reason) -> None:
         """End the alert about a datasource that no target asks any more: nobody would see it answer again."""
         targets = (watch.target for watch in self._watches.values())
-        if uid in self._gates and not any(one.enabled and one.datasource_uid == uid for one in targets):
-            await self._forget(self._gates[uid], reason)
+        gate = self._gates.find(uid)
+        if gate is not None and not any(one.enabled and one.datasource_uid == uid for one in targets):
+            await self._forget(gate, reason)
 
     async def _forget(self, gate: Gate, reason: Reason) -> None:
         if gate.alert is not None:
@@ -367,22 +368,6 @@ class Monitor:
         if watch is None:
             raise NotFound(f"there is no target named {name!r}")
         return watch
-
-    def _gate(self, target: Target) -> Gate:
-        gate = self._gates.get(target.datasource_uid)
-        if gate is None:
-            raise NotFound(f"the datasource {target.datasource_uid!r} of target {target.name!r} is not configured")
-        return gate
-
-    def _accept(self, target: Target) -> None:
-        target.validated()
-        gate = self._gates.get(target.datasource_uid)
-        if gate is None:
-            known = ", ".join(sorted(self._gates)) or "none"
-            raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
-        if gate.source.query_type is not target.query_type:
-            raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
-        gate.source.check_query(target.query)
 
     @staticmethod
     def _owned_by_api(target: Target) -> None:

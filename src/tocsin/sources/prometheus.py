@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -160,7 +160,7 @@ class PrometheusSource:
         if not frame.warnings:
             return frame
         warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
-        return Frame(frame.timestamps, frame.values, frame.labels, warnings, frame.dropped)
+        return replace(frame, warnings=warnings)
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
         return self._redacted(decode_error(answer.status, answer.content_type, answer.body))
@@ -195,7 +195,8 @@ class PrometheusSource:
             for kind, count in part.dropped.items():
                 dropped[kind] = dropped.get(kind, 0) + count
         warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
-        return Frame(timestamps, values, tuple(rows), warnings, dropped)
+        size_bytes = sum(part.size_bytes for part in parts)
+        return Frame(timestamps, values, tuple(rows), warnings, dropped, size_bytes=size_bytes, queries=len(parts))
 
 
 def split(window: Window, max_points: int) -> Iterator[Window]:
