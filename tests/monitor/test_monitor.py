@@ -259,3 +259,27 @@ async def test_what_a_target_costs_its_datasource_is_counted():
     await monitor.remove_source("prom")
     assert 'datasource="prom"' not in monitor.exposition().decode(), "as many labels as there are datasources"
     await monitor.close()
+
+
+async def test_the_lag_is_how_far_back_judging_lies_also_while_a_query_hangs():
+    scene = Scene(
+        target(check_interval=timedelta(seconds=10), step=timedelta(seconds=10)), target("off", enabled=False)
+    )
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    for _ in range(7):
+        await scene.run_for(timedelta(seconds=7))
+        assert (await monitor.status()).lag_s == 0.0, "what the interval and the grid explain is no lag"
+    scene.source.hang()
+    await scene.run_for(5 * MINUTE)
+    status = await monitor.status()
+    assert 280 <= status.lag_s <= 300
+    assert monitor.view("errors").status.lag_s == status.lag_s
+    assert f"tocsin_lag_seconds {status.lag_s}" in monitor.exposition().decode()
+    assert monitor.view("off").status.lag_s is None
+    scene.source.recover()
+    await scene.run_for(MINUTE)
+    assert (await monitor.status()).lag_s == 0.0
+    await monitor.stop()
+    assert monitor.view("errors").status.lag_s is None
+    await monitor.close()

@@ -97,7 +97,9 @@ class CostAnswer(AnswerModel):
 
 
 class TargetStateAnswer(AnswerModel):
-    """How a target is doing, and why."""
+    """How a target is doing, and why. `lag_s`: how far its newest judged instant lies back beyond what its offset,
+    interval and step explain; null while it is not watched.
+    """
 
     state: TargetState
     reason: str

@@ -40,7 +40,12 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.lag = Gauge("tocsin_lag_seconds", "How late the latest evaluation began.", registry=self.registry)
+        self.lag = Gauge(
+            "tocsin_lag_seconds",
+            "How far the target furthest behind is: the age of its newest judged instant beyond what its offset, "
+            "interval and step explain.",
+            registry=self.registry,
+        )
         self.series = Gauge("tocsin_series", "Series held in memory.", registry=self.registry)
         self.targets = Gauge("tocsin_targets", "Targets, by state.", ["state"], registry=self.registry)
         self.alerts = Gauge("tocsin_alerts", "Alerts kept, by state.", ["state"], registry=self.registry)

@@ -145,7 +145,7 @@ class Monitor:
     def view(self, name: str) -> TargetView:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
-        return TargetView(watch.target, watch.status)
+        return TargetView(watch.target, replace(watch.status, lag_s=self._lag_s(watch)))
 
     @whole
     async def create_target(self, target: Target) -> TargetView:
@@ -272,7 +272,7 @@ class Monitor:
             evaluations=sum(watch.status.evaluations for watch in watches),
             failures=sum(watch.status.failures for watch in watches),
             overruns=sum(watch.status.overruns for watch in watches),
-            lag_s=max((watch.status.lag_s or 0.0 for watch in watches if watch.target.enabled), default=0.0),
+            lag_s=self._furthest_behind_s(),
             store=self._committer.health,
         )
 
@@ -378,8 +378,15 @@ class Monitor:
         now = self._clock.now()
         return replace(target, updated_at=now, created_at=now if created else target.created_at)
 
+    def _lag_s(self, watch: Watch) -> float | None:
+        return watch.lag_s(self._clock.now()) if self._running and watch.target.enabled else None
+
+    def _furthest_behind_s(self) -> float:
+        return max((self._lag_s(watch) or 0.0 for watch in self._watches.values()), default=0.0)
+
     def _show(self, states: Counter[TargetState]) -> None:
         for state in TargetState:
             self.metrics.targets.labels(state.value).set(states.get(state, 0))
         self.metrics.series.set(sum(watch.status.series for watch in self._watches.values()))
+        self.metrics.lag.set(self._furthest_behind_s())
         self.metrics.running.set(float(self._running))

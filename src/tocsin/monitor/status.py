@@ -33,7 +33,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing."""
+    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
+
+    `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
+    """
 
     state: TargetState
     reason: str
@@ -85,7 +88,7 @@ class DatasourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """How all of it is doing. `lag_s`: how far the evaluation furthest behind is late, seconds."""
+    """How all of it is doing. `lag_s`: that of the target furthest behind."""
 
     running: bool
     since: datetime | None

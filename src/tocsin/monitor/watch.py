@@ -38,6 +38,7 @@ class Watch:
 
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
+    `begun_at` since when it is evaluated.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -48,6 +49,7 @@ class Watch:
     memory: Memory = field(init=False)
     cursor: float | None = None
     blind: bool = True
+    begun_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -71,6 +73,17 @@ class Watch:
         if begin // step_s * step_s > end // step_s * step_s or -(-begin // step_s) * step_s > end:
             return None
         return Window.aligned(begin, end, step_s)
+
+    def lag_s(self, now: datetime) -> float | None:
+        """Seconds that the newest judged instant lies back beyond what offset, interval and step explain; None while
+        nobody evaluates it. An evaluation that hangs or fails shows here while it does.
+        """
+        if self.begun_at is None:
+            return None
+        target = self.target
+        newest = self.cursor if self.cursor is not None else self.begun_at.timestamp()
+        explained = target.offset + target.check_interval + target.step
+        return max(0.0, now.timestamp() - newest - explained.total_seconds())
 
     def apply(self, verdict: Verdict, window: Window) -> None:
         """Take over what was kept."""
