@@ -283,3 +283,35 @@ async def test_the_lag_is_how_far_back_judging_lies_also_while_a_query_hangs():
     await monitor.stop()
     assert monitor.view("errors").status.lag_s is None
     await monitor.close()
+
+
+async def test_a_target_without_its_datasource_says_since_when_and_counts():
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    await monitor.remove_source("prom")
+    await scene.run_for(3 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.ERROR
+    assert "not configured" in status.reason
+    assert START + 5 * MINUTE < status.since <= START + 6 * MINUTE
+    assert status.failures == 3
+    await monitor.close()
+
+
+async def test_alerts_of_a_target_switched_off_meanwhile_end_with_that_reason():
+    scene = Scene(target(), target("gone"))
+    scene.source.play("q", spike(START + 5 * MINUTE, START + 60 * MINUTE))
+    await scene.open()
+    await scene.run_for(8 * MINUTE)
+    await scene.monitor.close()
+    saved = {one.name: one for one in await scene.store.targets()}
+    await scene.store.update_target(saved["errors"].enabled_as(enabled=False), 1)
+    await scene.store.delete_target("gone")
+    scene.monitor = scene.build()
+    await scene.monitor.open()
+    over = {alert.id: alert.target_name for alert in await scene.alerts(states=(AlertState.EXPIRED,))}
+    reasons = {over[one.alert_id]: one.reason for one in await scene.transitions() if one.after is AlertState.EXPIRED}
+    assert reasons == {"errors": Reason.TARGET_DISABLED, "gone": Reason.TARGET_DELETED}
+    await scene.monitor.close()

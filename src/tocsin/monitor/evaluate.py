@@ -10,7 +10,6 @@ from tocsin.domain.errors import SourceError, StoreError
 from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
-from tocsin.domain.target import TargetState
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
@@ -101,17 +100,8 @@ class Evaluator:
             error=str(error),
             transient=error.transient,
         )
-        watch.blind = True
-        now = self._clock.now()
-        same = watch.status.state is TargetState.ERROR
-        watch.status = replace(
-            watch.status,
-            state=TargetState.ERROR,
-            reason=str(error),
-            since=watch.status.since if same else now,
-            failures=watch.status.failures + 1,
-            cost=watch.status.cost.plus(None),
-        )
+        watch.fail(str(error), self._clock.now())
+        watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
 
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
         now = self._clock.now()

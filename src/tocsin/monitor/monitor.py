@@ -311,8 +311,7 @@ class Monitor:
         gate = self._gates.find(watch.target.datasource_uid)
         if gate is None:
             # A saved target outlives the flag or file entry that named its datasource.
-            reason = f"the datasource {watch.target.datasource_uid!r} is not configured"
-            watch.status = replace(watch.status, state=TargetState.ERROR, reason=reason)
+            watch.fail(f"the datasource {watch.target.datasource_uid!r} is not configured", self._clock.now())
             return True
         return await self._evaluator.evaluate(watch, gate, self._clock.now())
 

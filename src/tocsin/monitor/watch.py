@@ -85,6 +85,17 @@ class Watch:
         explained = target.offset + target.check_interval + target.step
         return max(0.0, now.timestamp() - newest - explained.total_seconds())
 
+    def fail(self, reason: str, now: datetime) -> None:
+        """Take note of an evaluation that came to no result: nothing of the series could be seen."""
+        self.blind = True
+        self.status = replace(
+            self.status,
+            state=TargetState.ERROR,
+            reason=reason,
+            since=self.status.since if self.status.state is TargetState.ERROR else now,
+            failures=self.status.failures + 1,
+        )
+
     def apply(self, verdict: Verdict, window: Window) -> None:
         """Take over what was kept."""
         self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
