@@ -122,6 +122,10 @@ def test_sigterm_does_not_wait_for_a_back_test(tmp_path):
             took = server.end()
             print(f"gone {took:.2f} s after SIGTERM")
             assert took <= GONE_WITHIN_S
+            answer = asking.recv(65_536).decode()
+        assert answer.startswith("HTTP/1.1 503 "), answer
+        assert "Tocsin is ending" in answer
+        assert "Traceback" not in server.log()
 
 
 def test_a_second_process_is_refused_by_the_folder_and_by_the_port(tmp_path):

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from tocsin.app.build import Application, build
+from tocsin.app.connection import Connection
 from tocsin.app.logs import set_up_logs
 from tocsin.config.model import Config, ConfigError
 from tocsin.config.safety import SHORT_TOKEN
@@ -33,6 +34,9 @@ name) is left as SIGKILL would leave it: whatever was told is kept."""
 
 UNUSABLE = 2
 """The exit code when it cannot begin, as for all unusable input."""
+
+KEEP_ALIVE_S = 5
+"""How long a connection may wait between two requests."""
 
 LOOK_AT_FILE_EVERY_S = 2.0
 BACKLOG = 2048
@@ -116,6 +120,8 @@ async def _run(config: Config, listener: socket.socket, reload: Reload) -> int:
         ssl_certfile=str(config.server.tls_cert) if config.server.tls_cert else None,
         ssl_keyfile=str(config.server.tls_key) if config.server.tls_key else None,
         lifespan="off",
+        http=Connection,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ws="none",
     )
     server = _Server(settings)
