@@ -45,6 +45,7 @@ class Load:
     events: int = 0
     opened: int = 0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _ending: bool = False
     _session: aiohttp.ClientSession | None = None
 
     async def begin(self) -> None:
@@ -65,8 +66,12 @@ class Load:
             await self._session.close()
 
     async def end(self) -> None:
-        """Close everything and take the targets away; raises what an asker met."""
-        for task in self._tasks:
+        """Close everything and take the targets away; raises what an asker met.
+
+        Askers finish their round: one broken off between its target and the deletion would leave the target behind.
+        """
+        self._ending = True
+        for task in self._tasks[: self.streams]:
             task.cancel()
         over = await asyncio.gather(*self._tasks, return_exceptions=True)
         for n in range(self.targets):
@@ -107,7 +112,7 @@ class Load:
     async def _asker(self, number: int) -> None:
         chance = random.Random(number)
         turn = 0
-        while True:
+        while not self._ending:
             turn += 1
             await self._ask("GET", chance.choice(QUESTIONS))
             if turn % 10 == 0:

@@ -92,12 +92,17 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Com
 class Tocsin:
     """`tocsin serve` on a free port with a state folder. As a context manager it ends with SIGTERM and exit code 0.
 
-    `prefix` is a command that runs it (`unshare …`). `start` and `end` may be repeated: the state folder stays, and
-    the log goes on in the same file.
+    `prefix` is a command that runs it (`unshare …`), `stdin` what it reads from. `start` and `end` may be repeated: the
+    state folder stays, and the log goes on in the same file.
     """
 
     def __init__(
-        self, state: Path, *arguments: str, env: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+        self,
+        state: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.state = state
         self.log_path = state.with_name(f"{state.name}.log")
@@ -105,7 +110,7 @@ class Tocsin:
         self._port = "0"
         if "--port" in arguments:
             raise ValueError("the port is chosen by the system, or by at_port")
-        self._arguments, self._env, self._prefix = arguments, environment(env), prefix
+        self._arguments, self._env, self._prefix, self._stdin = arguments, environment(env), prefix, stdin
         self._process: Any = None
         self._url = ""
 
@@ -137,7 +142,7 @@ class Tocsin:
     def spawn(self) -> Any:
         """A new process of it, which writes to the log."""
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(self.command(), env=self._env, stdout=log, stderr=log)
+            return subprocess.Popen(self.command(), env=self._env, stdin=self._stdin, stdout=log, stderr=log)
 
     def _listening(self, after: int) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,6 +68,33 @@ async def fill_the_pool(url: str) -> None:
                 assert answer.status == 200
 
         await asyncio.gather(*(ask() for _ in range(30)))
+
+
+async def test_the_load_leaves_no_target_behind_whenever_it_ends(tmp_path):
+    scripted = ScriptedPrometheus(RHYTHM)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(question: str) -> tuple[str, str]:
+        if "extra_0" in question:
+            asked.set()
+            go_on.wait(20)
+        return scripted(question)
+
+    with http_server(slow) as address:
+        async with tocsin_within(tmp_path / "state", f"http://{address}") as (application, url):
+            before = [view.target.name for view in application.monitor.views()]
+            load = Load(url, targets=2, streams=1, askers=1)
+            try:
+                await load.begin()
+                assert await asyncio.to_thread(asked.wait, 60), "an asker checks a target that it has made"
+                ending = asyncio.create_task(load.end())
+                await asyncio.sleep(0.2)
+                go_on.set()
+                await ending
+            finally:
+                go_on.set()
+                await load.drop()
+            assert [view.target.name for view in application.monitor.views()] == before
 
 
 @pytest.mark.timeout(300)

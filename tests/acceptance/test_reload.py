@@ -95,6 +95,23 @@ def test_a_hangup_takes_over_a_changed_file(server, config):
     server.delete("/monitoring/targets/by_hand")
 
 
+def test_a_first_prometheus_brings_its_default_targets_without_a_restart(tmp_path):
+    state, config = tmp_path / "state", tmp_path / "tocsin.yaml"
+    state.mkdir(mode=0o755)
+    config.write_text("datasources: []\n")
+    with Tocsin(state, "--no-host", "--config", str(config)) as server:
+        assert [one["mode"] for one in server.events() if "open to other users" in one["event"]] == ["055"]
+        assert server.get("/monitoring/targets")["items"] == []
+        config.write_text("datasources: [{uid: prom, type: prometheus, url: 'http://127.0.0.1:9'}]\n")
+        made = until("the defaults are there", lambda: server.get("/monitoring/targets")["items"], within_s=20)
+        until("all of them", lambda: len(server.get("/monitoring/targets")["items"]) == 4, within_s=20)
+        assert {one["datasource_uid"] for one in made} == {"prom"}
+        server.delete("/monitoring/targets/error_rate")
+        config.write_text("datasources: [{uid: prom, type: prometheus, url: 'http://127.0.0.1:10'}]\n")
+        until("reloaded", lambda: sum(one["event"] == "configuration reloaded" for one in server.events()) == 2)
+        assert len(server.get("/monitoring/targets")["items"]) == 3, "once: what was deleted stays away"
+
+
 def test_a_changed_file_is_noticed_without_being_told(server, config):
     reloaded(server, config, "name: checkout, query: up, check_interval: 120", hang_up=False)
     assert {name: one["check_interval"] for name, one in mine(server).items()} == {"checkout": 120}

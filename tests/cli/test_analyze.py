@@ -61,8 +61,35 @@ def test_errors_name_file_line_and_column(run, tmp_path):
     result = run("analyze", path)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"{path}:3:2: 'oops' is no number")
-    path.write_bytes(b"timestamp,value\n1,\xff\n")
-    assert run("analyze", path).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"timestamp,value\n1,2\n2,\xff\n", "3:2"),
+        (b"timestamp;\xe9;b\n1;2;3\n", "1:2"),
+        (b"\xff\xfet\x00", "1:1"),
+        ("time,\u00e9\n1,2\n".encode() + b"\xe9,3\n", "3:1"),
+        (b"timestamp,value\n" + b"".join(b"%d,2\n" % i for i in range(20_000)) + b"20000,\xff\n", "20002:2"),
+    ],
+)
+@pytest.mark.parametrize("piped", [False, True])
+def test_what_is_not_utf_8_is_refused_where_it_stands(run, tmp_path, content, place, piped):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    result = run("analyze", "-", text=content) if piped else run("analyze", path)
+    assert result.exit_code == 2
+    assert result.stderr == f"{'stdin' if piped else path}:{place}: is not UTF-8\n"
+
+
+def test_a_terminal_sees_how_far_it_is(run, spike, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = run("analyze", spike, "--json")
+    assert "reading spike.csv" in shown.stderr
+    assert "looking for what stands out" in shown.stderr
+    assert json.loads(shown.stdout)["anomalies_total"] == 1
+    monkeypatch.delenv("FORCE_COLOR")
+    assert run("analyze", spike, "--json").stderr == "", "a file or a pipe is spared"
 
 
 def test_several_series_are_named_and_never_obeyed(run):

@@ -62,6 +62,8 @@ def walk(sigmas, target=TARGET):
         ([4, 4, 4, 0, -2.6, 0], "pending pending firing firing firing resolved"),
         ([4, None, 4, 4], "pending pending firing firing"),
         ([4, 4, 4, None, None, 4], "pending pending firing firing firing firing"),
+        ([4, 4, 4, None, None, None, None, 0, 0, 0], "pending pending" + " firing" * 7 + " resolved"),
+        ([4, 4, 4, 0, None, None, 0, None, 0], "pending pending" + " firing" * 6 + " resolved"),
         ([4, 4, 4, *[None] * 4, None], "pending pending firing firing firing firing firing expired"),
     ],
 )

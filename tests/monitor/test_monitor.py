@@ -8,7 +8,7 @@ import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
-from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
+from tocsin.domain.errors import Conflict, Invalid, NotFound, SourceError, SourceFailure, StoreError
 from tocsin.domain.target import Owner, QueryType, TargetState
 from tocsin.monitor.watch import next_due, phase
 
@@ -218,3 +218,100 @@ async def test_evaluations_are_scattered_over_the_interval():
     due = next_due(target(), START)
     assert START < due <= START + MINUTE
     assert next_due(target(), due) == due + MINUTE
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 10, 60, 300, 86_400])
+def test_a_due_time_is_followed_by_one_an_interval_later_and_never_by_itself(seconds):
+    interval = timedelta(seconds=seconds)
+    for n in range(100):
+        one = target(f"t{n}", check_interval=interval)
+        due = next_due(one, START)
+        for _ in range(10):
+            assert next_due(one, due) - due == interval, f"{one.name} after {due}"
+            due += interval
+
+
+async def test_what_is_evaluated_in_time_is_no_overrun():
+    scene = Scene(*(target(f"t{n}", check_interval=timedelta(seconds=10)) for n in range(50)))
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(2 * MINUTE)
+    assert {view.target.name: view.status.overruns for view in monitor.views() if view.status.overruns} == {}
+    await monitor.close()
+
+
+async def test_what_a_target_costs_its_datasource_is_counted():
+    scene = Scene(target(), target("other", query="p"))
+    scene.source.play("q", noise, {"pod": "x"})
+    scene.source.play("q", noise, {"pod": "y"})
+    monitor = await scene.open()
+    await scene.run_for(10 * MINUTE)
+    cost = monitor.view("errors").status.cost
+    asked = [one for one in scene.source.requests if one.query == "q"]
+    assert cost.queries == len(asked) >= 10
+    assert cost.samples == 2 * sum(one.window.count for one in asked)
+    before, shown = len(scene.source.requests), monitor.exposition().decode()
+    assert f'tocsin_datasource_queries_total{{datasource="prom"}} {before:.1f}' in shown
+    assert f'tocsin_datasource_samples_total{{datasource="prom"}} {cost.samples:.1f}' in shown
+    scene.source.fail(SourceError("refused", failure=SourceFailure.UNREACHABLE, transient=True))
+    await scene.run_for(MINUTE)
+    assert monitor.view("errors").status.cost.queries > cost.queries, "a query that fails costs as well"
+    await monitor.remove_source("prom")
+    assert 'datasource="prom"' not in monitor.exposition().decode(), "as many labels as there are datasources"
+    await monitor.close()
+
+
+async def test_the_lag_is_how_far_back_judging_lies_also_while_a_query_hangs():
+    scene = Scene(
+        target(check_interval=timedelta(seconds=10), step=timedelta(seconds=10)), target("off", enabled=False)
+    )
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    for _ in range(7):
+        await scene.run_for(timedelta(seconds=7))
+        assert (await monitor.status()).lag_s == 0.0, "what the interval and the grid explain is no lag"
+    scene.source.hang()
+    await scene.run_for(5 * MINUTE)
+    status = await monitor.status()
+    assert 280 <= status.lag_s <= 300
+    assert monitor.view("errors").status.lag_s == status.lag_s
+    assert f"tocsin_lag_seconds {status.lag_s}" in monitor.exposition().decode()
+    assert monitor.view("off").status.lag_s is None
+    scene.source.recover()
+    await scene.run_for(MINUTE)
+    assert (await monitor.status()).lag_s == 0.0
+    await monitor.stop()
+    assert monitor.view("errors").status.lag_s is None
+    await monitor.close()
+
+
+async def test_a_target_without_its_datasource_says_since_when_and_counts():
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    await monitor.remove_source("prom")
+    await scene.run_for(3 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.ERROR
+    assert "not configured" in status.reason
+    assert START + 5 * MINUTE < status.since <= START + 6 * MINUTE
+    assert status.failures == 3
+    await monitor.close()
+
+
+async def test_alerts_of_a_target_switched_off_meanwhile_end_with_that_reason():
+    scene = Scene(target(), target("gone"))
+    scene.source.play("q", spike(START + 5 * MINUTE, START + 60 * MINUTE))
+    await scene.open()
+    await scene.run_for(8 * MINUTE)
+    await scene.monitor.close()
+    saved = {one.name: one for one in await scene.store.targets()}
+    await scene.store.update_target(saved["errors"].enabled_as(enabled=False), 1)
+    await scene.store.delete_target("gone")
+    scene.monitor = scene.build()
+    await scene.monitor.open()
+    over = {alert.id: alert.target_name for alert in await scene.alerts(states=(AlertState.EXPIRED,))}
+    reasons = {over[one.alert_id]: one.reason for one in await scene.transitions() if one.after is AlertState.EXPIRED}
+    assert reasons == {"errors": Reason.TARGET_DISABLED, "gone": Reason.TARGET_DELETED}
+    await scene.monitor.close()

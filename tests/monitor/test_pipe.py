@@ -10,6 +10,8 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure, StoreError
 from tocsin.domain.target import TargetState
+from tocsin.monitor.evidence import MAX_CONTEXTS
+from tocsin.sources.fake import ScriptedSource
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
 
@@ -171,6 +173,26 @@ async def test_what_the_store_did_not_keep_is_judged_again_and_never_shown_befor
     await monitor.close()
 
 
+async def test_what_the_probe_found_out_about_the_store_outlasts_a_commit():
+    scene = Scene(target())
+    scene.source.play("q", spike(START + 10 * MINUTE, START + 60 * MINUTE))
+    scene.store.size_bytes = 4096
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    probed = (await monitor.status()).store
+    assert probed.size_bytes == 4096
+    await scene.run_for(10 * MINUTE)
+    saves = scene.store.saves
+    await scene.clock.advance_to(monitor.view("errors").status.next_evaluation_at)
+    assert scene.store.saves == saves + 1, "it is looked at after a commit and before the next probe"
+    assert (await monitor.status()).store == probed
+    scene.store.failing = StoreError("disk full")
+    await scene.clock.advance_to(monitor.view("errors").status.next_evaluation_at)
+    broken = (await monitor.status()).store
+    assert (broken.ok, broken.size_bytes) == (False, 4096)
+    await monitor.close()
+
+
 async def test_a_quiet_evaluation_writes_nothing():
     scene = Scene(target(severity_threshold=Severity.CRITICAL))
     scene.source.play("q", lambda grid: 10.0 + np.sin(grid))
@@ -205,6 +227,68 @@ async def test_an_incident_that_ended_just_before_a_restart_is_not_told_again():
     monitor = await scene.restart()
     await scene.run_for(20 * MINUTE)
     assert [a.id for a in await scene.alerts()] == [found[0].id]
+    await monitor.close()
+
+
+async def test_evidence_says_how_many_of_the_samples_were_there():
+    scene = Scene(target())
+    curve = spike(START + 10 * MINUTE, START + 60 * MINUTE)
+
+    def gapped(grid):
+        out = curve(grid)
+        minutes = (grid - START.timestamp()) / 60
+        out[(minutes >= 4) & (minutes < 9)] = np.nan
+        return out
+
+    scene.source.play("q", gapped)
+    monitor = await scene.open()
+    await scene.run_for(12 * MINUTE)
+    (alert,) = await scene.alerts()
+    (evidence,) = (await scene.store.alert(alert.id)).evidence
+    (note,) = evidence.notes
+    assert note.startswith(f"{len(evidence.values) - 5} of {len(evidence.values)} samples expected from 2026-03-02 ")
+    assert note.endswith("12:10:00 UTC were there: 5 are gaps")
+    await monitor.close()
+
+
+class Tacit(ScriptedSource):
+    """A source that does not say anything beside the numbers."""
+
+    asked = 0
+
+    async def context(self, query, labels, at):
+        self.asked += 1
+        raise SourceError("no answer about up", failure=SourceFailure.TIMEOUT, transient=True)
+
+
+async def test_a_datasource_that_does_not_say_more_is_asked_once_and_fails_no_evaluation():
+    scene = Scene(target())
+    scene.source = Tacit("prom", now=lambda: scene.clock.now().timestamp())
+    scene.monitor = scene.build()
+    for name in "abc":
+        scene.source.play("q", spike(START + 10 * MINUTE, START + 60 * MINUTE), {"instance": name})
+    monitor = await scene.open()
+    await scene.run_for(12 * MINUTE)
+    alerts = await scene.alerts()
+    assert len(alerts) == 3
+    for alert in alerts:
+        (evidence,) = (await scene.store.alert(alert.id)).evidence
+        assert evidence.context == ("the datasource did not say more: no answer about up",)
+    assert scene.source.asked == 1
+    assert monitor.view("errors").status.state is TargetState.READY
+    await monitor.close()
+
+
+async def test_of_many_alerts_at_once_the_datasource_is_asked_about_a_few():
+    scene = Scene(target())
+    scene.source.tell("q", "a line")
+    for n in range(MAX_CONTEXTS + 2):
+        scene.source.play("q", spike(START + 10 * MINUTE, START + 60 * MINUTE), {"instance": str(n)})
+    monitor = await scene.open()
+    await scene.run_for(12 * MINUTE)
+    lines = [(await scene.store.alert(one.id)).evidence[0].context[0] for one in await scene.alerts()]
+    assert lines.count("a line") == MAX_CONTEXTS
+    assert sum("the limit" in line for line in lines) == 2
     await monitor.close()
 
 

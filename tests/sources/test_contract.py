@@ -188,6 +188,8 @@ async def test_parts_equal_the_unsplit_window(url: str) -> None:
     assert np.array_equal(parts.timestamps, whole.timestamps)
     rows = [parts.labels.index(labels) for labels in whole.labels]
     assert len(rows) == len(parts.labels) == 4
+    assert (whole.queries, parts.queries) == (1, -(-COUNT // 17))
+    assert parts.size_bytes > whole.size_bytes > whole.samples, "what it cost is the sum of the parts"
     assert np.array_equal(parts.values[rows], whole.values, equal_nan=True)
     await source.close()
     await small.close()

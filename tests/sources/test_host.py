@@ -3,7 +3,9 @@
 import asyncio
 import math
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -201,6 +203,21 @@ async def test_time_that_stands_jumps_and_turns_back():
     [row] = (await values(source, "host_load1", window(0, 100))).values()
     assert np.isnan(row[:100]).all()
     assert row[100] == 6.0
+
+
+async def test_it_samples_while_the_shared_threads_are_all_taken():
+    free = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    # As when the name server is down: asking for a name holds a thread for many seconds.
+    hung = loop.run_in_executor(None, free.wait, 30)
+    source = HostSource(readings=ScriptedReadings(machine))
+    try:
+        await asyncio.wait_for(source.sample(), 10)
+    finally:
+        free.set()
+        await hung
+        await source.close()
 
 
 async def test_the_history_is_bounded_in_time_and_in_series():

@@ -32,6 +32,6 @@ def create_app(services: Services) -> Application:
         app.include_router(module.router, responses=COMMON_PROBLEMS)
     for kind in (TocsinError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
-    app.add_middleware(Guard, security=security)
+    app.add_middleware(Guard, security=security, stopping=services.stopping)
     add_docs(app)
     return app

@@ -40,9 +40,16 @@ class RateLimit:
 class Guard:
     """Refuses what must not pass, limits size, rate and time, and puts the security headers on every answer."""
 
-    def __init__(self, app: ASGIApp, security: Security, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        security: Security,
+        stopping: asyncio.Event | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         limits = security.limits
         self._app, self._security, self._monotonic = app, security, monotonic
+        self._stopping = stopping or asyncio.Event()
         self._rate = RateLimit(limits.requests_per_s, limits.burst, limits.clients)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +106,14 @@ class Guard:
             if started or not deadline.expired():
                 raise
             await problem_response(_given_up(body, limit_s))(scope, body.receive, send)
+        except asyncio.CancelledError:
+            # At the end the server gives up what still runs: that is an answer too, not a failure to be traced.
+            if not self._stopping.is_set():
+                raise
+            if not started:
+                await problem_response(Refusal(503, "Tocsin is ending", headers={"Retry-After": "5"}))(
+                    scope, body.receive, send
+                )
 
 
 def _given_up(body: Body, limit_s: float) -> Refusal:

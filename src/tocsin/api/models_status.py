@@ -64,7 +64,9 @@ class StoreAnswer(AnswerModel):
 
 
 class StatusAnswer(AnswerModel):
-    """How all of it is doing. `alerts` is null while the store cannot count them; `lag_s` is the worst lateness."""
+    """How all of it is doing. `alerts` is null while the store cannot count them; `lag_s` that of
+    the target furthest behind.
+    """
 
     running: bool
     since: datetime | None

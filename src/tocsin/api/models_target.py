@@ -88,8 +88,18 @@ class TargetPatch(TargetOptions):
     datasource_uid: Word = ""
 
 
+class CostAnswer(AnswerModel):
+    """What its evaluations cost its datasource so far. `bytes` are those of answers before decoding, 0 for host."""
+
+    queries: int
+    samples: int
+    bytes: int
+
+
 class TargetStateAnswer(AnswerModel):
-    """How a target is doing, and why."""
+    """How a target is doing, and why. `lag_s`: how far its newest judged instant lies back beyond what its offset,
+    interval and step explain; null while it is not watched.
+    """
 
     state: TargetState
     reason: str
@@ -103,6 +113,7 @@ class TargetStateAnswer(AnswerModel):
     evaluations: int
     failures: int
     overruns: int
+    cost: CostAnswer
     warnings: list[str]
 
 
@@ -274,5 +285,6 @@ def _state_answer(view: TargetView) -> TargetStateAnswer:
         evaluations=status.evaluations,
         failures=status.failures,
         overruns=status.overruns,
+        cost=CostAnswer(queries=status.cost.queries, samples=status.cost.samples, bytes=status.cost.size_bytes),
         warnings=list(status.warnings),
     )

@@ -38,7 +38,8 @@ def analyze(request: AnalyzeRequest) -> AnalyzeAnswer:
         raise Invalid("methods", str(error)) from error
     found = detect(times, values, methods)
     shown: Sequence[Detection] = found
-    notes = list(found.notes)
+    # The library counts series; here there is one.
+    notes = [note.removeprefix("series 0: ") for note in found.notes]
     if len(found) > MOST_DETECTIONS:
         strongest = sorted(found, key=lambda one: -abs(one.sigma))[:MOST_DETECTIONS]
         shown = sorted(strongest, key=lambda one: one.index)

@@ -1,7 +1,8 @@
 """From settings to objects: datasources, store, monitor, API."""
 
 import asyncio
-from collections.abc import Sequence
+import stat
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -70,6 +71,9 @@ class Application:
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
+        if config.datasources:
+            targets = prometheus_targets(config.datasources[0].uid)
+            await _make_once(self.store, "defaults.prometheus", targets, self.monitor.create_target)
         await self.monitor.replace_file_targets(config.targets)
         for part in ("server", "store", "host"):
             if getattr(config, part) != getattr(self.config, part):
@@ -105,6 +109,10 @@ def revealed(secret: Secret | None) -> str | None:
 async def build(config: Config) -> Application:
     """All parts, nothing running yet. Raises `StoreError` when the store cannot be opened."""
     store = await open_store(config.state_dir, url=revealed(config.store.url))
+    others = stat.S_IMODE(config.state_dir.stat().st_mode) & 0o077
+    if others:
+        folder = str(config.state_dir)
+        log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
     sources: dict[str, MetricSource] = {one.uid: prometheus_source(one) for one in config.datasources}
     host = None
     if config.host.enabled:
@@ -158,20 +166,26 @@ async def ready(monitor: Monitor) -> Readiness:
 
 
 async def make_defaults(store: Store, config: Config) -> None:
-    """On the first start: targets of this machine, and the mission's four for the first Prometheus datasource."""
+    """On the first start: targets of this machine, and the mission's four for the first Prometheus datasource. Where
+    that comes later, a reload makes them.
+    """
     if config.host.enabled:
-        await _make_once(store, "defaults.host", host_targets())
+        await _make_once(store, "defaults.host", host_targets(), store.create_target)
     if config.datasources:
-        await _make_once(store, "defaults.prometheus", prometheus_targets(config.datasources[0].uid))
+        await _make_once(
+            store, "defaults.prometheus", prometheus_targets(config.datasources[0].uid), store.create_target
+        )
 
 
-async def _make_once(store: Store, key: str, targets: Sequence[Target]) -> None:
+async def _make_once(
+    store: Store, key: str, targets: Sequence[Target], create: Callable[[Target], Awaitable[object]]
+) -> None:
     if await store.setting(key) is not None:
         return
     for target in targets:
         try:
             now = SystemClock().now()
-            await store.create_target(replace(target, created_at=now, updated_at=now))
+            await create(replace(target, created_at=now, updated_at=now))
         except Conflict:
             log.info("a default target was not made: its name is taken", target=target.name)
     await store.save_setting(key, "made")

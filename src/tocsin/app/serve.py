@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import os
 import signal
 import socket
+import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import structlog
 import uvicorn
 
 from tocsin.app.build import Application, build
+from tocsin.app.connection import Connection
 from tocsin.app.logs import set_up_logs
 from tocsin.config.model import Config, ConfigError
 from tocsin.config.safety import SHORT_TOKEN
@@ -23,6 +27,16 @@ log = structlog.get_logger(__name__)
 
 GRACE_S = 2
 """How long answers under way may take after SIGTERM."""
+
+GONE_AFTER_S = 4.5
+"""How long all of the end may take. What then still waits (a database that does not answer, a thread that asks for a
+name) is left as SIGKILL would leave it: whatever was told is kept."""
+
+UNUSABLE = 2
+"""The exit code when it cannot begin, as for all unusable input."""
+
+KEEP_ALIVE_S = 5
+"""How long a connection may wait between two requests."""
 
 LOOK_AT_FILE_EVERY_S = 2.0
 BACKLOG = 2048
@@ -50,18 +64,33 @@ def serve(config: Config, reload: Reload) -> int:
     if token is not None and len(token.reveal()) < SHORT_TOKEN:
         log.warning("the API token is short enough to be guessed", characters=len(token.reveal()), advised=SHORT_TOKEN)
     try:
+        _check_certificate(config)
+    except OSError as error:
+        pair = f"the certificate {config.server.tls_cert} and the key {config.server.tls_key}"
+        return _refuse(f"{pair} cannot be used: {error.strerror or error}")
+    try:
         listener = _listen(config)
     except OSError as error:
-        where = f"{config.server.host}:{config.server.port}"
-        print(f"tocsin: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse(f"cannot listen on {config.server.host}:{config.server.port}: {error.strerror or error}")
     try:
         return asyncio.run(_run(config, listener, reload))
     except TocsinError as error:
-        print(f"tocsin: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse(str(error))
     finally:
         listener.close()
+
+
+def _refuse(why: str) -> int:
+    print(f"tocsin: {why}", file=sys.stderr)  # noqa: T201
+    return UNUSABLE
+
+
+def _check_certificate(config: Config) -> None:
+    """Raise OSError (`ssl.SSLError` is one) before anything is opened, where the server would end in a traceback."""
+    server = config.server
+    if server.tls_cert is not None:
+        # No password: a key that needs one would ask for it on the terminal, which a service does not have.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(server.tls_cert, server.tls_key, password=str)
 
 
 def _listen(config: Config) -> socket.socket:
@@ -91,6 +120,8 @@ async def _run(config: Config, listener: socket.socket, reload: Reload) -> int:
         ssl_certfile=str(config.server.tls_cert) if config.server.tls_cert else None,
         ssl_keyfile=str(config.server.tls_key) if config.server.tls_key else None,
         lifespan="off",
+        http=Connection,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ws="none",
     )
     server = _Server(settings)
@@ -126,11 +157,30 @@ def _obey_signals(server: uvicorn.Server, application: Application) -> None:
     def end() -> None:
         if server.should_exit:
             server.force_exit = True
+        else:
+            deadline = threading.Timer(GONE_AFTER_S, _leave)
+            deadline.daemon = True
+            deadline.start()
         server.should_exit = True
         application.stopping.set()
 
+    def hung_up() -> None:
+        # Without a file nothing can be read again. The end of the terminal it was started in is its own end; a service,
+        # which has none, goes on: whoever meant a reload must not be left without monitoring.
+        if os.isatty(0):
+            end()
+        else:
+            log.warning("SIGHUP reloads the settings file, and there is none")
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    if application.config.path is None:
+        loop.add_signal_handler(signal.SIGHUP, hung_up)
+
+
+def _leave() -> None:
+    log.warning("not ended in time, so left as it is", after_s=GONE_AFTER_S)
+    os._exit(0)
 
 
 async def _watch_file(application: Application, path: Path, reload: Reload) -> None:

@@ -1,5 +1,6 @@
 """`tocsin analyze`: what stands out of a recorded file, found here, without a server."""
 
+import io
 import math
 import re
 import sys
@@ -11,6 +12,7 @@ import typer
 
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.exits import Exit, fail
+from tocsin.cli.progress import UNDECODABLE, reading, spinner
 from tocsin.cli.series_file import CsvError, SeriesFile, read_series
 from tocsin.cli.terminal import clean, console, instant, number, print_json, safe, severity, table
 
@@ -48,7 +50,8 @@ def analyze(
     read = _read(file)
     try:
         methods = resolve_methods(method or "auto")
-        result = detect(read.timestamps, read.values, methods)
+        with spinner("looking for what stands out"):
+            result = detect(read.timestamps, read.values, methods)
     except ValueError as error:
         fail(f"--method: {error}", Exit.INPUT)
     title = name or ("stdin" if file == "-" else Path(file).stem)
@@ -64,13 +67,12 @@ def analyze(
 def _read(file: str) -> SeriesFile:
     try:
         if file == "-":
-            return read_series(sys.stdin, "stdin")
-        with Path(file).open(encoding="utf-8", newline="") as lines:
+            with spinner("reading standard input"):
+                return read_series(io.TextIOWrapper(sys.stdin.buffer, "utf-8", UNDECODABLE, newline=""), "stdin")
+        with reading(Path(file)) as lines:
             return read_series(lines, file)
     except OSError as error:
         fail(f"{file}: cannot be read: {error.strerror}", Exit.INPUT)
-    except UnicodeDecodeError:
-        fail(f"{file}:1:1: is not UTF-8", Exit.INPUT)
     except CsvError as error:
         fail(str(error), Exit.INPUT)
 

@@ -1,7 +1,6 @@
 """`tocsin backtest`: what a target would have raised over a past."""
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,10 +8,8 @@ from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call
 from tocsin.cli.exits import Exit, fail
 from tocsin.cli.findings import show_alerts, show_anomalies
-from tocsin.cli.terminal import clean, console, errors, facts, instant, print_json, safe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tocsin.cli.progress import spinner
+from tocsin.cli.terminal import console, facts, instant, print_json, safe
 
 PATIENCE_S = 900.0
 
@@ -35,7 +32,7 @@ def backtest(
         fail("--days and --hours must be more than zero", Exit.INPUT)
     body: dict[str, Json] = {"target": target}
     body.update({"hours": hours} if hours is not None else {"days": 1.0 if days is None else days})
-    with _spinner(f"replaying {clean(target)}"):
+    with spinner(f"replaying {target}"):
         answer = call(url, "POST", "/monitoring/backtest", body=body, timeout_s=PATIENCE_S)
     if as_json:
         print_json(answer.json)
@@ -43,20 +40,6 @@ def backtest(
         _show(answer, target)
     if fail_on_alert and answer["alerts_total"].count():
         raise typer.Exit(int(Exit.FOUND))
-
-
-@contextmanager
-def _spinner(label: str) -> "Iterator[None]":
-    """Something that moves, and the time it has taken, on standard error; nothing when that is no terminal."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    words = TextColumn("{task.description}", markup=False)
-    screen = errors()
-    with Progress(
-        SpinnerColumn(), words, TimeElapsedColumn(), console=screen, transient=True, disable=not screen.is_terminal
-    ) as progress:
-        progress.add_task(label, total=None)
-        yield
 
 
 def _show(answer: Answer, target: str) -> None:

@@ -25,7 +25,10 @@ def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         ("targets", safe(f"{targets['total'].count()}, {targets['enabled'].count()} enabled{_states(targets)}")),
         ("alerts", safe(f"{_counts(alerts['by_state'])}; {alerts['unacknowledged'].count()} unacknowledged")),
         ("firing", safe(_counts(alerts["by_severity"]))),
-        ("evaluations", safe(f"{answer['evaluations'].count():,}, {answer['lag_s'].number() or 0:.1f} s late at most")),
+        (
+            "evaluations",
+            safe(f"{answer['evaluations'].count():,}, {answer['lag_s'].number() or 0:.1f} s behind at most"),
+        ),
         ("store", safe("ok", "green") if store["ok"] else safe(f"failing: {store['detail'].text()}", "red")),
     ]
     out = console()

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ GAPS = ("", "nan", "null", "none", "na", "n/a")
 MAX_SAMPLES = 5_000_000
 MAX_COLUMNS = 10_000
 _MILLISECONDS = 1e11
+_UNDECODED = re.compile("[\udc80-\udcff]")
+"""Bytes that are no UTF-8, as `surrogateescape` lets them through."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,9 @@ def parse_time(text: str) -> float:
 
 
 def _rows(lines: Iterable[str], place: _Place) -> Iterator[list[str]]:
-    source = iter(lines)
-    # The separator is what the first line holds most of; a comma wins a tie.
+    source = _decoded(lines, place)
     head = next(source, "")
-    separator = max(",;\t", key=head.count)
-    reader = csv.reader(_chained(head, source), delimiter=separator, strict=True)
+    reader = csv.reader(_chained(head, source), delimiter=_separator(head), strict=True)
     while True:
         try:
             row = next(reader)
@@ -104,12 +105,22 @@ def _rows(lines: Iterable[str], place: _Place) -> Iterator[list[str]]:
         except csv.Error as error:
             place.line = reader.line_num
             place.refuse(1, f"is no valid CSV: {error}")
-        except UnicodeDecodeError:
-            place.line = reader.line_num + 1
-            place.refuse(1, "is not UTF-8")
         place.line = reader.line_num
         if row and any(field.strip() for field in row):
             yield row
+
+
+def _separator(line: str) -> str:
+    """What a line holds most of; a comma wins a tie."""
+    return max(",;\t", key=line.count)
+
+
+def _decoded(lines: Iterable[str], place: _Place) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if not line.isascii() and (found := _UNDECODED.search(line)) is not None:
+            place.line = number
+            place.refuse(line.count(_separator(line), 0, found.start()) + 1, "is not UTF-8")
+        yield line
 
 
 def _chained(head: str, rest: Iterator[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The life of an alert: pending, firing, resolved or expired; pure moves with their reasons."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 
@@ -76,7 +76,9 @@ class Alert:
 
     `active_at` first anomalous sample; `starts_at` firing since; `ends_at` over at; `last_anomalous_at` the newest
     sample that held it. `severity`, `value`, `expected_value`, `sigma`, `confidence` and `methods` are those of its
-    worst sample so far and never become milder. `anomaly_count` counts anomalous samples.
+    worst sample so far and never become milder. `anomaly_count` counts anomalous samples. `well_for` is how much of the
+    time since `last_anomalous_at` was seen to be well, a step for each such sample: memory for the next sample, not
+    kept, because after a start those samples are judged once more.
     """
 
     id: str
@@ -100,6 +102,7 @@ class Alert:
     ends_at: datetime | None = None
     last_seen_at: datetime | None = None
     evidence_id: str | None = None
+    well_for: timedelta = timedelta(0)
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -41,7 +41,8 @@ class Judged:
 class Evaluation:
     """What one evaluation changes. Saving it is one transaction; an empty one is never saved.
 
-    `alerts` holds every alert that changed, once, as it is afterwards.
+    `alerts` holds every alert that changed, once, as it is afterwards. `seen` holds the active alerts with when their
+    series was last seen: memory for the next evaluation, not written.
     """
 
     target_name: str
@@ -51,6 +52,7 @@ class Evaluation:
     transitions: tuple[Transition, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     suppressed: int = 0
+    seen: tuple[Alert, ...] = ()
 
     @property
     def quiet(self) -> bool:
@@ -66,6 +68,7 @@ class _Draft:
     anomalies: list[Anomaly] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    seen: list[Alert] = field(default_factory=list)
     begun: int = 0
     suppressed: int = 0
 
@@ -98,6 +101,7 @@ def step(
         transitions=tuple(draft.transitions),
         evidence=tuple(draft.evidence.values()),
         suppressed=draft.suppressed,
+        seen=tuple(draft.seen),
     )
 
 
@@ -105,6 +109,8 @@ def _absent(draft: _Draft, target: Target, alert: Alert, at: datetime) -> None:
     move = advance(alert, None, target, at)
     if move.alert is not None and move.reason is not None:
         _note(draft, alert, move.alert, move.reason, at)
+    elif move.alert is not None:
+        draft.seen.append(move.alert)
 
 
 def _follow(
@@ -133,6 +139,8 @@ def _follow(
             draft.alerts[after.id] = after
         touched = after
         alert = after if after.active else None
+    if alert is not None:
+        draft.seen.append(alert)
     return touched
 
 

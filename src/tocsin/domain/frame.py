@@ -60,7 +60,9 @@ class Frame:
 
     `timestamps` (T,) float64 unix seconds, ascending; `values` (S, T) float64, NaN = no sample;
     `labels` one per series, all different; `warnings` what the server said beside its answer;
-    `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind.
+    `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind;
+    `size_bytes` how large the answer was before it was decoded, 0 where nothing came over a wire; `queries` how many
+    questions it took.
     """
 
     timestamps: Floats
@@ -68,6 +70,8 @@ class Frame:
     labels: tuple[Labels, ...]
     warnings: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    size_bytes: int = 0
+    queries: int = 1
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.labels), len(self.timestamps)):

@@ -30,7 +30,8 @@ def advance(alert: Alert | None, observation: Observation | None, target: Target
         return _unseen(alert, target, at)
     if alert is None:
         return _begin(observation, target) if observation.flagged else STAY
-    alert = replace(alert, last_seen_at=at)
+    # Never earlier: the caller may have put it later, where a time in which nobody could look is not to count.
+    alert = replace(alert, last_seen_at=max(at, alert.last_seen_at or at))
     same_side = (observation.sigma > 0) == ((alert.sigma or 0.0) > 0)
     if observation.flagged or (observation.holding and same_side):
         return _hold(alert, observation, target)
@@ -66,7 +67,11 @@ def _begin(seen: Observation, target: Target) -> Move:
 def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
     at = seen.timestamp
     held = replace(
-        alert, last_anomalous_at=at, updated_at=at, anomaly_count=alert.anomaly_count + int(seen.severity is not None)
+        alert,
+        last_anomalous_at=at,
+        updated_at=at,
+        anomaly_count=alert.anomaly_count + int(seen.severity is not None),
+        well_for=timedelta(0),
     )
     worse = seen.severity is not None and seen.severity > alert.severity
     if abs(seen.sigma) > abs(alert.sigma or 0.0):
@@ -90,9 +95,11 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
 def _quiet(alert: Alert, target: Target, at: datetime) -> Move:
     if alert.state is AlertState.PENDING:
         return Move(ended(alert, AlertState.EXPIRED, at), Reason.DID_NOT_LAST)
-    if at - alert.last_anomalous_at >= target.keep_firing_for:
-        return Move(ended(alert, AlertState.RESOLVED, at), Reason.RECOVERED)
-    return Move(alert, None)
+    # Only what was seen counts: one good sample after a long gap is no recovery.
+    well = replace(alert, well_for=alert.well_for + target.step)
+    if well.well_for >= target.keep_firing_for:
+        return Move(ended(well, AlertState.RESOLVED, at), Reason.RECOVERED)
+    return Move(well, None)
 
 
 def _unseen(alert: Alert | None, target: Target, at: datetime) -> Move:

@@ -27,7 +27,10 @@ class MetricSource(Protocol):
         ...
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
-        """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is."""
+        """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is.
+
+        One cheap question at most; raises `SourceError` when it is not answered within seconds.
+        """
         ...
 
     def check_query(self, query: str) -> None:

@@ -1,6 +1,5 @@
 """What a target would have said over a past window: the live code with other timestamps."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from tocsin.domain.evaluation import Evaluation, instant
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.aside import Aside, GoOn
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.status import BacktestResult, TargetStatus
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation, phase
@@ -47,15 +47,21 @@ class _Ledger:
         self.anomalies_total += len(evaluation.anomalies)
 
 
-async def backtest(target: Target, gate: Gate, window: Window, progress: Progress = lambda _: None) -> BacktestResult:
+async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, progress: Progress) -> BacktestResult:
     """Replay `target` over `window`; the lookback before it is learnt from first. Raises `SourceError`."""
     start = instant(window.start.timestamp() - target.lookback.total_seconds())
     frame = await gate.query(target.query, Window(start, window.end, window.step))
-    return await asyncio.to_thread(rehearse, target, frame, window, progress)
+    return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on))
 
 
-def rehearse(target: Target, frame: Frame, window: Window, progress: Progress = lambda _: None) -> BacktestResult:
-    """The same with the samples at hand; pure but for `progress`, which hears shares from 0 to 1."""
+def rehearse(
+    target: Target,
+    frame: Frame,
+    window: Window,
+    progress: Progress = lambda _: None,
+    go_on: GoOn = lambda: None,
+) -> BacktestResult:
+    """The same with the samples at hand; pure but for `progress`, which hears shares from 0 to 1, and `go_on`."""
     watch = Watch(target, TargetStatus(TargetState.WAITING, "back-test", window.start))
     ledger = _Ledger()
     begin = int((frame.timestamps < window.start.timestamp()).sum())
@@ -65,12 +71,14 @@ def rehearse(target: Target, frame: Frame, window: Window, progress: Progress = 
     for n in range(0, len(bounds) - 1, QUIET_STRIDE):
         part = bounds[n : n + QUIET_STRIDE + 1]
         start, stop = part[0], part[-1]
+        go_on()
         whole = None if watch.active else _judge(watch, frame, start, stop)
         if whole is not None and whole.evaluation.quiet:
             ledger.add(whole.evaluation, len(part) - 1)
             _accept(watch, whole, frame.timestamps[stop - 1])
         else:
             for first, last in pairwise(part):
+                go_on()
                 verdict = _judge(watch, frame, first, last)
                 ledger.add(verdict.evaluation, 1)
                 _accept(watch, verdict, frame.timestamps[last - 1])

@@ -1,11 +1,18 @@
 """Evaluations that finish together share a transaction."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 
+import structlog
+
+from tocsin.domain.alert import Alert, Reason
 from tocsin.domain.errors import StoreError
-from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.evaluation import Evaluation, conclude
 from tocsin.domain.ports import AlertLog, StoreHealth
+
+log = structlog.get_logger(__name__)
 
 BATCH = 200
 
@@ -20,6 +27,7 @@ class Committer:
         self._on_commit = on_commit
         self._waiting: list[tuple[Evaluation, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._owed: list[Evaluation] = []
         self.health = StoreHealth(ok=True, detail="nothing failed")
 
     async def save(self, evaluation: Evaluation) -> None:
@@ -30,13 +38,40 @@ class Committer:
             self._flushing = asyncio.create_task(self._flush())
         await future
 
+    async def end(self, alerts: Iterable[Alert], reason: Reason, target_name: str, at: datetime) -> None:
+        """End alerts whose target or datasource is gone, off or another now. That much is done and kept already: where
+        the store fails in between the end is owed, and `settle` keeps it, or the next start.
+        """
+        evaluation = conclude(list(alerts), reason, target_name, at)
+        if evaluation.quiet:
+            return
+        try:
+            await self.save(evaluation)
+        except StoreError as error:
+            self._owed.append(evaluation)
+            log.error("the end of alerts is not kept yet", target=target_name, error=str(error))
+
+    async def settle(self) -> None:
+        """Keep what is owed; raises the last `StoreError` when some of it cannot be yet."""
+        failure: StoreError | None = None
+        for evaluation in list(self._owed):
+            try:
+                await self.save(evaluation)
+            except StoreError as error:
+                failure = error
+            else:
+                self._owed.remove(evaluation)
+        if failure is not None:
+            raise failure
+
     def failed(self, error: StoreError) -> None:
         """Take note that the store did not keep something."""
-        self.health = StoreHealth(ok=False, detail=str(error))
+        self.health = replace(self.health, ok=False, detail=str(error))
 
     def worked(self) -> None:
-        """Take note that the store kept something."""
-        self.health = StoreHealth(ok=True, detail="ok")
+        """Take note that the store kept something; what a probe found out about it stays."""
+        if not self.health.ok:
+            self.health = replace(self.health, ok=True, detail="keeps what it is given again")
 
     async def _flush(self) -> None:
         try:
@@ -46,12 +81,15 @@ class Committer:
         finally:
             self._flushing = None
 
-    async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> None:
-        failure: StoreError | None = None
-        try:
-            await self._log.save_evaluations([evaluation for evaluation, _ in batch])
-        except StoreError as error:
-            failure = error
+    async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> bool:
+        """Keep them and tell who waits; whether any was kept."""
+        failure = await self._try([evaluation for evaluation, _ in batch])
+        if failure is not None and not failure.transient and len(batch) > 1:
+            # One of them may be what can never be kept: one by one, the others are.
+            kept = [await self._save([one]) for one in batch]
+            if any(kept):
+                self.worked()
+            return any(kept)
         if failure is None:
             self.worked()
             self._on_commit()
@@ -64,3 +102,15 @@ class Committer:
                 future.set_result(None)
             else:
                 future.set_exception(failure)
+        return failure is None
+
+    async def _try(self, evaluations: list[Evaluation]) -> StoreError | None:
+        try:
+            await self._log.save_evaluations(evaluations)
+        except StoreError as error:
+            return error
+        except Exception as error:
+            # Whatever it was: those who wait are told, and the others of the batch get their own chance.
+            log.exception("the store failed in a way of its own", evaluations=len(evaluations))
+            return StoreError(f"the store failed with {type(error).__name__}: {error}", transient=False)
+        return None

@@ -10,11 +10,12 @@ from tocsin.domain.errors import SourceError, StoreError
 from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
-from tocsin.domain.target import TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
+from tocsin.monitor.whole import to_the_end
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +37,11 @@ class Evaluator:
         began = self._clock.now()
         try:
             frame = await gate.query(watch.target.query, window)
+            watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             verdict = await self.judge(watch, gate, frame, window)
-            if not verdict.evaluation.quiet:
-                await self._committer.save(verdict.evaluation)
+            # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
+            # in `active` would never end.
+            await to_the_end(self._keep(watch, verdict, window))
         except SourceError as error:
             self._source_failed(watch, error)
             await self.report(gate)
@@ -50,13 +53,17 @@ class Evaluator:
                 watch.status, failures=watch.status.failures + 1, reason=f"not kept by the store: {error}"
             )
             return False
-        watch.apply(verdict, window)
         self._succeeded(watch, verdict, frame, began)
         await self.report(gate)
         return True
 
+    async def _keep(self, watch: Watch, verdict: Verdict, window: Window) -> None:
+        if not verdict.evaluation.quiet:
+            await self._committer.save(verdict.evaluation)
+        watch.apply(verdict, window)
+
     async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
-        """What the evaluation comes to; context is asked for only when it begins or changes an alert."""
+        """What the evaluation comes to; the datasource is asked for context only when an alert changes."""
         at = window.end
         big = len(frame.labels) * watch.target.window > BIG_BLOCK
         verdict = (
@@ -64,15 +71,7 @@ class Evaluator:
             if big
             else conclude_evaluation(watch, frame, at, ())
         )
-        if not verdict.evaluation.evidence:
-            return verdict
-        labels = {alert.id: alert.labels for alert in verdict.evaluation.alerts}
-        evidence = []
-        for item in verdict.evaluation.evidence:
-            of = labels.get(item.id.split("@", 1)[0])
-            context = await gate.source.context(item.query, of, item.window.end) if of is not None else ()
-            evidence.append(replace(item, context=context))
-        return replace(verdict, evaluation=replace(verdict.evaluation, evidence=tuple(evidence)))
+        return replace(verdict, evaluation=await enrich(verdict.evaluation, gate))
 
     async def report(self, gate: Gate) -> None:
         """Open or resolve the one alert about a datasource, when its health says so."""
@@ -101,15 +100,8 @@ class Evaluator:
             error=str(error),
             transient=error.transient,
         )
-        now = self._clock.now()
-        same = watch.status.state is TargetState.ERROR
-        watch.status = replace(
-            watch.status,
-            state=TargetState.ERROR,
-            reason=str(error),
-            since=watch.status.since if same else now,
-            failures=watch.status.failures + 1,
-        )
+        watch.fail(str(error), self._clock.now())
+        watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
 
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
         now = self._clock.now()

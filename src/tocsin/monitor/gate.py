@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from tocsin.domain.alert import Alert
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource
+from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.status import DatasourceStatus, Health
 
 TARGETS_OWN = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
@@ -25,6 +27,7 @@ class Gate:
     clock: Clock
     concurrency: int = 4
     alert: Alert | None = None
+    metrics: Metrics | None = None
     queries: int = 0
     failures: int = 0
     in_flight: int = 0
@@ -44,6 +47,7 @@ class Gate:
         async with self._places:
             self.queries += 1
             self.in_flight += 1
+            began, frame = self.clock.now(), None
             try:
                 frame = await self.source.query_range(query, window)
             except SourceError as error:
@@ -51,9 +55,16 @@ class Gate:
                 raise
             finally:
                 self.in_flight -= 1
+                if self.metrics is not None:
+                    self.metrics.asked(self.source.uid, frame, (self.clock.now() - began).total_seconds())
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
         return frame
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
+        """What the datasource knows beside the numbers, asked when there is a place; raises `SourceError`."""
+        async with self._places:
+            return await self.source.context(query, labels, at)
 
     def _failed(self, error: SourceError) -> None:
         self.failures += 1

@@ -9,6 +9,7 @@ from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import Target
+from tocsin.monitor.aside import Aside
 from tocsin.monitor.backtest import Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
@@ -18,6 +19,9 @@ from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
 MAX_COLUMNS = 1_000_000
+MAX_DRAWN_SAMPLES = 400_000
+MAX_BACKTESTS_AT_ONCE = 2
+MAX_PICTURES_AT_ONCE = 2
 
 
 class Inquiry:
@@ -25,6 +29,13 @@ class Inquiry:
 
     def __init__(self, clock: Clock, evaluator: Evaluator) -> None:
         self._clock, self._evaluator = clock, evaluator
+        # Apart, so that a picture does not wait for back-tests of minutes.
+        self._backtests, self._pictures = Aside(MAX_BACKTESTS_AT_ONCE), Aside(MAX_PICTURES_AT_ONCE)
+
+    def close(self) -> None:
+        """Give up what is still being computed."""
+        self._backtests.close()
+        self._pictures.close()
 
     async def check(self, watch: Watch, gate: Gate) -> CheckResult:
         """What an evaluation now would find and change; nothing is kept. Raises `SourceError`."""
@@ -62,19 +73,26 @@ class Inquiry:
             window.start.timestamp() - target.lookback.total_seconds(), window.end.timestamp(), window.step_s
         )
         frame = await gate.query(target.query, early)
-        return draw(target, frame, window, max_series)
+        steps = round((window.end - window.start).total_seconds() / window.step_s) + 1
+        size = steps * min(max_series, len(frame.labels))
+        if size > MAX_DRAWN_SAMPLES:
+            reason = f"the picture would hold {size:,} samples, more than {MAX_DRAWN_SAMPLES:,}: ask for less"
+            raise Invalid("max_series", reason)
+        return await self._pictures.run(lambda _: draw(target, frame, window, max_series))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """Trends, seasons and level shifts of the last day, or of the lookback when that is longer."""
         end = self._clock.now() - target.offset
         window = self._window(target, end - max(target.lookback, PATTERN_SPAN), end)
-        return window, find_patterns(await gate.query(target.query, window))
+        frame = await gate.query(target.query, window)
+        return window, await self._pictures.run(lambda go_on: find_patterns(frame, go_on))
 
     async def backtest(
         self, target: Target, gate: Gate, start: datetime, end: datetime, progress: Progress = lambda _: None
     ) -> BacktestResult:
         """What the target would have said between two instants. Raises `SourceError`, `Invalid`."""
-        return await backtest(target, gate, self._window(target, start, min(end, self._clock.now())), progress)
+        window = self._window(target, start, min(end, self._clock.now()))
+        return await backtest(target, gate, window, self._backtests, progress)
 
     def _window(self, target: Target, start: datetime, end: datetime) -> Window:
         if start >= end:

@@ -1,9 +1,12 @@
-"""Tocsin's own metrics, with bounded labels: nothing in them grows with what people watch but the number of targets."""
+"""Tocsin's own metrics, with bounded labels: nothing in them grows but with the number of datasources."""
+
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import SourceFailure
+from tocsin.domain.frame import Frame
 from tocsin.domain.ports import AlertCounts
 
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
@@ -37,15 +40,41 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.lag = Gauge("tocsin_lag_seconds", "How late the latest evaluation began.", registry=self.registry)
+        self.lag = Gauge(
+            "tocsin_lag_seconds",
+            "How far the target furthest behind is: the age of its newest judged instant beyond what its offset, "
+            "interval and step explain.",
+            registry=self.registry,
+        )
         self.series = Gauge("tocsin_series", "Series held in memory.", registry=self.registry)
         self.targets = Gauge("tocsin_targets", "Targets, by state.", ["state"], registry=self.registry)
         self.alerts = Gauge("tocsin_alerts", "Alerts kept, by state.", ["state"], registry=self.registry)
         self.running = Gauge("tocsin_monitoring_running", "1 while monitoring runs.", registry=self.registry)
         self.store_ok = Gauge("tocsin_store_ok", "1 while the store keeps what it is given.", registry=self.registry)
 
+        self.queries = self._of_datasource("queries", "Questions put to a datasource.")
+        self.answered = self._of_datasource("samples", "Samples that a datasource answered with.")
+        self.size = self._of_datasource("bytes", "Size of its answers before they are decoded; 0 for this machine.")
+        self.seconds = self._of_datasource("seconds", "Time that a datasource took to answer.")
+
+    def asked(self, uid: str, frame: Frame | None, took_s: float) -> None:
+        """Count a question to a datasource; None for one that came to no answer."""
+        self.queries.labels(uid).inc(frame.queries if frame is not None else 1)
+        self.answered.labels(uid).inc(frame.samples if frame is not None else 0)
+        self.size.labels(uid).inc(frame.size_bytes if frame is not None else 0)
+        self.seconds.labels(uid).inc(max(0.0, took_s))
+
+    def forget_datasource(self, uid: str) -> None:
+        """Show it no more: there are no more labels than datasources."""
+        for counter in (self.queries, self.answered, self.size, self.seconds):
+            with suppress(KeyError):
+                counter.remove(uid)
+
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"tocsin_{name}", text, registry=self.registry)
+
+    def _of_datasource(self, name: str, text: str) -> Counter:
+        return Counter(f"tocsin_datasource_{name}", text, ["datasource"], registry=self.registry)
 
     def show_alerts(self, counts: AlertCounts) -> None:
         """Take over how many alerts there are."""

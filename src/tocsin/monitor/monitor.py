@@ -11,8 +11,7 @@ import structlog
 
 from tocsin.detect import Pattern
 from tocsin.domain.alert import Acknowledgement, Reason
-from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
-from tocsin.domain.evaluation import conclude
+from tocsin.domain.errors import Conflict, NotFound, StoreError
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
@@ -21,6 +20,7 @@ from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.gates import Gates
 from tocsin.monitor.housekeeping import keep_house
 from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
@@ -32,10 +32,10 @@ from tocsin.monitor.status import (
     DatasourceStatus,
     MonitorStatus,
     Plot,
-    TargetStatus,
     TargetView,
 )
-from tocsin.monitor.watch import Watch
+from tocsin.monitor.watch import Watch, not_evaluated
+from tocsin.monitor.whole import whole
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Monitor:
         self._store, self._clock, self.metrics = store, clock, metrics
         self._retention = retention or Retention()
         limits = concurrency or {}
-        self._gates = {source.uid: Gate(source, clock, limits.get(source.uid, 4)) for source in sources}
+        self._gates = Gates(sources, clock, metrics, limits)
         self._committer = Committer(store, on_commit)
         self._evaluator = Evaluator(clock, self._committer, metrics)
         self._inquiry = Inquiry(clock, self._evaluator)
@@ -86,7 +86,7 @@ class Monitor:
             saved[target.name] = target
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
-        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates)
+        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
         self._house = asyncio.create_task(
             keep_house(self._store, self._committer, self._clock, self.metrics, self._retention), name="housekeeping"
         )
@@ -95,14 +95,17 @@ class Monitor:
 
     async def close(self) -> None:
         """End all loops; what they were doing is not kept half."""
-        self._running = False
-        await self._scheduler.end_all()
+        self._inquiry.close()
+        async with self._editing:
+            self._running = False
+            await self._scheduler.end_all()
         if self._house is not None:
             self._house.cancel()
             with suppress(asyncio.CancelledError):
                 await self._house
             self._house = None
 
+    @whole
     async def start(self) -> bool:
         """Monitor from now on and after every restart; False when it does already."""
         async with self._editing:
@@ -112,6 +115,7 @@ class Monitor:
             self._begin()
             return True
 
+    @whole
     async def stop(self) -> bool:
         """Monitor no more, not after a restart either, until `start`; False when it does not already."""
         async with self._editing:
@@ -141,12 +145,13 @@ class Monitor:
     def view(self, name: str) -> TargetView:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
-        return TargetView(watch.target, watch.status)
+        return TargetView(watch.target, replace(watch.status, lag_s=self._lag_s(watch)))
 
+    @whole
     async def create_target(self, target: Target) -> TargetView:
         """Keep and watch a new target; raises `Invalid`, `Conflict`, `StoreError`."""
         async with self._editing:
-            self._accept(target)
+            self._gates.accept(target)
             if target.name in self._watches:
                 raise Conflict(f"a target named {target.name!r} exists already")
             if len(self._watches) >= MAX_TARGETS:
@@ -156,6 +161,7 @@ class Monitor:
             self._schedule(saved.name)
             return self.view(saved.name)
 
+    @whole
     async def update_target(self, target: Target, expected_version: int | None) -> TargetView:
         """Keep and use a changed target; raises `Invalid`, `NotFound`, `Conflict`, `StoreError`."""
         async with self._editing:
@@ -163,7 +169,7 @@ class Monitor:
             self._owned_by_api(old)
             if expected_version is not None and expected_version != old.version:
                 raise Conflict(f"target {old.name!r} is at version {old.version}, not {expected_version}")
-            self._accept(target)
+            self._gates.accept(target)
             changed = replace(target, created_at=old.created_at, owner=old.owner, version=old.version)
             if replace(changed, updated_at=old.updated_at) == old:
                 return self.view(old.name)
@@ -171,6 +177,7 @@ class Monitor:
             await self._replace(saved)
             return self.view(saved.name)
 
+    @whole
     async def delete_target(self, name: str) -> None:
         """Forget a target; its history stays, its active alerts end as expired."""
         async with self._editing:
@@ -180,7 +187,9 @@ class Monitor:
             await self._scheduler.end(name)
             await self._conclude(watch, Reason.TARGET_DELETED)
             del self._watches[name]
+            await self._unasked(watch.target.datasource_uid, Reason.TARGET_DELETED)
 
+    @whole
     async def replace_file_targets(self, targets: Sequence[Target]) -> None:
         """Take over a reloaded file: its targets come, change and go."""
         async with self._editing:
@@ -193,6 +202,7 @@ class Monitor:
                     if name in self._shadowed:
                         self._watches[name] = self._fresh(self._shadowed.pop(name))
                         self._schedule(name)
+                    await self._unasked(watch.target.datasource_uid, Reason.TARGET_DELETED)
             for name, target in new.items():
                 if name not in self._watches:
                     self._watches[name] = self._fresh(target)
@@ -207,40 +217,38 @@ class Monitor:
     async def check(self, name: str) -> CheckResult:
         """A dry run now; raises `NotFound`, `SourceError`."""
         watch = self._watch(name)
-        return await self._inquiry.check(watch, self._gate(watch.target))
+        return await self._inquiry.check(watch, self._gates.of(watch.target))
 
     async def plot(self, name: str, start: datetime | None, end: datetime | None, max_series: int) -> Plot:
         """The target's series over a window; raises `NotFound`, `Invalid`, `SourceError`."""
         target = self._watch(name).target
-        return await self._inquiry.plot(target, self._gate(target), start, end, max_series)
+        return await self._inquiry.plot(target, self._gates.of(target), start, end, max_series)
 
     async def patterns(self, name: str) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """The patterns of the target's series; raises `NotFound`, `SourceError`."""
         target = self._watch(name).target
-        return await self._inquiry.patterns(target, self._gate(target))
+        return await self._inquiry.patterns(target, self._gates.of(target))
 
     async def backtest(
         self, target: Target, start: datetime, end: datetime, progress: Progress = lambda _: None
     ) -> BacktestResult:
         """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
-        self._accept(target)
-        return await self._inquiry.backtest(target, self._gate(target), start, end, progress)
+        self._gates.accept(target)
+        return await self._inquiry.backtest(target, self._gates.of(target), start, end, progress)
 
     def replace_source(self, source: MetricSource, concurrency: int) -> None:
         """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""
-        before = self._gates.get(source.uid)
-        self._gates[source.uid] = Gate(source, self._clock, concurrency, before.alert if before else None)
+        self._gates.put(source, concurrency)
 
     async def remove_source(self, uid: str) -> None:
         """Ask a datasource no more; its targets say so, the alert about it ends."""
         gate = self._gates.pop(uid)
-        if gate.alert is not None:
-            ended = conclude([gate.alert], Reason.TARGET_DELETED, gate.alert.target_name, self._clock.now())
-            await self._committer.save(ended)
+        if gate is not None:
+            await self._forget(gate, Reason.TARGET_DELETED)
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
-        return [self._gates[uid].status() for uid in sorted(self._gates)]
+        return self._gates.status()
 
     async def status(self) -> MonitorStatus:
         """How all of it is doing. Where the store cannot be read the counts of alerts are None, not zero."""
@@ -264,7 +272,7 @@ class Monitor:
             evaluations=sum(watch.status.evaluations for watch in watches),
             failures=sum(watch.status.failures for watch in watches),
             overruns=sum(watch.status.overruns for watch in watches),
-            lag_s=max((watch.status.lag_s or 0.0 for watch in watches if watch.target.enabled), default=0.0),
+            lag_s=self._furthest_behind_s(),
             store=self._committer.health,
         )
 
@@ -291,7 +299,7 @@ class Monitor:
         if alert_or_target.startswith("alert:"):
             return [(await self._store.alert(alert_or_target)).alert.id]
         if alert_or_target.startswith("datasource:"):
-            gate = self._gates.get(alert_or_target.removeprefix("datasource:"))
+            gate = self._gates.find(alert_or_target.removeprefix("datasource:"))
             if gate is None:
                 raise NotFound(f"there is no datasource behind {alert_or_target!r}")
             return [gate.alert.id] if gate.alert else []
@@ -300,11 +308,10 @@ class Monitor:
     # inside
 
     async def _evaluate(self, watch: Watch) -> bool:
-        gate = self._gates.get(watch.target.datasource_uid)
+        gate = self._gates.find(watch.target.datasource_uid)
         if gate is None:
             # A saved target outlives the flag or file entry that named its datasource.
-            reason = f"the datasource {watch.target.datasource_uid!r} is not configured"
-            watch.status = replace(watch.status, state=TargetState.ERROR, reason=reason)
+            watch.fail(f"the datasource {watch.target.datasource_uid!r} is not configured", self._clock.now())
             return True
         return await self._evaluator.evaluate(watch, gate, self._clock.now())
 
@@ -319,13 +326,7 @@ class Monitor:
             self._scheduler.begin(watch)
 
     def _fresh(self, target: Target) -> Watch:
-        return Watch(target, self._waiting(target))
-
-    def _waiting(self, target: Target) -> TargetStatus:
-        now = self._clock.now()
-        if not target.enabled:
-            return TargetStatus(TargetState.DISABLED, "switched off", now)
-        return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
+        return Watch(target, not_evaluated(target, self._clock.now()))
 
     async def _replace(self, target: Target) -> None:
         """Put a changed target in the place of the old one; the memory goes on where the change lets it."""
@@ -333,8 +334,9 @@ class Monitor:
         await self._scheduler.end(target.name)
         watch = self._fresh(target)
         same = all(getattr(old.target, name) == getattr(target, name) for name in SAME_SERIES)
+        reason = Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED
         if not same or not target.enabled:
-            await self._conclude(old, Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED)
+            await self._conclude(old, reason)
         watch.active = dict(old.active)
         if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
             watch.memory, watch.cursor = old.memory, old.cursor
@@ -342,34 +344,29 @@ class Monitor:
                 watch.status = old.status
         self._watches[target.name] = watch
         self._schedule(target.name)
+        await self._unasked(old.target.datasource_uid, reason)
 
     async def _conclude(self, watch: Watch, reason: Reason) -> None:
-        if watch.active:
-            evaluation = conclude(list(watch.active.values()), reason, watch.target.name, self._clock.now())
-            await self._committer.save(evaluation)
-            watch.active = {}
+        await self._committer.end(watch.active.values(), reason, watch.target.name, self._clock.now())
+        watch.active = {}
+
+    async def _unasked(self, uid: str, reason: Reason) -> None:
+        """End the alert about a datasource that no target asks any more: nobody would see it answer again."""
+        targets = (watch.target for watch in self._watches.values())
+        gate = self._gates.find(uid)
+        if gate is not None and not any(one.enabled and one.datasource_uid == uid for one in targets):
+            await self._forget(gate, reason)
+
+    async def _forget(self, gate: Gate, reason: Reason) -> None:
+        if gate.alert is not None:
+            alert, gate.alert = gate.alert, None
+            await self._committer.end([alert], reason, alert.target_name, self._clock.now())
 
     def _watch(self, name: str) -> Watch:
         watch = self._watches.get(name)
         if watch is None:
             raise NotFound(f"there is no target named {name!r}")
         return watch
-
-    def _gate(self, target: Target) -> Gate:
-        gate = self._gates.get(target.datasource_uid)
-        if gate is None:
-            raise NotFound(f"the datasource {target.datasource_uid!r} of target {target.name!r} is not configured")
-        return gate
-
-    def _accept(self, target: Target) -> None:
-        target.validated()
-        gate = self._gates.get(target.datasource_uid)
-        if gate is None:
-            known = ", ".join(sorted(self._gates)) or "none"
-            raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
-        if gate.source.query_type is not target.query_type:
-            raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
-        gate.source.check_query(target.query)
 
     @staticmethod
     def _owned_by_api(target: Target) -> None:
@@ -380,8 +377,15 @@ class Monitor:
         now = self._clock.now()
         return replace(target, updated_at=now, created_at=now if created else target.created_at)
 
+    def _lag_s(self, watch: Watch) -> float | None:
+        return watch.lag_s(self._clock.now()) if self._running and watch.target.enabled else None
+
+    def _furthest_behind_s(self) -> float:
+        return max((self._lag_s(watch) or 0.0 for watch in self._watches.values()), default=0.0)
+
     def _show(self, states: Counter[TargetState]) -> None:
         for state in TargetState:
             self.metrics.targets.labels(state.value).set(states.get(state, 0))
         self.metrics.series.set(sum(watch.status.series for watch in self._watches.values()))
+        self.metrics.lag.set(self._furthest_behind_s())
         self.metrics.running.set(float(self._running))

@@ -9,6 +9,7 @@ from tocsin.detect import Pattern, Severity, clip_band, patterns
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
+from tocsin.monitor.aside import GoOn
 from tocsin.monitor.memory import Memory, absorb
 from tocsin.monitor.status import Plot, PlotSeries
 
@@ -40,9 +41,10 @@ def draw(target: Target, frame: Frame, window: Window, max_series: int) -> Plot:
     return Plot(target.name, window, frame.timestamps[inside], series, len(frame.labels), frame.warnings)
 
 
-def find_patterns(frame: Frame) -> Sequence[tuple[Labels, tuple[Pattern, ...]]]:
+def find_patterns(frame: Frame, go_on: GoOn = lambda: None) -> Sequence[tuple[Labels, tuple[Pattern, ...]]]:
     """The patterns of each series."""
     found = []
     for row, labels in enumerate(frame.labels):
+        go_on()
         found.append((labels, patterns(frame.timestamps, frame.values[row])))
     return found

@@ -19,11 +19,13 @@ async def recall(
 ) -> None:
     """Give each watch and gate its active alerts, and each watch the ends of recent ones, so that none is told twice.
 
-    An alert that belongs to nobody any more ends as expired. Raises `StoreError`.
+    An alert that belongs to nobody any more ends as expired, with its reason. Raises `StoreError`.
     """
     for alert in await store.active_alerts():
         if not _place(alert, watches, gates):
-            await committer.save(conclude([alert], Reason.TARGET_DELETED, alert.target_name, now))
+            # Still there means switched off: a file may do that while nothing runs.
+            reason = Reason.TARGET_DISABLED if alert.target_name in watches else Reason.TARGET_DELETED
+            await committer.save(conclude([alert], reason, alert.target_name, now))
     reach = max((watch.target.check_interval for watch in watches.values()), default=timedelta(0))
     over = AlertFilter(states=(AlertState.RESOLVED, AlertState.EXPIRED), since=now - 2 * reach)
     for record in (await store.alerts(over, Page(limit=MOST_RECENT))).items:

@@ -34,6 +34,7 @@ class Scheduler:
 
     def begin(self, watch: Watch) -> None:
         """Evaluate the target from now on, the first time at once."""
+        watch.begun_at = self._clock.now()
         self._tasks[watch.target.name] = asyncio.create_task(self._run(watch), name=f"target {watch.target.name}")
 
     async def end(self, name: str) -> None:
@@ -51,15 +52,13 @@ class Scheduler:
         due = self._clock.now()
         while True:
             await self._clock.sleep_until(due)
-            lag = max(0.0, (self._clock.now() - due).total_seconds())
-            self._metrics.lag.set(lag)
             good = await self._once(watch)
             now = self._clock.now()
             following = next_due(watch.target, due)
             if following <= now:
                 following = self._overrun(watch, following, now)
             due = following if good else min(following, now + RETRY_AFTER)
-            watch.status = replace(watch.status, next_evaluation_at=due, lag_s=lag)
+            watch.status = replace(watch.status, next_evaluation_at=due)
 
     def _overrun(self, watch: Watch, missed: datetime, now: datetime) -> datetime:
         """Count the times that went by during an evaluation, and answer the next one to come."""

@@ -1,22 +1,42 @@
 """What the monitor says of itself: plain values for the API, the command line and the metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, Transition
 from tocsin.domain.anomaly import Anomaly
-from tocsin.domain.frame import Floats, Window
+from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertCounts, StoreHealth
 from tocsin.domain.target import QueryType, Target, TargetState
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the evaluations of a target have cost its datasource. `size_bytes` is of answers before they were decoded,
+    0 where nothing comes over a wire.
+    """
+
+    queries: int = 0
+    samples: int = 0
+    size_bytes: int = 0
+
+    def plus(self, frame: Frame | None) -> "Cost":
+        """One more answer; None for a query that came to none."""
+        if frame is None:
+            return replace(self, queries=self.queries + 1)
+        return Cost(self.queries + frame.queries, self.samples + frame.samples, self.size_bytes + frame.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing."""
+    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
+
+    `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
+    """
 
     state: TargetState
     reason: str
@@ -30,6 +50,7 @@ class TargetStatus:
     evaluations: int = 0
     failures: int = 0
     overruns: int = 0
+    cost: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
 
 
@@ -67,7 +88,7 @@ class DatasourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """How all of it is doing. `lag_s`: how far the evaluation furthest behind is late, seconds."""
+    """How all of it is doing. `lag_s`: that of the target furthest behind."""
 
     running: bool
     since: datetime | None

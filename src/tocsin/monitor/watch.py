@@ -1,13 +1,14 @@
 """One target under watch: when it is due, which window it asks for, and what an evaluation of it comes to."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from tocsin.domain.alert import Alert
-from tocsin.domain.evaluation import Evaluation, Judged, instant, step
+from tocsin.domain.evaluation import Evaluation, Judged, step
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
@@ -16,6 +17,8 @@ from tocsin.monitor.status import TargetStatus
 
 MAX_REACH_BACK = timedelta(days=7)
 """How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,8 @@ class Watch:
 
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
+    `begun_at` since when it is evaluated.
+    `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
     target: Target
@@ -43,6 +48,8 @@ class Watch:
     ended: dict[Fingerprint, datetime] = field(default_factory=dict)
     memory: Memory = field(init=False)
     cursor: float | None = None
+    blind: bool = True
+    begun_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -67,11 +74,34 @@ class Watch:
             return None
         return Window.aligned(begin, end, step_s)
 
+    def lag_s(self, now: datetime) -> float | None:
+        """Seconds that the newest judged instant lies back beyond what offset, interval and step explain; None while
+        nobody evaluates it. An evaluation that hangs or fails shows here while it does.
+        """
+        if self.begun_at is None:
+            return None
+        target = self.target
+        newest = self.cursor if self.cursor is not None else self.begun_at.timestamp()
+        explained = target.offset + target.check_interval + target.step
+        return max(0.0, now.timestamp() - newest - explained.total_seconds())
+
+    def fail(self, reason: str, now: datetime) -> None:
+        """Take note of an evaluation that came to no result: nothing of the series could be seen."""
+        self.blind = True
+        self.status = replace(
+            self.status,
+            state=TargetState.ERROR,
+            reason=reason,
+            since=self.status.since if self.status.state is TargetState.ERROR else now,
+            failures=self.status.failures + 1,
+        )
+
     def apply(self, verdict: Verdict, window: Window) -> None:
         """Take over what was kept."""
-        self.memory, self.cursor = verdict.memory, window.end.timestamp()
+        self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
         self.ended = {}
-        for alert in verdict.evaluation.alerts:
+        # `seen` last: an alert that changed and then went on was seen after its change.
+        for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
             if alert.active:
                 self.active[alert.fingerprint] = alert
             else:
@@ -84,9 +114,20 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     painter = Painter(watch.target, watch.memory, judged, context, at)
-    evaluation = step(watch.target, at, judged, watch.active, painter)
+    evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
     state, reason = state_of(watch.target, memory, judged)
     return Verdict(evaluation, judged, memory, state, reason)
+
+
+def _alerts_to_follow(watch: Watch, at: datetime) -> Mapping[Fingerprint, Alert]:
+    """The active alerts; after a time in which nobody looked, no series counts as missing before now.
+
+    A datasource that was down has often no samples of that time either. Its alerts stay as they were: whether a series
+    has vanished is only asked again from here on.
+    """
+    if not watch.blind:
+        return watch.active
+    return {key: replace(alert, last_seen_at=max(alert.last_seen_at or at, at)) for key, alert in watch.active.items()}
 
 
 def _from_where_it_stopped(watch: Watch, judged: Judged, at: datetime) -> Judged:
@@ -128,6 +169,13 @@ def state_of(target: Target, memory: Memory, judged: Judged) -> tuple[TargetStat
     return TargetState.READY, f"{total} series judged"
 
 
+def not_evaluated(target: Target, now: datetime) -> TargetStatus:
+    """The status of a target that was not looked at yet."""
+    if not target.enabled:
+        return TargetStatus(TargetState.DISABLED, "switched off", now)
+    return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
+
+
 def phase(target: Target) -> float:
     """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
     digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
@@ -135,7 +183,10 @@ def phase(target: Target) -> float:
 
 
 def next_due(target: Target, after: datetime) -> datetime:
-    """The first evaluation time of the target after an instant."""
-    interval, shift = target.check_interval.total_seconds(), phase(target)
-    ticks = (after.timestamp() - shift) // interval + 1
-    return instant(ticks * interval + shift)
+    """The first evaluation time of the target after an instant.
+
+    Counted in whole microseconds, as timedelta does: in floats a due time can come out a hair before its own tick, and
+    would then be followed by itself.
+    """
+    begin = EPOCH + timedelta(seconds=phase(target))
+    return begin + ((after - begin) // target.check_interval + 1) * target.check_interval

@@ -7,6 +7,7 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,8 @@ class HostSource:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._saving = threading.Lock()
+        # A thread of its own: the shared ones may all be waiting for the names of other datasources.
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"{self.uid}-reader")
 
     async def start(self) -> None:
         """Take up the kept history and begin to sample; idempotent."""
@@ -94,7 +97,7 @@ class HostSource:
 
     async def sample(self) -> None:
         """Take one sample now, as the started task does by itself."""
-        reading = await asyncio.to_thread(self._readings.read)
+        reading = await asyncio.get_running_loop().run_in_executor(self._reader, self._readings.read)
         at = self._now()
         sample = self._sampler.observe(reading)
         self._history.append(int(at / self._settings.period_s + _EARLY), sample.values)
@@ -177,6 +180,7 @@ class HostSource:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        self._reader.shutdown(wait=False)
         await self._save_or_log()
 
     async def _run(self) -> None:

@@ -1,17 +1,19 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
 import numpy as np
 
-from tocsin.domain.errors import Invalid, LimitExceeded, SourceError
+from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import QueryType
+from tocsin.sources import up
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.wire import MAX_NOTES, MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
@@ -76,8 +78,19 @@ class PrometheusSource:
         return parts[0] if len(parts) == 1 else self._join(parts)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
-        """Nothing is known beside the numbers."""
-        return ()
+        """Whether the series' exporter was scraped lately, where it names its job or instance; raises SourceError."""
+        asked = up.selector(labels)
+        if asked is None:
+            return ()
+        window = up.window(at.timestamp())
+        try:
+            async with asyncio.timeout(up.WITHIN_S):
+                frame = await self._query_part(f"avg({asked})", window)
+        except TimeoutError as error:
+            raise SourceError(
+                f"no answer about {asked} within {up.WITHIN_S:g} s", failure=SourceFailure.TIMEOUT, transient=True
+            ) from error
+        return (up.words(asked, frame, window),)
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that no server can take; whether it is PromQL the server knows."""
@@ -147,7 +160,7 @@ class PrometheusSource:
         if not frame.warnings:
             return frame
         warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
-        return Frame(frame.timestamps, frame.values, frame.labels, warnings, frame.dropped)
+        return replace(frame, warnings=warnings)
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
         return self._redacted(decode_error(answer.status, answer.content_type, answer.body))
@@ -182,7 +195,8 @@ class PrometheusSource:
             for kind, count in part.dropped.items():
                 dropped[kind] = dropped.get(kind, 0) + count
         warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
-        return Frame(timestamps, values, tuple(rows), warnings, dropped)
+        size_bytes = sum(part.size_bytes for part in parts)
+        return Frame(timestamps, values, tuple(rows), warnings, dropped, size_bytes=size_bytes, queries=len(parts))
 
 
 def split(window: Window, max_points: int) -> Iterator[Window]:

@@ -113,7 +113,8 @@ def decode_matrix(
     for rows, counts, text in _batches(series, labels):
         placed.put(rows, counts, _numbers(text, dropped))
     notes = tuple(said(note) for note in (*(answer.warnings or ()), *(answer.infos or ()))[:MAX_NOTES])
-    return Frame(grid, values, labels, notes, {kind: count for kind, count in dropped.items() if count})
+    counted = {kind: count for kind, count in dropped.items() if count}
+    return Frame(grid, values, labels, notes, counted, size_bytes=len(body))
 
 
 def _labels(metric: bytes) -> Labels:

@@ -38,6 +38,7 @@ class MemoryStore:
 
     def __init__(self, *, failing: StoreError | None = None) -> None:
         self.failing = failing
+        self.size_bytes: int | None = None
         self.saves = 0
         self.closed = False
         self._targets: dict[str, Target] = {}
@@ -237,7 +238,8 @@ class MemoryStore:
 
     async def probe(self) -> StoreHealth:
         """Fine, or what `failing` says."""
-        return StoreHealth(ok=self.failing is None, detail=str(self.failing or "in memory: nothing is kept on disk"))
+        detail = str(self.failing or "in memory: nothing is kept on disk")
+        return StoreHealth(ok=self.failing is None, detail=detail, size_bytes=self.size_bytes)
 
     async def close(self) -> None:
         """Nothing to give back."""

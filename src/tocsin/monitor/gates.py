@@ -1,0 +1,63 @@
+"""The datasources by uid, each behind its gate, and what targets may ask of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tocsin.domain.errors import Invalid, NotFound
+from tocsin.domain.ports import Clock, MetricSource
+from tocsin.domain.target import Target
+from tocsin.monitor.gate import Gate
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.status import DatasourceStatus
+
+PLACES = 4
+"""Queries at once where nothing else is said."""
+
+
+class Gates:
+    """Which datasources there are now; a reload may change them at any time."""
+
+    def __init__(
+        self, sources: Iterable[MetricSource], clock: Clock, metrics: Metrics, concurrency: Mapping[str, int]
+    ) -> None:
+        self._clock, self._metrics = clock, metrics
+        self.by_uid: dict[str, Gate] = {}
+        for source in sources:
+            self.put(source, concurrency.get(source.uid, PLACES))
+
+    def put(self, source: MetricSource, concurrency: int) -> None:
+        """Ask `source` from the next query on, in the place of the one with the same uid, if any."""
+        before = self.by_uid.get(source.uid)
+        self.by_uid[source.uid] = Gate(
+            source, self._clock, concurrency, before.alert if before else None, metrics=self._metrics
+        )
+
+    def pop(self, uid: str) -> Gate | None:
+        """Ask it no more."""
+        self._metrics.forget_datasource(uid)
+        return self.by_uid.pop(uid, None)
+
+    def find(self, uid: str) -> Gate | None:
+        """The gate, None when there is no such datasource."""
+        return self.by_uid.get(uid)
+
+    def of(self, target: Target) -> Gate:
+        """The gate of the target's datasource; raises `NotFound`."""
+        gate = self.find(target.datasource_uid)
+        if gate is None:
+            raise NotFound(f"the datasource {target.datasource_uid!r} of target {target.name!r} is not configured")
+        return gate
+
+    def accept(self, target: Target) -> None:
+        """Raise `Invalid` unless the target is in order and its datasource can take its query."""
+        target.validated()
+        gate = self.find(target.datasource_uid)
+        if gate is None:
+            known = ", ".join(sorted(self.by_uid)) or "none"
+            raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
+        if gate.source.query_type is not target.query_type:
+            raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
+        gate.source.check_query(target.query)
+
+    def status(self) -> Sequence[DatasourceStatus]:
+        """All of them, by uid."""
+        return [self.by_uid[uid].status() for uid in sorted(self.by_uid)]
