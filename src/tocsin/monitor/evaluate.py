@@ -20,7 +20,10 @@ from tocsin.monitor.whole import to_the_end
 log = structlog.get_logger(__name__)
 
 BIG_BLOCK = 2_000_000
-"""Samples above which judging goes to a thread, so that the loop stays responsive."""
+"""Samples in memory above which judging goes to a thread, so that the loop stays responsive."""
+
+BIG_FRAME = 20_000
+"""New samples above which it does: each costs microseconds, and a first window has many."""
 
 
 class Evaluator:
@@ -65,7 +68,7 @@ class Evaluator:
     async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
         """What the evaluation comes to; the datasource is asked for context only when an alert changes."""
         at = window.end
-        big = len(frame.labels) * watch.target.window > BIG_BLOCK
+        big = len(frame.labels) * watch.target.window > BIG_BLOCK or frame.values.size > BIG_FRAME
         verdict = (
             await asyncio.to_thread(conclude_evaluation, watch, frame, at, ())
             if big
