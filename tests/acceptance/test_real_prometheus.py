@@ -104,6 +104,9 @@ def test_one_alert_that_stays_one_and_resolves(tmp_path):
         evidence = server.get(f"/monitoring/alerts/{over['id']}")["evidence"]
         assert evidence[0]["query"] == "shop_queue_depth"
         assert evidence[0]["values"][-1] > BURDEN
+        (line,) = evidence[0]["context"]
+        assert line.startswith("up{job="), line
+        assert line.endswith("it was scraped all the time"), line
         assert server.alerts("failures") == [], "the healthy counter says nothing"
 
 

@@ -13,9 +13,9 @@ from tocsin.domain.labels import Labels
 from tocsin.sources import up
 from tocsin.sources.prometheus import PrometheusSource
 
-AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+AT = datetime(2026, 3, 2, 12, 0, 17, tzinfo=UTC)
 SERIES = Labels({"__name__": "errors", "job": 'sh"op', "instance": "a:1", "code": "500"})
-LATELY = "in the 10 minutes before 12:00:00 UTC"
+LATELY = "in the 10 minutes before 12:00:17 UTC"
 NAMED = 'up{job="sh\\"op",instance="a:1"}'
 
 
@@ -60,6 +60,7 @@ async def test_it_is_one_bounded_question_of_job_and_instance_alone():
     await told(answer)
     (one,) = asked
     assert one["query"] == f"avg({NAMED})"
+    assert float(one["end"]) == AT.timestamp(), "the newest instant is that of the alert"
     assert float(one["end"]) - float(one["start"]) == up.SPAN_S
     await told(answer, Labels({"path": "/"}))
     await told(answer, Labels({"job": "x" * 2000}))

@@ -72,14 +72,15 @@ async def test_everything_that_was_told_survives_sigkill_and_nothing_is_doubled(
     tmp_path: Path, request: pytest.FixtureRequest, database: str
 ) -> None:
     url = request.getfixturevalue("postgres") if database == "postgres" else ""
-    told = await asyncio.to_thread(kill_many, tmp_path, url, KILLS if database == "sqlite" else 5)
+    kills = KILLS if database == "sqlite" else 5
+    told = await asyncio.to_thread(kill_many, tmp_path, url, kills)
     store = await open_store(tmp_path, url=url or None)
     listing = await store.alerts(AlertFilter(), Page(100_000))
     records = {record.alert.id: record for record in listing.items}
     anomalies = await store.anomalies(AnomalyFilter(), Page(100_000))
     transitions = await _log(store)
     await store.close()
-    assert len(told) > KILLS, "the writer was killed before it said enough"
+    assert len(told) > kills, "the writer was killed before it said enough"
     for what, alert_id in told:
         record = records[alert_id]
         assert what != "acknowledged" or record.acknowledgement is not None

@@ -82,7 +82,7 @@ class PrometheusSource:
         asked = up.selector(labels)
         if asked is None:
             return ()
-        window = up.window(at.timestamp())
+        window = up.window(at)
         try:
             async with asyncio.timeout(up.WITHIN_S):
                 frame = await self._query_part(f"avg({asked})", window)

@@ -1,5 +1,7 @@
 """Whether a series' exporter was scraped: the words for what Prometheus knows of `up`. Pure."""
 
+from datetime import datetime, timedelta
+
 import numpy as np
 
 from tocsin.domain.frame import Frame, Window
@@ -20,9 +22,9 @@ def selector(labels: Labels) -> str | None:
     return text if named and len(text) <= MAX_SELECTOR_CHARACTERS else None
 
 
-def window(at: float) -> Window:
-    """The instants that are asked for, up to `at` (unix seconds)."""
-    return Window.aligned(at - SPAN_S, at, STEP_S)
+def window(at: datetime) -> Window:
+    """The instants that are asked for. The last is `at` itself, on no grid: an exporter that has just gone shows."""
+    return Window(at - timedelta(seconds=SPAN_S), at, timedelta(seconds=STEP_S))
 
 
 def words(asked: str, frame: Frame, window: Window) -> str:
