@@ -79,6 +79,7 @@ def target(name="errors", **more) -> Target:
         "step": MINUTE,
         "lookback": timedelta(hours=1),
         "keep_firing_for": timedelta(minutes=3),
+        "history": timedelta(0),
         **more,
     }
     return Target(name=name, **given)

@@ -27,9 +27,9 @@ def troubled(seed):
     return curve
 
 
-@pytest.mark.parametrize("stride", [1, 5])
-async def test_it_equals_what_monitoring_did(stride):
-    watched = target(pending_for=2 * MINUTE, check_interval=stride * MINUTE)
+@pytest.mark.parametrize(("stride", "history"), [(1, 0), (5, 0), (5, 2)])
+async def test_it_equals_what_monitoring_did(stride, history):
+    watched = target(pending_for=2 * MINUTE, check_interval=stride * MINUTE, history=timedelta(days=history))
     scene = Scene(watched)
     for seed in range(4):
         scene.source.play("q", troubled(seed), {"instance": str(seed)})
@@ -40,7 +40,7 @@ async def test_it_equals_what_monitoring_did(stride):
     for one in await scene.transitions():
         live[one.alert_id].append((one.at, one.before, one.after, one.reason, one.severity, one.value, one.sigma))
 
-    first, *_, last = scene.source.requests
+    first, last = scene.source.requests[0], scene.source.requests[-1]
     # Monitoring's first evaluation judges the last check interval of its first window: the back-test begins there.
     begin = first.window.end - (stride - 1) * MINUTE
     result = await monitor.backtest(watched, begin, last.window.end)
@@ -54,7 +54,7 @@ async def test_it_equals_what_monitoring_did(stride):
     later = first.window.end
     replayed = {(a.id, a.sigma, a.expected_value) for a in result.anomalies if a.timestamp > later}
     assert replayed == {(a.id, a.sigma, a.expected_value) for a in kept.items if a.timestamp > later}
-    assert len(replayed) > 100
+    assert len(replayed) > 40
     await monitor.close()
 
 

@@ -50,6 +50,8 @@ class TargetOptions(RequestModel):
         Field(description="History learnt from; max(3600, 60 steps, check_interval) when absent."),
     ] = None
     offset: Annotated[Seconds, Field(description="How long late samples are waited for.")] = 0.0
+    history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = 1209600.0
+    timezone: Annotated[Word, Field(description="Whose days and weeks `auto` learns.")] = "UTC"
     pending_for: Seconds = 0.0
     keep_firing_for: Seconds = 300.0
     direction: Direction = Direction.BOTH
@@ -131,6 +133,8 @@ class TargetAnswer(AnswerModel):
     step: Duration
     lookback: Duration
     offset: Duration
+    history: Duration
+    timezone: str
     pending_for: Duration
     keep_firing_for: Duration
     direction: Direction
@@ -181,6 +185,8 @@ def target_from(request: TargetRequest, now: datetime) -> Target:
         step=timedelta(seconds=step),
         lookback=timedelta(seconds=lookback),
         offset=timedelta(seconds=request.offset),
+        history=timedelta(seconds=request.history),
+        timezone=request.timezone,
         pending_for=timedelta(seconds=request.pending_for),
         keep_firing_for=timedelta(seconds=request.keep_firing_for),
         direction=request.direction,
@@ -222,6 +228,8 @@ def _request_of(target: Target) -> TargetRequest:
         step=None if step == default_step(interval) else step,
         lookback=None if lookback == default_lookback(interval, step) else lookback,
         offset=target.offset.total_seconds(),
+        history=target.history.total_seconds(),
+        timezone=target.timezone,
         pending_for=target.pending_for.total_seconds(),
         keep_firing_for=target.keep_firing_for.total_seconds(),
         direction=target.direction,
@@ -251,6 +259,8 @@ def target_answer(view: TargetView) -> TargetAnswer:
         step=target.step.total_seconds(),
         lookback=target.lookback.total_seconds(),
         offset=target.offset.total_seconds(),
+        history=target.history.total_seconds(),
+        timezone=target.timezone,
         pending_for=target.pending_for.total_seconds(),
         keep_firing_for=target.keep_firing_for.total_seconds(),
         direction=target.direction,

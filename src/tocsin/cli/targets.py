@@ -15,7 +15,7 @@ from tocsin.config.duration import format_duration, parse_duration
 targets = typer.Typer(help="What is watched.", no_args_is_help=True, epilog=EPILOG)
 
 Name = Annotated[str, typer.Argument(help="The target's name.")]
-_SPANS = ("check_interval", "step", "lookback", "offset", "pending_for", "keep_firing_for")
+_SPANS = ("check_interval", "step", "lookback", "offset", "history", "pending_for", "keep_firing_for")
 _ALL = 1000
 
 
@@ -73,6 +73,8 @@ def create(
     step: Annotated[str | None, typer.Option(help="The grid of the query.")] = None,
     lookback: Annotated[str | None, typer.Option(help="The history learnt from.")] = None,
     offset: Annotated[str | None, typer.Option(help="How long late samples are waited for.")] = None,
+    history: Annotated[str | None, typer.Option(help="How far back auto reads at first.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Whose days auto learns, such as Europe/Berlin.")] = None,
     pending_for: Annotated[str | None, typer.Option(help="How long it must last before it fires.")] = None,
     keep_firing_for: Annotated[str | None, typer.Option(help="How long it must be well before it resolves.")] = None,
     min_effect: Annotated[float | None, typer.Option(help="The least deviation that matters.")] = None,
@@ -93,6 +95,7 @@ def create(
         "step": step,
         "lookback": lookback,
         "offset": offset,
+        "history": history,
         "pending_for": pending_for,
         "keep_firing_for": keep_firing_for,
     }
@@ -116,6 +119,8 @@ def create(
         "description": description,
         "enabled": not disabled,
     }
+    if timezone is not None:
+        body["timezone"] = timezone
     body.update({key: _seconds(key, text) for key, text in spans.items() if text is not None})
     body.update({key: value for key, value in numbers.items() if value is not None})
     _tell(call(url, "POST", "/monitoring/targets", body=body), as_json=as_json)

@@ -58,6 +58,8 @@ def _target(section: Section, datasources: Offsets) -> Target | None:
         step=step,
         lookback=section.duration("lookback", max(_DEFAULT.lookback, _SAMPLES * step, check_interval)),
         offset=section.duration("offset", datasources.get(uid or "", timedelta(0))),
+        history=section.duration("history", _DEFAULT.history),
+        timezone=section.text("timezone") or _DEFAULT.timezone,
         pending_for=section.duration("pending_for", _DEFAULT.pending_for),
         keep_firing_for=section.duration("keep_firing_for", _DEFAULT.keep_firing_for),
         direction=_DEFAULT.direction if direction is None else Direction(direction),

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
-from tocsin.detect import Direction, Policy, Severity, resolve_methods
+from tocsin.detect import Direction, Policy, Severity, resolve_methods, wants_auto
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 
@@ -52,7 +53,8 @@ class Target:
     """One watched query.
 
     `check_interval` how often new samples are judged; `step` the grid of the query; `lookback` the history that is
-    learnt from; `offset` how long late samples are waited for. `min_effect` (in the metric's unit) and
+    learnt from; `offset` how long late samples are waited for; `history` how far back `auto` reads at first, and
+    `timezone` the one whose days it learns. `min_effect` (in the metric's unit) and
     `min_effect_ratio` (of the expected value) are the least deviation that matters; outside `alert_above` /
     `alert_below` a value never alerts. `pending_for` and `keep_firing_for` as in Prometheus' rules.
     Construction checks nothing: call `validated`.
@@ -69,6 +71,8 @@ class Target:
     step: timedelta = timedelta(seconds=60)
     lookback: timedelta = timedelta(hours=1)
     offset: timedelta = timedelta(0)
+    history: timedelta = timedelta(days=14)
+    timezone: str = "UTC"
     pending_for: timedelta = timedelta(0)
     keep_firing_for: timedelta = timedelta(minutes=5)
     direction: Direction = Direction.BOTH
@@ -100,6 +104,11 @@ class Target:
         )
 
     @property
+    def reads_back(self) -> timedelta:
+        """How much history before the first lookback is read: nothing where `auto` does not judge."""
+        return self.history if wants_auto(self.detection_methods) else timedelta(0)
+
+    @property
     def window(self) -> int:
         """How many samples the lookback holds."""
         return max(1, round(self.lookback / self.step))
@@ -128,6 +137,8 @@ class Target:
             raise Invalid("lookback", "must not be shorter than check_interval: samples would be missed")
         for name in ("offset", "pending_for", "keep_firing_for"):
             _check_duration(name, getattr(self, name), timedelta(0), MAX_HOLD)
+        _check_duration("history", self.history, timedelta(0), MAX_LOOKBACK)
+        _check_timezone(self.timezone)
         for name in ("min_effect", "min_effect_ratio"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -165,6 +176,13 @@ def _check_duration(name: str, value: timedelta, least: timedelta, most: timedel
             f"must be between {least.total_seconds():g} and {most.total_seconds():g} seconds, not "
             f"{value.total_seconds():g}",
         )
+
+
+def _check_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise Invalid("timezone", f"{name!r} is no time zone of the tz database, such as Europe/Berlin") from error
 
 
 def _check_range(name: str, lower: float | None, upper: float | None) -> None:

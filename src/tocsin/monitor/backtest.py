@@ -15,7 +15,9 @@ from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.aside import Aside, GoOn
+from tocsin.monitor.backfill import read_back
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.memory import Memory
 from tocsin.monitor.status import BacktestResult, TargetStatus
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation, phase
 
@@ -48,10 +50,11 @@ class _Ledger:
 
 
 async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, progress: Progress) -> BacktestResult:
-    """Replay `target` over `window`; the lookback before it is learnt from first. Raises `SourceError`."""
+    """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
     start = instant(window.start.timestamp() - target.lookback.total_seconds())
     frame = await gate.query(target.query, Window(start, window.end, window.step))
-    return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on))
+    memory = await read_back(target, gate, Window(start, window.end, window.step), len(frame.labels))
+    return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))
 
 
 def rehearse(
@@ -60,9 +63,16 @@ def rehearse(
     window: Window,
     progress: Progress = lambda _: None,
     go_on: GoOn = lambda: None,
+    *,
+    memory: Memory | None = None,
 ) -> BacktestResult:
-    """The same with the samples at hand; pure but for `progress`, which hears shares from 0 to 1, and `go_on`."""
+    """The same with the samples at hand; pure but for `progress`, which hears shares from 0 to 1, and `go_on`.
+
+    `memory` is what was known before the first column of `frame`.
+    """
     watch = Watch(target, TargetStatus(TargetState.WAITING, "back-test", window.start))
+    if memory is not None:
+        watch.memory = memory
     ledger = _Ledger()
     begin = int((frame.timestamps < window.start.timestamp()).sum())
     if begin:

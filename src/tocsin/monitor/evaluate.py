@@ -10,6 +10,7 @@ from tocsin.domain.errors import SourceError, StoreError
 from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
+from tocsin.monitor.backfill import BIG_FRAME, read_back
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
@@ -21,9 +22,6 @@ log = structlog.get_logger(__name__)
 
 BIG_BLOCK = 2_000_000
 """Samples in memory above which judging goes to a thread, so that the loop stays responsive."""
-
-BIG_FRAME = 20_000
-"""New samples above which it does: each costs microseconds, and a first window has many."""
 
 
 class Evaluator:
@@ -41,6 +39,8 @@ class Evaluator:
         try:
             frame = await gate.query(watch.target.query, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
+            if watch.cursor is None and not watch.memory.labels:
+                watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
             verdict = await self.judge(watch, gate, frame, window)
             # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
             # in `active` would never end.

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Target
+
+REMEMBERED = timedelta(days=1)
+"""How long `auto` remembers a series that sends no samples."""
 
 EVIDENCE_SAMPLES = 240
 """How many samples a frozen picture holds, the newest ones."""
@@ -48,7 +52,7 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
-    of memory; series without a sample in the whole window are forgotten afterwards.
+    of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
@@ -67,6 +71,7 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
         hold=hold,
         methods=target.detection_methods,
         step_s=target.step.total_seconds(),
+        utc_offset_s=utc_offsets(times, target.timezone),
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
@@ -74,6 +79,16 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
     anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
     judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
     return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt))
+
+
+def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
+    """Seconds that the clocks of a time zone are ahead of UTC at each instant; zones change on quarters of an hour."""
+    if timezone == "UTC" or not len(timestamps):
+        return 0.0
+    zone = ZoneInfo(timezone)
+    quarters, where = np.unique(np.floor(timestamps / 900.0), return_inverse=True)
+    offsets = [datetime.fromtimestamp(each * 900.0, UTC).astimezone(zone).utcoffset() for each in quarters.tolist()]
+    return np.array([0.0 if each is None else each.total_seconds() for each in offsets])[where]
 
 
 def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt]:
@@ -106,6 +121,9 @@ def _trim(target: Target, memory: Memory) -> Memory:
     keep = slice(max(0, len(memory.timestamps) - target.window), None)
     values, learn = memory.values[:, keep], memory.learn[:, keep]
     alive = ~np.isnan(values).all(axis=1)
+    auto = memory.learnt.auto
+    if auto is not None:
+        alive |= auto.ready & (auto.unseen * target.step.total_seconds() < REMEMBERED.total_seconds())
     if alive.all():
         # A copy lets go of the columns that fell out of the window.
         return replace(memory, timestamps=memory.timestamps[keep].copy(), values=values.copy(), learn=learn.copy())
@@ -169,7 +187,8 @@ class Painter:
             self.memory.timestamps[-EVIDENCE_SAMPLES:],
             self.memory.values[row : row + 1, -EVIDENCE_SAMPLES:],
         )
-        scores = self.memory.learnt.select(np.array([row])).score(times, values)
+        offsets = utc_offsets(times, self.target.timezone)
+        scores = self.memory.learnt.select(np.array([row])).score(times, values, offsets)
         lower, upper = clip_band(scores, self.target.policy)
         return times, values[0], scores.expected[0], lower[0], upper[0], scores.sigma[0]
 

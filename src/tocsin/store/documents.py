@@ -46,6 +46,8 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     description: str
     owner: Owner
+    history_s: float = 14 * 86400.0
+    timezone: str = "UTC"
 
 
 _definition_decoder = msgspec.json.Decoder(_Definition)
@@ -78,6 +80,8 @@ def definition_text(target: Target) -> str:
             labels={escape(name): escape(value) for name, value in target.labels.items()},
             description=escape(target.description),
             owner=target.owner,
+            history_s=target.history.total_seconds(),
+            timezone=target.timezone,
         )
     ).decode()
 
@@ -102,6 +106,8 @@ def target_of(
         step=timedelta(seconds=read.step_s),
         lookback=timedelta(seconds=read.lookback_s),
         offset=timedelta(seconds=read.offset_s),
+        history=timedelta(seconds=read.history_s),
+        timezone=read.timezone,
         pending_for=timedelta(seconds=read.pending_for_s),
         keep_firing_for=timedelta(seconds=read.keep_firing_for_s),
         direction=read.direction,

@@ -201,6 +201,7 @@ def _stretch(
         recent=np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
         recent_bins=all_bins[-LEAD:],
         age=state.age + born.sum(axis=1),
+        unseen=_unseen(state.unseen, valid),
         since=after.since + born.sum(axis=1) * (state.learnt > 0),
     )
 
@@ -210,6 +211,13 @@ def _own(state: AutoState, values: Array) -> Array:
     with np.errstate(over="ignore"):
         result: Array = np.clip((values - state.offset[:, None]) / state.unit[:, None], -_FARTHEST, _FARTHEST)
     return np.where((state.learnt > 0)[:, None], result, values)
+
+
+def _unseen(before: NDArray[np.int64], valid: Flags) -> NDArray[np.int64]:
+    columns = valid.shape[1]
+    last = np.where(valid.any(axis=1), columns - 1 - valid[:, ::-1].argmax(axis=1), -1)
+    result: NDArray[np.int64] = np.where(last < 0, before + columns, columns - 1 - last)
+    return result
 
 
 def _filled(values: Array, season: Array) -> Array:

@@ -79,10 +79,10 @@ class AutoState:
 
     Values are kept in the unit of the row: (x - ``offset``) / ``unit``, both fixed when it first learns, with
     ``center`` and ``spread`` (mean absolute deviation) following the series. ``age`` counts columns since its first
-    sample, ``since`` those since it last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the
-    last ``LEAD`` columns (in the values' own unit), ``recent_bins`` their bins of the day. ``scale`` (S, 8, hours) is
-    each voice's usual size, ``counts`` (S, 8, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its
-    tail. ``days`` (S, 8, bins) are finished days, ``profile`` (S, bins) what the next day is expected to look like,
+    sample, ``unseen`` those since its last one, ``since`` those since it last learnt, ``mass`` how many samples the
+    histogram is worth. ``recent`` are the last ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale``
+    (S, 8, hours) is each voice's usual size, ``counts`` (S, 8, 2, BINS) its histogram above and below, ``log_far`` and
+    ``shape`` its tail. ``days`` (S, 8, bins) are finished days, ``profile`` (S, bins) what the next one should be,
     ``references`` (S, 120, 8) windows of the past, ``anchor`` the level that a row left and is still away from (see
     ``anchor.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does not
     matter in which parts the samples came.
@@ -92,6 +92,7 @@ class AutoState:
     day: int
     recent_bins: NDArray[np.intp]
     age: Ints
+    unseen: Ints
     since: Ints
     learnt: Ints
     mass: Array
@@ -234,6 +235,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         day=day,
         recent_bins=recent_bins,
         age=whole,
+        unseen=whole,
         since=whole,
         learnt=whole,
         mass=zero,
