@@ -172,12 +172,16 @@ class Held:
         return self.tasks == before.tasks and self.sockets <= before.sockets and len(self.others) <= len(before.others)
 
 
-async def comes_back(before: Held, within_s: float, now: Callable[[], Held] = Held.now) -> Held:
-    """Wait until no more is held than before; an AssertionError that shows both when it never is."""
+async def comes_back(
+    before: Held, within_s: float, now: Callable[[], Held] = Held.now, *, database: int | None = None
+) -> Held:
+    """Wait until no more is held than before, and at most `database` descriptors of the database, which its threads
+    close a moment after they were told to; an AssertionError that shows both when it never is.
+    """
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
         held = now()
-        if held.within(before):
+        if held.within(before) and (database is None or held.database <= database):
             return held
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"after {within_s:g} s more is held than before:\n  before {before}\n  now    {held}")
