@@ -85,7 +85,6 @@ class Whole:
         await store.create_target(Target("cpu", "up", "prometheus-uid", check_interval=timedelta(minutes=5)))
         await store.save_setting("monitoring.running", "no")
         await monitor.open()
-        await monitor.close()
 
     @staticmethod
     async def _ready() -> Readiness:
