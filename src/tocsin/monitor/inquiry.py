@@ -1,6 +1,7 @@
 """Questions about a target that change nothing: check now, plot, patterns, back-test."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tocsin.detect import Pattern
@@ -10,6 +11,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside
+from tocsin.monitor.backfill import read_back
 from tocsin.monitor.backtest import Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
@@ -18,6 +20,7 @@ from tocsin.monitor.status import BacktestResult, CheckResult, Plot
 from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
+PICTURE_HISTORY = timedelta(days=2)
 MAX_COLUMNS = 1_000_000
 MAX_DRAWN_SAMPLES = 400_000
 MAX_BACKTESTS_AT_ONCE = 2
@@ -78,7 +81,10 @@ class Inquiry:
         if size > MAX_DRAWN_SAMPLES:
             reason = f"the picture would hold {size:,} samples, more than {MAX_DRAWN_SAMPLES:,}: ask for less"
             raise Invalid("max_series", reason)
-        return await self._pictures.run(lambda _: draw(target, frame, window, max_series))
+        # Two days make `auto` know a series; all of its history would be asked for at each look.
+        short = replace(target, history=min(target.history, PICTURE_HISTORY))
+        memory = await read_back(short, gate, early, len(frame.labels))
+        return await self._pictures.run(lambda _: draw(target, frame, window, max_series, memory))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """Trends, seasons and level shifts of the last day, or of the lookback when that is longer."""

@@ -16,20 +16,25 @@ from tocsin.monitor.status import Plot, PlotSeries
 PATTERN_SPAN = timedelta(days=1)
 
 
-def draw(target: Target, frame: Frame, window: Window, max_series: int) -> Plot:
-    """Judge `frame` causally and cut the plot of `window` out of it; `frame` begins a lookback earlier."""
+def draw(target: Target, frame: Frame, window: Window, max_series: int, memory: Memory) -> Plot:
+    """Judge `frame` causally and cut the plot of `window` out of it.
+
+    `frame` begins a lookback earlier; `memory` is what was known before that.
+    """
     shown = Frame(frame.timestamps, frame.values[:max_series], frame.labels[:max_series], frame.warnings)
-    judged, _ = absorb(target, Memory.empty(target), shown, {})
+    judged, _ = absorb(target, memory, shown, {})
+    rows = {labels: row for row, labels in enumerate(judged.frame.labels)}
     inside = frame.timestamps >= window.start.timestamp() - 1e-6
     lower, upper = clip_band(judged.scores, target.policy)
     series = []
-    for row, labels in enumerate(shown.labels):
+    for labels in shown.labels:
+        row = rows[labels]
         sigma = judged.scores.sigma[row, inside]
         marks = np.flatnonzero(judged.anomalous[row, inside])
         series.append(
             PlotSeries(
                 labels=labels,
-                values=shown.values[row, inside],
+                values=judged.frame.values[row, inside],
                 expected=judged.scores.expected[row, inside],
                 lower=lower[row, inside],
                 upper=upper[row, inside],
