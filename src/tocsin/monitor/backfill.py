@@ -12,6 +12,9 @@ from tocsin.monitor.memory import Memory, absorb
 MAX_SAMPLES = 4_000_000
 """Samples of history that one target reads at its first evaluation; a wide target reads back less far."""
 
+MAX_COLUMNS = 20_160
+"""Samples of one series that are read back, two weeks of minutes: a finer step reads back less far."""
+
 PART_COLUMNS = 1440
 """Columns asked for at once."""
 
@@ -22,8 +25,8 @@ _DAY_S = 86400.0
 
 
 def span_of(target: Target, series: int) -> timedelta:
-    """How far back it is read: the target's `history`, less where many series make it more than `MAX_SAMPLES`."""
-    columns = min(int(target.reads_back / target.step), MAX_SAMPLES // max(1, series))
+    """How far back it is read: the target's `history`, less where that is more than `MAX_COLUMNS` or `MAX_SAMPLES`."""
+    columns = min(int(target.reads_back / target.step), MAX_COLUMNS, MAX_SAMPLES // max(1, series))
     return columns * target.step
 
 

@@ -20,7 +20,7 @@ from tocsin.monitor.status import BacktestResult, CheckResult, Plot
 from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
-PICTURE_HISTORY = timedelta(days=2)
+PICTURE_COLUMNS = 2880
 MAX_COLUMNS = 1_000_000
 MAX_DRAWN_SAMPLES = 400_000
 MAX_BACKTESTS_AT_ONCE = 2
@@ -81,8 +81,8 @@ class Inquiry:
         if size > MAX_DRAWN_SAMPLES:
             reason = f"the picture would hold {size:,} samples, more than {MAX_DRAWN_SAMPLES:,}: ask for less"
             raise Invalid("max_series", reason)
-        # Two days make `auto` know a series; all of its history would be asked for at each look.
-        short = replace(target, history=min(target.history, PICTURE_HISTORY))
+        # That makes `auto` know a series; all of its history would be asked for at each look.
+        short = replace(target, history=min(target.history, PICTURE_COLUMNS * target.step))
         memory = await read_back(short, gate, early, len(frame.labels))
         return await self._pictures.run(lambda _: draw(target, frame, window, max_series, memory))
 
