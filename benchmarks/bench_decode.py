@@ -81,10 +81,10 @@ def peak_bytes(what: Callable[[], object]) -> int:
     return peak
 
 
-def main() -> None:
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    as_json = parser.parse_args().json
+    as_json = parser.parse_args(argv).json
     wide, long = window(1), window(720)
     body, odd, one = answer(1000, 720), answer(1000, 720, odd=0.01), answer(10_000, 1)
     full = answer(1000, 720, digits=17)

@@ -185,12 +185,12 @@ async def reopened(folder: Path) -> None:
     await (await open_store(folder)).close()
 
 
-def main() -> None:
+def main(argv=None):
     """Measure in a temporary folder and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=40)
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         (Path(folder) / "one").mkdir()
         asyncio.run(measure(Path(folder), options.rows, options.rounds))
