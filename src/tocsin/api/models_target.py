@@ -50,7 +50,7 @@ class TargetOptions(RequestModel):
         Field(description="History learnt from; max(3600, 60 steps, check_interval) when absent."),
     ] = None
     offset: Annotated[Seconds, Field(description="How long late samples are waited for.")] = 0.0
-    history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = 1209600.0
+    history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = 0.0
     timezone: Annotated[Word, Field(description="Whose days and weeks `auto` learns.")] = "UTC"
     pending_for: Seconds = 0.0
     keep_firing_for: Seconds = 300.0

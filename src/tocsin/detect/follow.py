@@ -88,13 +88,15 @@ def follow(
     methods: str | Sequence[str] = AUTO,
     step_s: float | None = None,
     utc_offset_s: object = 0.0,
+    silent: bool = False,
 ) -> Followed:
     """Judge the newest ``new`` columns of (S, T) ``values``, each by what came before it.
 
     As ``replay``, which does the named methods. With ``auto`` a series is judged by them until ``auto`` knows it (32
     to 64 samples); from then on only the new columns are looked at. ``utc_offset_s`` (scalar or (T,)) is the time
     zone's offset from UTC, for the time of day. Samples of a series on ``hold`` are judged and teach ``auto`` nothing
-    while they stand out. Raises ValueError like ``replay``.
+    while they stand out. ``silent``: only ``auto`` learns, nothing is said of young series. Raises ValueError like
+    ``replay``.
     """
     if not wants_auto(methods):
         known = None if learnt is None else learnt.baseline
@@ -122,11 +124,12 @@ def follow(
         step_s=step,
         hold=np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool),
         local=times + np.asarray(utc_offset_s, dtype=np.float64),
+        silent=silent,
     )
     now = learnt or Learnt.nothing(rows, methods, step)
     while first < columns:
         state = now.auto or AutoState.empty(rows, step)
-        stop = columns if state.ready.all() else min(columns, first + _PIECE)
+        stop = columns if silent or state.ready.all() else min(columns, first + _PIECE)
         part = _Part(slice(first, stop), slice(first - (columns - new), stop - (columns - new)))
         now = _piece(call, Learnt(now.baseline, state), part)
         first = stop
@@ -145,6 +148,7 @@ class _Call(NamedTuple):
     step_s: float
     hold: Mask
     local: Array
+    silent: bool
 
 
 class _Part(NamedTuple):
@@ -163,7 +167,7 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
     odd = np.zeros((len(call.block), part.block.stop - part.block.start), bool)
     first = part.block.start
     named = None
-    if young.size:
+    if young.size and not call.silent:
         seen = slice(max(0, first - call.window), part.block.stop)
         named = replay(
             call.times[seen],

@@ -71,7 +71,7 @@ class Target:
     step: timedelta = timedelta(seconds=60)
     lookback: timedelta = timedelta(hours=1)
     offset: timedelta = timedelta(0)
-    history: timedelta = timedelta(days=14)
+    history: timedelta = timedelta(0)
     timezone: str = "UTC"
     pending_for: timedelta = timedelta(0)
     keep_firing_for: timedelta = timedelta(minutes=5)

@@ -42,7 +42,9 @@ async def read_back(target: Target, gate: Gate, first: Window, series: int) -> M
         frame = await gate.query(target.query, Window(instant(at), instant(until), target.step))
         big = frame.values.size > BIG_FRAME
         _, memory = (
-            await asyncio.to_thread(absorb, target, memory, frame, {}) if big else absorb(target, memory, frame, {})
+            await asyncio.to_thread(absorb, target, memory, frame, {}, silent=True)
+            if big
+            else absorb(target, memory, frame, {}, silent=True)
         )
         at = until + step_s
     return memory

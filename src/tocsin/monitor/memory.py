@@ -48,11 +48,14 @@ class Memory:
         return int(self.learnt.ready.sum())
 
 
-def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerprint, Alert]) -> tuple[Judged, Memory]:
+def absorb(
+    target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerprint, Alert], *, silent: bool = False
+) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
     of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
+    `silent`: history that is only learnt from.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
@@ -72,6 +75,7 @@ def absorb(target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerp
         methods=target.detection_methods,
         step_s=target.step.total_seconds(),
         utc_offset_s=utc_offsets(times, target.timezone),
+        silent=silent,
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy

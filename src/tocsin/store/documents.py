@@ -46,7 +46,7 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     description: str
     owner: Owner
-    history_s: float = 14 * 86400.0
+    history_s: float = 0.0
     timezone: str = "UTC"
 
 
