@@ -52,6 +52,17 @@ class TargetOptions(RequestModel):
     offset: Annotated[Seconds, Field(description="How long late samples are waited for.")] = 0.0
     history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = 0.0
     timezone: Annotated[Word, Field(description="Whose days and weeks `auto` learns.")] = "UTC"
+    sigma_threshold: Annotated[
+        Number | None, Field(description="From how many sigma an alert begins, in place of the dial.")
+    ] = None
+    false_alerts_per_week: Annotated[Number, Field(description="The dial: false alerts tolerated of a series.")] = 0.35
+    false_alerts_per_week_total: Annotated[Number, Field(description="The same of the whole target.")] = 3.5
+    shadow: Annotated[bool, Field(strict=True, description="Recorded, not told.")] = False
+    unit: Annotated[Word, Field(description="What the values are, where the name does not tell.")] = ""
+    denominator: Annotated[Text, Field(description="Query of what a ratio is taken of, such as requests.")] = ""
+    min_denominator: Annotated[Number, Field(description="Below it a ratio says nothing.")] = 0.0
+    capacity_limit: Annotated[Number | None, Field(description="Where `capacity` sees the end of room.")] = None
+    capacity_horizon: Annotated[Seconds, Field(description="How far `capacity` looks ahead.")] = 345600.0
     pending_for: Seconds = 0.0
     keep_firing_for: Seconds = 300.0
     direction: Direction = Direction.BOTH
@@ -135,6 +146,15 @@ class TargetAnswer(AnswerModel):
     offset: Duration
     history: Duration
     timezone: str
+    sigma_threshold: float | None
+    false_alerts_per_week: float
+    false_alerts_per_week_total: float
+    shadow: bool
+    unit: str
+    denominator: str
+    min_denominator: float
+    capacity_limit: float | None
+    capacity_horizon: Duration
     pending_for: Duration
     keep_firing_for: Duration
     direction: Direction
@@ -187,6 +207,15 @@ def target_from(request: TargetRequest, now: datetime) -> Target:
         offset=timedelta(seconds=request.offset),
         history=timedelta(seconds=request.history),
         timezone=request.timezone,
+        sigma_threshold=request.sigma_threshold,
+        false_alerts_per_week=request.false_alerts_per_week,
+        false_alerts_per_week_total=request.false_alerts_per_week_total,
+        shadow=request.shadow,
+        unit=request.unit,
+        denominator=request.denominator,
+        min_denominator=request.min_denominator,
+        capacity_limit=request.capacity_limit,
+        capacity_horizon=timedelta(seconds=request.capacity_horizon),
         pending_for=timedelta(seconds=request.pending_for),
         keep_firing_for=timedelta(seconds=request.keep_firing_for),
         direction=request.direction,
@@ -230,6 +259,15 @@ def _request_of(target: Target) -> TargetRequest:
         offset=target.offset.total_seconds(),
         history=target.history.total_seconds(),
         timezone=target.timezone,
+        sigma_threshold=target.sigma_threshold,
+        false_alerts_per_week=target.false_alerts_per_week,
+        false_alerts_per_week_total=target.false_alerts_per_week_total,
+        shadow=target.shadow,
+        unit=target.unit,
+        denominator=target.denominator,
+        min_denominator=target.min_denominator,
+        capacity_limit=target.capacity_limit,
+        capacity_horizon=target.capacity_horizon.total_seconds(),
         pending_for=target.pending_for.total_seconds(),
         keep_firing_for=target.keep_firing_for.total_seconds(),
         direction=target.direction,
@@ -261,6 +299,15 @@ def target_answer(view: TargetView) -> TargetAnswer:
         offset=target.offset.total_seconds(),
         history=target.history.total_seconds(),
         timezone=target.timezone,
+        sigma_threshold=target.sigma_threshold,
+        false_alerts_per_week=target.false_alerts_per_week,
+        false_alerts_per_week_total=target.false_alerts_per_week_total,
+        shadow=target.shadow,
+        unit=target.unit,
+        denominator=target.denominator,
+        min_denominator=target.min_denominator,
+        capacity_limit=target.capacity_limit,
+        capacity_horizon=target.capacity_horizon.total_seconds(),
         pending_for=target.pending_for.total_seconds(),
         keep_firing_for=target.keep_firing_for.total_seconds(),
         direction=target.direction,

@@ -1,5 +1,6 @@
 """`tocsin targets`: what is watched, and how it is doing."""
 
+import json
 from datetime import timedelta
 from typing import Annotated
 
@@ -55,19 +56,27 @@ def show(name: Name, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
     _tell(call(url, "GET", f"/monitoring/targets/{segment(name)}"), as_json=as_json)
 
 
+Language = Annotated[
+    str | None, typer.Option(help="prometheus or host. Default: host for the datasource host, else prometheus.")
+]
+Methods = Annotated[
+    list[str] | None, typer.Option(help="A detection method; may be given more than once. Default: auto.")
+]
+Dial = Annotated[float | None, typer.Option(help="The dial: false alerts tolerated of one series.")]
+More = Annotated[
+    list[str] | None, typer.Option("--set", help="Any other field of the API, as shadow=true or unit=bytes.")
+]
+
+
 @targets.command(epilog=EPILOG)
 def create(
     name: Name,
     *,
     query: Annotated[str, typer.Option(help="What to watch, in the datasource's language.")],
     datasource: Annotated[str, typer.Option(help="The uid of the datasource: prometheus, host, …")],
-    query_type: Annotated[
-        str | None, typer.Option(help="prometheus or host. Default: host for the datasource host, else prometheus.")
-    ] = None,
+    query_type: Language = None,
     check_interval: Annotated[str, typer.Option(help="How often new samples are judged: seconds, 30s, 5m.")] = "60s",
-    method: Annotated[
-        list[str] | None, typer.Option(help="A detection method; may be given more than once. Default: auto.")
-    ] = None,
+    method: Methods = None,
     severity: Annotated[str, typer.Option(help="Alert from: low, medium, high or critical.")] = "medium",
     direction: Annotated[str, typer.Option(help="above, below or both.")] = "both",
     step: Annotated[str | None, typer.Option(help="The grid of the query.")] = None,
@@ -83,6 +92,8 @@ def create(
     alert_below: Annotated[float | None, typer.Option(help="Never alert at or above this value.")] = None,
     lower_bound: Annotated[float | None, typer.Option(help="The lowest value that is possible.")] = None,
     upper_bound: Annotated[float | None, typer.Option(help="The highest value that is possible.")] = None,
+    false_alerts_per_week: Dial = None,
+    more: More = None,
     label: Annotated[list[str] | None, typer.Option(help="name=value; may be given more than once.")] = None,
     description: Annotated[str, typer.Option(help="What it means, for people.")] = "",
     disabled: Annotated[bool, typer.Option("--disabled", help="Create it switched off.")] = False,
@@ -106,6 +117,7 @@ def create(
         "alert_below": alert_below,
         "lower_bound": lower_bound,
         "upper_bound": upper_bound,
+        "false_alerts_per_week": false_alerts_per_week,
     }
     body: dict[str, Json] = {
         "name": name,
@@ -123,6 +135,7 @@ def create(
         body["timezone"] = timezone
     body.update({key: _seconds(key, text) for key, text in spans.items() if text is not None})
     body.update({key: value for key, value in numbers.items() if value is not None})
+    body.update(_fields(more or []))
     _tell(call(url, "POST", "/monitoring/targets", body=body), as_json=as_json)
 
 
@@ -235,3 +248,17 @@ def _labels(given: list[str]) -> dict[str, Json]:
             fail(f"--label: must look like name=value, not {text!r}", Exit.INPUT)
         labels[name] = value
     return labels
+
+
+def _fields(given: list[str]) -> dict[str, Json]:
+    """Fields as the API names them; a value that is no JSON is text."""
+    fields: dict[str, Json] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            fail(f"--set: must look like field=value, not {text!r}", Exit.INPUT)
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields

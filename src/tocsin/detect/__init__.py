@@ -3,7 +3,7 @@
 from tocsin.detect.auto import VOICES, AutoState
 from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
-from tocsin.detect.calibrate import Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
+from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.explain import explain
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
@@ -14,6 +14,7 @@ from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
 
 __all__ = [
+    "ANOMALOUS",
     "AUTO",
     "METHODS",
     "MIN_LEARN",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from tocsin.detect import Direction, Policy, Severity, resolve_methods, wants_auto
+from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, resolve_methods, wants_auto
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 
@@ -20,6 +20,7 @@ MAX_STEP = timedelta(days=1)
 MAX_LOOKBACK = timedelta(days=90)
 MAX_HISTORY_SAMPLES = 100_000
 MAX_HOLD = timedelta(days=7)
+MAX_SIGMA = 38.0
 
 
 class QueryType(StrEnum):
@@ -57,6 +58,10 @@ class Target:
     `timezone` the one whose days it learns. `min_effect` (in the metric's unit) and
     `min_effect_ratio` (of the expected value) are the least deviation that matters; outside `alert_above` /
     `alert_below` a value never alerts. `pending_for` and `keep_firing_for` as in Prometheus' rules.
+    `false_alerts_per_week` is how many are tolerated of one series, `false_alerts_per_week_total` of the whole target;
+    `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what is physically
+    possible where the name does not; below `min_denominator` of the query `denominator` a ratio says nothing.
+    `capacity_limit` is what `capacity` looks ahead to, at most `capacity_horizon`.
     Construction checks nothing: call `validated`.
     """
 
@@ -73,6 +78,15 @@ class Target:
     offset: timedelta = timedelta(0)
     history: timedelta = timedelta(0)
     timezone: str = "UTC"
+    sigma_threshold: float | None = None
+    false_alerts_per_week: float = 0.35
+    false_alerts_per_week_total: float = 3.5
+    shadow: bool = False
+    unit: str = ""
+    denominator: str = ""
+    min_denominator: float = 0.0
+    capacity_limit: float | None = None
+    capacity_horizon: timedelta = timedelta(days=4)
     pending_for: timedelta = timedelta(0)
     keep_firing_for: timedelta = timedelta(minutes=5)
     direction: Direction = Direction.BOTH
@@ -139,7 +153,9 @@ class Target:
             _check_duration(name, getattr(self, name), timedelta(0), MAX_HOLD)
         _check_duration("history", self.history, timedelta(0), MAX_LOOKBACK)
         _check_timezone(self.timezone)
-        for name in ("min_effect", "min_effect_ratio"):
+        _check_dial(self)
+        _check_duration("capacity_horizon", self.capacity_horizon, self.step, MAX_LOOKBACK)
+        for name in ("min_effect", "min_effect_ratio", "min_denominator"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise Invalid(name, "must be a finite number, zero or more")
@@ -183,6 +199,14 @@ def _check_timezone(name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise Invalid("timezone", f"{name!r} is no time zone of the tz database, such as Europe/Berlin") from error
+
+
+def _check_dial(target: Target) -> None:
+    if target.sigma_threshold is not None and not ANOMALOUS <= target.sigma_threshold <= MAX_SIGMA:
+        raise Invalid("sigma_threshold", f"must be between {ANOMALOUS:g} and {MAX_SIGMA:g}")
+    for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
+        if not 0 < getattr(target, name) < float("inf"):
+            raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
 
 
 def _check_range(name: str, lower: float | None, upper: float | None) -> None:

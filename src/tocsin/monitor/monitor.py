@@ -1,7 +1,6 @@
 """The monitor as the API sees it: targets, start and stop, acknowledgements, status."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,12 +9,12 @@ from datetime import datetime
 import structlog
 
 from tocsin.detect import Pattern
-from tocsin.domain.alert import Acknowledgement, Reason
+from tocsin.domain.alert import Reason
 from tocsin.domain.errors import Conflict, NotFound, StoreError
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
-from tocsin.domain.target import Owner, Target, TargetState
+from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
@@ -24,6 +23,8 @@ from tocsin.monitor.gates import Gates
 from tocsin.monitor.housekeeping import keep_house
 from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.overview import Overview, lag_of
+from tocsin.monitor.people import People
 from tocsin.monitor.recall import recall
 from tocsin.monitor.scheduler import Scheduler
 from tocsin.monitor.status import (
@@ -68,6 +69,8 @@ class Monitor:
         self._inquiry = Inquiry(clock, self._evaluator)
         self._scheduler = Scheduler(clock, metrics, self._evaluate)
         self._watches: dict[str, Watch] = {}
+        self._people = People(store, clock, self._gates, self._watches)
+        self._overview = Overview(clock, metrics, self._gates, self._watches)
         self._shadowed: dict[str, Target] = {}
         self._editing = asyncio.Lock()
         self._house: asyncio.Task[None] | None = None
@@ -145,7 +148,9 @@ class Monitor:
     def view(self, name: str) -> TargetView:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
-        return TargetView(watch.target, replace(watch.status, lag_s=self._lag_s(watch)))
+        return TargetView(
+            watch.target, replace(watch.status, lag_s=lag_of(watch, self._clock.now(), running=self._running))
+        )
 
     @whole
     async def create_target(self, target: Target) -> TargetView:
@@ -252,58 +257,28 @@ class Monitor:
 
     async def status(self) -> MonitorStatus:
         """How all of it is doing. Where the store cannot be read the counts of alerts are None, not zero."""
-        watches = self._watches.values()
         try:
             counts = await self._store.counts()
-            self.metrics.show_alerts(counts)
         except StoreError as error:
             self._committer.failed(error)
             counts = None
-        states = Counter(watch.status.state for watch in watches)
-        self._show(states)
-        return MonitorStatus(
-            running=self._running,
-            since=self._since,
-            targets_total=len(self._watches),
-            targets_enabled=sum(watch.target.enabled for watch in watches),
-            targets_by_state=dict(states),
-            alerts=counts,
-            datasources=self.datasources(),
-            evaluations=sum(watch.status.evaluations for watch in watches),
-            failures=sum(watch.status.failures for watch in watches),
-            overruns=sum(watch.status.overruns for watch in watches),
-            lag_s=self._furthest_behind_s(),
-            store=self._committer.health,
+        return self._overview.status(
+            since=self._since, running=self._running, counts=counts, store=self._committer.health
         )
 
     def exposition(self) -> bytes:
         """Tocsin's own metrics in Prometheus' text format."""
-        self._show(Counter(watch.status.state for watch in self._watches.values()))
-        self.metrics.store_ok.set(float(self._committer.health.ok))
-        return self.metrics.exposition()
+        return self._overview.exposition(running=self._running, store=self._committer.health)
 
     # acknowledgements
 
     async def acknowledge(self, alert_or_target: str, who: str, note: str) -> Sequence[str]:
         """Take note of an alert, or of all active alerts of a target; the ids. Raises `NotFound`, `StoreError`."""
-        ids = await self._meant(alert_or_target)
-        now = self._clock.now()
-        await self._store.acknowledge([Acknowledgement(one, who, note, now) for one in ids])
-        return ids
+        return await self._people.acknowledge(alert_or_target, who, note)
 
     async def unacknowledge(self, alert_or_target: str) -> Sequence[str]:
         """Take acknowledgements back; the ids that were acknowledged. Raises `NotFound`, `StoreError`."""
-        return await self._store.unacknowledge(await self._meant(alert_or_target))
-
-    async def _meant(self, alert_or_target: str) -> list[str]:
-        if alert_or_target.startswith("alert:"):
-            return [(await self._store.alert(alert_or_target)).alert.id]
-        if alert_or_target.startswith("datasource:"):
-            gate = self._gates.find(alert_or_target.removeprefix("datasource:"))
-            if gate is None:
-                raise NotFound(f"there is no datasource behind {alert_or_target!r}")
-            return [gate.alert.id] if gate.alert else []
-        return [alert.id for alert in self._watch(alert_or_target).active.values()]
+        return await self._people.unacknowledge(alert_or_target)
 
     # inside
 
@@ -376,16 +351,3 @@ class Monitor:
     def _stamped(self, target: Target, *, created: bool) -> Target:
         now = self._clock.now()
         return replace(target, updated_at=now, created_at=now if created else target.created_at)
-
-    def _lag_s(self, watch: Watch) -> float | None:
-        return watch.lag_s(self._clock.now()) if self._running and watch.target.enabled else None
-
-    def _furthest_behind_s(self) -> float:
-        return max((self._lag_s(watch) or 0.0 for watch in self._watches.values()), default=0.0)
-
-    def _show(self, states: Counter[TargetState]) -> None:
-        for state in TargetState:
-            self.metrics.targets.labels(state.value).set(states.get(state, 0))
-        self.metrics.series.set(sum(watch.status.series for watch in self._watches.values()))
-        self.metrics.lag.set(self._furthest_behind_s())
-        self.metrics.running.set(float(self._running))

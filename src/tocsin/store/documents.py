@@ -48,6 +48,15 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     owner: Owner
     history_s: float = 0.0
     timezone: str = "UTC"
+    sigma_threshold: float | None = None
+    false_alerts_per_week: float = 0.35
+    false_alerts_per_week_total: float = 3.5
+    shadow: bool = False
+    unit: str = ""
+    denominator: str = ""
+    min_denominator: float = 0.0
+    capacity_limit: float | str | None = None
+    capacity_horizon_s: float = 345600.0
 
 
 _definition_decoder = msgspec.json.Decoder(_Definition)
@@ -82,6 +91,15 @@ def definition_text(target: Target) -> str:
             owner=target.owner,
             history_s=target.history.total_seconds(),
             timezone=target.timezone,
+            sigma_threshold=target.sigma_threshold,
+            false_alerts_per_week=target.false_alerts_per_week,
+            false_alerts_per_week_total=target.false_alerts_per_week_total,
+            shadow=target.shadow,
+            unit=escape(target.unit),
+            denominator=escape(target.denominator),
+            min_denominator=target.min_denominator,
+            capacity_limit=_bound(target.capacity_limit),
+            capacity_horizon_s=target.capacity_horizon.total_seconds(),
         )
     ).decode()
 
@@ -108,6 +126,15 @@ def target_of(
         offset=timedelta(seconds=read.offset_s),
         history=timedelta(seconds=read.history_s),
         timezone=read.timezone,
+        sigma_threshold=read.sigma_threshold,
+        false_alerts_per_week=read.false_alerts_per_week,
+        false_alerts_per_week_total=read.false_alerts_per_week_total,
+        shadow=read.shadow,
+        unit=unescape(read.unit),
+        denominator=unescape(read.denominator),
+        min_denominator=read.min_denominator,
+        capacity_limit=_bound_of(read.capacity_limit),
+        capacity_horizon=timedelta(seconds=read.capacity_horizon_s),
         pending_for=timedelta(seconds=read.pending_for_s),
         keep_firing_for=timedelta(seconds=read.keep_firing_for_s),
         direction=read.direction,
