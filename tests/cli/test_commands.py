@@ -200,7 +200,7 @@ def test_a_target_is_shown_whole(run, full):
         "all series are judged",
         "file, read-only here",
         "slow",
-        "of all 1.25 are expected; from 3.5 to 6 sigma, raised for 2 series",
+        "of all 1.25",
         "[bold]matter",
     ):
         assert word in text
