@@ -1,7 +1,8 @@
 """How good the default detector is, and whether its confidence means what it says: python -m benchmarks.bench_quality.
 
 Without a folder, on series made up here with incidents at known times. With ``--data FOLDER``, on every ``*.npz`` below
-it that holds ``timestamps`` (T,) in unix seconds, ``values`` (T,) and ``label`` (T,), 1 in an incident. Nothing is tuned.
+it that holds ``timestamps`` (T,) in unix seconds, ``values`` (T,) and ``label`` (T,), 1 in an incident. Nothing is
+tuned.
 """
 
 import argparse
@@ -86,10 +87,7 @@ def alerts(series, result):
     if not flags.size:
         return []
     cut = np.flatnonzero(np.diff(series.times[flags]) > MERGE_S) + 1
-    found = []
-    for part in np.split(flags, cut):
-        found.append((part[0], part[-1], np.abs(result.sigma[part]).max()))
-    return found
+    return [(part[0], part[-1], np.abs(result.sigma[part]).max()) for part in np.split(flags, cut)]
 
 
 def judged(all_series, methods):
