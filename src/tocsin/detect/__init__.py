@@ -8,7 +8,7 @@ from tocsin.detect.explain import explain
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
+from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, judge
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
@@ -33,6 +33,7 @@ __all__ = [
     "Replay",
     "Scores",
     "Severity",
+    "anomalies",
     "backtest",
     "calibrated_confidence",
     "clip_band",

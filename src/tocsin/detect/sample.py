@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Sample:
     move_squares: Array
     rescale: Array | None
 
-    @property
+    @cached_property
     def deviation(self) -> Array:
         """The standard deviation of the clean samples."""
         result: Array = np.sqrt(self.squares / np.maximum(self.count - 1.0, 1.0))

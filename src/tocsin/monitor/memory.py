@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Learnt, clip_band, follow, judge
+from tocsin.detect import Learnt, anomalies, clip_band, follow, judge
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant
@@ -80,7 +80,7 @@ def absorb(
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
     judgement = judge(result.scores, fresh.values, policy)
-    anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
+    anomalous = anomalies(result.scores, fresh.values, policy)
     judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
     return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt))
 
