@@ -188,9 +188,12 @@ def _beyond(values: Array, level: Array, reach: Array, fewest: int) -> _Beyond:
             missing = np.flatnonzero(np.isnan(here))
             here[missing] = 0.0
             gaps.append(missing + part.start * width)
-        if (reach[part] < np.inf).any():
-            size = np.abs(deviation, out=scratch("size", shape))
-            far = np.flatnonzero(np.greater(size, reach[part, None], out=scratch("far", shape, np.bool_)))
+        some = np.flatnonzero(reach[part] < np.inf)
+        if some.size:
+            size = np.abs(deviation[some])
+            far = np.flatnonzero(size > reach[part][some, None])
+            row = far // width
+            far += (some[row] - row) * width
             distance.append(here[far])
             flat.append(far + part.start * width)
             here[far] = 0.0
