@@ -11,6 +11,7 @@ from tests.detect import naive
 
 from tocsin.detect import METHODS, sigma_of_tail, sigmas, tail_of
 from tocsin.detect.esd import critical_values
+from tocsin.detect.network import BLOCK, FEW_BLOCKS, sort_in_blocks, sort_rows
 from tocsin.detect.rolling import (
     _mad_by_bisection,
     mad_of,
@@ -50,6 +51,22 @@ def test_critical_values_are_rosners():
     for left in (3, 4, 6, 10, 25, 54, 99):
         assert table[left] == pytest.approx(naive.critical(left), rel=1e-4)
     assert table[54] == pytest.approx(3.159, abs=2e-3)  # Rosner 1983, table of n = 54: lambda_1 = 3.159
+
+
+@settings(deadline=None)
+@given(st.integers(BLOCK + 1, FEW_BLOCKS * BLOCK), st.integers(1, 4), st.integers(0, 2**32), st.sampled_from([0, 1, 9]))
+def test_rows_sorted_in_blocks_are_sorted(width, rows, seed, odd):
+    chance = np.random.default_rng(seed)
+    given_rows = (chance.standard_normal((rows, width)) * 10.0 ** chance.integers(-30, 30, (rows, 1))).astype(
+        np.float32
+    )
+    for special in (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45):
+        given_rows[chance.random(given_rows.shape) * 20 < odd * chance.random()] = special
+    spare = np.empty(2 * given_rows.size + 8 * rows, np.int32)
+    for way in (sort_in_blocks, sort_rows):
+        ordered = given_rows.copy()
+        way(ordered, spare)
+        assert np.array_equal(ordered, np.sort(given_rows, axis=1), equal_nan=True)
 
 
 @given(samples, st.data())

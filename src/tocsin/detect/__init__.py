@@ -10,7 +10,7 @@ from tocsin.detect.explain import explain
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
+from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, judge
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
@@ -41,6 +41,7 @@ __all__ = [
     "Severity",
     "Tolerance",
     "advance_dial",
+    "anomalies",
     "backtest",
     "calibrated_confidence",
     "clip_band",

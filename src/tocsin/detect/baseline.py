@@ -167,10 +167,10 @@ def strongest_of(sigmas: Array, center: Array, reach: Array, methods: tuple[str,
     silent = np.isnan(magnitude)
     magnitude[silent] = -1.0
     best = magnitude.argmax(axis=0)
-    sigma = np.take_along_axis(sigmas, best[None], axis=0)[0]
-    expected = np.take_along_axis(center, best[None], axis=0)[0]
+    row, column = np.arange(len(best))[:, None], np.arange(best.shape[1])
+    sigma, expected = sigmas[best, row, column], center[best, row, column]
     nothing = np.isnan(sigma)
-    width = reach[best, np.arange(len(best))[:, None]]
+    width = reach[best, row]
     expected[nothing] = np.nan
     combined = combine.honest(sigma, len(methods))
     agreeing = np.zeros(sigma.shape, np.uint16)

@@ -21,8 +21,8 @@ REASONS: tuple[str, ...] = (
 )
 """What a code of ``Judgement.reasons`` means."""
 
-_NORMAL, _FLAGGED, _NO_OPINION, _WRONG_DIRECTION, _BELOW_MIN_EFFECT, _OUTSIDE_ALERT_RANGE, _BELOW_DIAL = range(
-    len(REASONS)
+_NORMAL, _FLAGGED, _NO_OPINION, _WRONG_DIRECTION, _BELOW_MIN_EFFECT, _OUTSIDE_ALERT_RANGE, _BELOW_DIAL = np.arange(
+    len(REASONS), dtype=np.uint8
 )
 
 
@@ -70,24 +70,44 @@ def judge(scores: Scores, values: object, policy: Policy, entry: Array | None = 
     more than the policy says: what the dial asks. It does not take more to hold on. Raises ValueError when shapes do
     not fit.
     """
+    block = _checked(scores, values)
+    size = np.where(np.isnan(block), np.nan, np.abs(scores.sigma))
+    reasons = np.where(np.isnan(size), _NO_OPINION, _NORMAL)
+    flags, holding = np.zeros(block.shape, bool), np.zeros(block.shape, bool)
+    near = size >= policy.holds_from
+    if near.any():
+        holding[near] = _codes(scores, block, policy, near, 0.5) == _FLAGGED
+        # What begins is among what holds on: it is never easier.
+        odd = size >= policy.sigma
+        reasons[odd] = _codes(scores, block, policy, odd, 1.0)
+        if entry is not None:
+            reasons[(reasons == _FLAGGED) & (size < entry)] = _BELOW_DIAL
+        flags = reasons == _FLAGGED
+    if scores.held.any():
+        holding |= scores.held & _may_alert(block, policy)
+    return Judgement(flags, holding, reasons)
+
+
+def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:
+    """Which samples (S, K) are at 3 sigma or more and beyond the floors of ``policy``, whatever sigma it asks for."""
+    block = _checked(scores, values)
+    odd = (np.abs(scores.sigma) >= ANOMALOUS) & ~np.isnan(block)
+    if odd.any():
+        odd[odd] = _codes(scores, block, policy, odd, 1.0) == _FLAGGED
+    return odd
+
+
+def _checked(scores: Scores, values: object) -> Array:
     block = np.asarray(values, dtype=np.float64)
     if block.shape != scores.sigma.shape:
         raise ValueError(f"values {block.shape} and scores {scores.sigma.shape} differ in shape")
-    reasons = _reasons(scores, block, policy, policy.sigma, 1.0)
-    holding = _reasons(scores, block, policy, policy.holds_from, 0.5) == _FLAGGED
-    if entry is not None:
-        reasons[(reasons == _FLAGGED) & (np.abs(scores.sigma) < entry)] = _BELOW_DIAL
-    holding |= scores.held & _may_alert(block, policy)
-    return Judgement(reasons == _FLAGGED, holding, reasons)
+    return block
 
 
-def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strictness: float) -> NDArray[np.uint8]:
-    reasons = np.full(values.shape, _NORMAL, np.uint8)
-    known = ~np.isnan(scores.sigma) & ~np.isnan(values)
-    reasons[~known] = _NO_OPINION
-    odd = known & (np.abs(scores.sigma) >= sigma)
-    if not odd.any():
-        return reasons
+def _codes(
+    scores: Scores, values: Array, policy: Policy, odd: NDArray[np.bool_], strictness: float
+) -> NDArray[np.uint8]:
+    """Of the samples that are ``odd``, which count and why the others do not; (their number,)."""
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
@@ -95,8 +115,7 @@ def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strict
     code[np.abs(value - expected) < least] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
-    reasons[odd] = code
-    return reasons
+    return code
 
 
 def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.calibrate import Array
+from tocsin.detect.network import sort_rows
 from tocsin.detect.rolling import Index, resolution_of, valid_counts
 
 NARROW_FROM = 300
 """From this width on rows are sorted in float32: half the time, and what is read off is good to 1e-7 of a deviation."""
 
-CHUNK_SAMPLES = 1 << 16
-"""So many samples at a time: a few arrays of that size stay in the second-level cache."""
+CHUNK_SAMPLES = 1 << 17
+"""So many samples at a time: an array of that size stays in the second-level cache, a dozen in the third."""
 
 _GLANCE = 33
 _RESOLVED = 0.02
@@ -83,8 +84,9 @@ def narrow_order(values: Array) -> tuple[Order, Index]:
     with np.errstate(over="ignore", invalid="ignore"):
         for part in chunks(*values.shape):
             here = ordered[part]
-            np.copyto(here, np.subtract(values[part], center[part, None]), casting="same_kind")
-            here.sort(axis=1)
+            wide = np.subtract(values[part], center[part, None], out=scratch("wide", here.shape))
+            np.copyto(here, wide, casting="same_kind")
+            sort_rows(here, scratch("keys", (2 * here.size + 8 * len(here),), np.int32))
             exact[part] = _tied(here)
     count = valid_counts(ordered)
     rows = np.arange(len(values))

@@ -88,6 +88,10 @@ def spacing(times: Array) -> float:
 
 def _previous(block: Array, first: int, window: int) -> Array:
     """The last sample before each new column, NaN where the last ``window`` columns hold none; (S, K)."""
+    if first:
+        neighbours = block[:, first - 1 : -1]
+        if not np.isnan(neighbours).any():
+            return neighbours
     start = max(0, first - window)
     where = last_valid(~np.isnan(block[:, start:]))[:, first - start :]
     age = np.arange(first - start, block.shape[1] - start) - where

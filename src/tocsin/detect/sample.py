@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Sample:
     move_squares: Array
     rescale: Array | None
 
-    @property
+    @cached_property
     def deviation(self) -> Array:
         """The standard deviation of the clean samples."""
         result: Array = np.sqrt(self.squares / np.maximum(self.count - 1.0, 1.0))
@@ -187,9 +188,12 @@ def _beyond(values: Array, level: Array, reach: Array, fewest: int) -> _Beyond:
             missing = np.flatnonzero(np.isnan(here))
             here[missing] = 0.0
             gaps.append(missing + part.start * width)
-        if (reach[part] < np.inf).any():
-            size = np.abs(deviation, out=scratch("size", shape))
-            far = np.flatnonzero(np.greater(size, reach[part, None], out=scratch("far", shape, np.bool_)))
+        some = np.flatnonzero(reach[part] < np.inf)
+        if some.size:
+            size = np.abs(deviation[some])
+            far = np.flatnonzero(size > reach[part][some, None])
+            row = far // width
+            far += (some[row] - row) * width
             distance.append(here[far])
             flat.append(far + part.start * width)
             here[far] = 0.0

@@ -42,9 +42,12 @@ class Evaluator:
             if watch.cursor is None and not watch.memory.labels:
                 watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
             verdict = await self.judge(watch, gate, frame, window)
-            # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
-            # in `active` would never end.
-            await to_the_end(self._keep(watch, verdict, window))
+            if verdict.evaluation.quiet:
+                watch.apply(verdict, window)
+            else:
+                # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and
+                # not in `active` would never end.
+                await to_the_end(self._keep(watch, verdict, window))
         except SourceError as error:
             self._source_failed(watch, error)
             await self.report(gate)
@@ -61,8 +64,7 @@ class Evaluator:
         return True
 
     async def _keep(self, watch: Watch, verdict: Verdict, window: Window) -> None:
-        if not verdict.evaluation.quiet:
-            await self._committer.save(verdict.evaluation)
+        await self._committer.save(verdict.evaluation)
         watch.apply(verdict, window)
 
     async def judge(self, watch: Watch, gate: Gate, frame: Frame, window: Window) -> Verdict:
@@ -74,6 +76,8 @@ class Evaluator:
             if big
             else conclude_evaluation(watch, frame, at, ())
         )
+        if not verdict.evaluation.evidence:
+            return verdict
         return replace(verdict, evaluation=await enrich(verdict.evaluation, gate))
 
     async def report(self, gate: Gate) -> None:

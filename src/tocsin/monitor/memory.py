@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect import (
-    ANOMALOUS,
     VOICES,
     Dial,
     Learnt,
     Scores,
     Seen,
     advance_dial,
+    anomalies,
     clip_band,
     follow,
     judge,
@@ -105,7 +105,7 @@ def absorb(
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
-    anomalous = judge(result.scores, fresh.values, replace(policy, sigma=ANOMALOUS)).flags
+    anomalous = anomalies(result.scores, fresh.values, policy)
     entry, tolerance = None, target.tolerance
     if tolerance is not None:
         seen = Seen(result.scores.sigma, anomalous, _by_auto(result.scores))

@@ -201,7 +201,10 @@ class PrometheusSource:
 
 def split(window: Window, max_points: int) -> Iterator[Window]:
     """Consecutive windows on the same grid that hold each instant once, none more than `max_points` of them."""
-    instants = len(window.grid())
+    instants = window.count
+    if instants <= max_points:
+        yield window
+        return
     for first in range(0, instants, max_points):
         last = min(first + max_points, instants) - 1
         yield Window(window.start + first * window.step, window.start + last * window.step, window.step)

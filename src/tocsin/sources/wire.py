@@ -109,7 +109,7 @@ def decode_matrix(
     labels = _all_labels(series, cache or LabelCache())
     values: Floats = np.full((len(series), len(grid)), np.nan)
     dropped = dict.fromkeys(("nan", "+inf", "-inf"), 0)
-    placed = _Placement(values, labels, window)
+    placed = _Placement(values, labels, window, grid)
     for rows, counts, text in _batches(series, labels):
         placed.put(rows, counts, _numbers(text, dropped))
     notes = tuple(said(note) for note in (*(answer.warnings or ()), *(answer.infos or ()))[:MAX_NOTES])
@@ -204,9 +204,9 @@ def _numbers(text: bytes, dropped: dict[str, int]) -> Floats:
 class _Placement:
     """Puts samples at their place on the grid, and refuses those that have none."""
 
-    def __init__(self, values: Floats, labels: Sequence[Labels], window: Window) -> None:
+    def __init__(self, values: Floats, labels: Sequence[Labels], window: Window, grid: Floats) -> None:
         self._values, self._flat = values, values.reshape(-1)
-        self._grid, self._instants = window.grid(), values.shape[1]
+        self._grid, self._instants = grid, values.shape[1]
         self._labels = labels
         self._start, self._step = window.start.timestamp(), window.step_s
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,8 @@ def _walk(state: AutoState, local: Array, values: Array, known: tuple[Flags, Fla
     column, columns = 0, values.shape[1]
     while column < columns:
         state = _due(state, day_over=bool(state.day >= 0 and days[column] != state.day))
-        state = replace(state, day=int(days[column]))
+        if state.day != days[column]:
+            state = replace(state, day=int(days[column]))
         end = min(
             column + _until_due(state, values[:, column:]), int(np.searchsorted(days, days[column], side="right"))
         )
@@ -135,8 +136,10 @@ def _walk(state: AutoState, local: Array, values: Array, known: tuple[Flags, Fla
 
 
 def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Flags:
-    early = np.isin(age, [stop for stop in _EARLY if stop < a_day]) & (since > 0)
-    due: Flags = early | (since >= FULL_COUNTS)
+    due: Flags = since >= FULL_COUNTS
+    for stop in _EARLY:
+        if stop < a_day:
+            due |= (age == stop) & (since > 0)
     return due
 
 
@@ -178,32 +181,36 @@ def _stretch(
     valid = ~np.isnan(values)
     born = (state.age > 0)[:, None] | np.logical_or.accumulate(valid, axis=1)
     judged = np.flatnonzero(state.learnt > 0)
-    after = state
+    after, changes = state, dict[str, Any]()
     if judged.size:
-        part = state if judged.size == state.rows else state.select(judged)
-        verdict = verdicts(part, filled[judged], all_bins)
-        seen = valid[judged]
-        anchors = follow_anchors(part, verdict, seen & part.ready[:, None], known[0][judged])
-        _write(out, judged, verdict, seen & part.ready[:, None])
-        out.held[judged] = anchors.held
-        weight = _weights(verdict, seen, (known[0][judged], known[1][judged]))
-        part = _wait(part, filled[judged], all_bins, verdict, weight)
-        part = replace(
-            part,
-            anchor=anchors.level,
-            anchor_size=anchors.size,
-            anchor_begun=anchors.begun,
-            anchor_calm=anchors.calm,
-        )
-        after = part if judged.size == state.rows else state.put(judged, part)
-    return replace(
-        after,
-        recent=np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
-        recent_bins=all_bins[-LEAD:],
-        age=state.age + born.sum(axis=1),
-        unseen=_unseen(state.unseen, valid),
-        since=after.since + born.sum(axis=1) * (state.learnt > 0),
-    )
+        every = judged.size == state.rows
+        part = state if every else state.select(judged)
+        rows = slice(None) if every else judged
+        verdict = verdicts(part, filled[rows], all_bins)
+        seen = valid[rows]
+        told = seen & part.ready[:, None]
+        anchors = follow_anchors(part, verdict, told, known[0][rows])
+        _write(out, rows, verdict, told)
+        out.held[rows] = anchors.held
+        weight = _weights(verdict, seen, (known[0][rows], known[1][rows]))
+        changes = _wait(part, filled[rows], all_bins, verdict, weight)
+        changes |= {
+            "anchor": anchors.level,
+            "anchor_size": anchors.size,
+            "anchor_begun": anchors.begun,
+            "anchor_calm": anchors.calm,
+        }
+        if not every:
+            after, changes = state.put(judged, replace(part, **changes)), {}
+    lived = born.sum(axis=1)
+    changes |= {
+        "recent": np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
+        "recent_bins": all_bins[-LEAD:],
+        "age": state.age + lived,
+        "unseen": _unseen(state.unseen, valid),
+        "since": state.since + lived * (state.learnt > 0),
+    }
+    return replace(after, **changes)
 
 
 def _own(state: AutoState, values: Array) -> Array:
@@ -241,7 +248,7 @@ def _filled(values: Array, season: Array) -> Array:
     return result
 
 
-def _write(out: Opinions, rows: NDArray[np.intp], verdict: Verdicts, seen: Flags) -> None:
+def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, seen: Flags) -> None:
     for array, part in zip(
         (out.sigma, out.expected, out.lower, out.upper),
         (verdict.sigma, verdict.expected, verdict.lower, verdict.upper),
@@ -263,8 +270,10 @@ def _weights(verdict: Verdicts, seen: Flags, known: tuple[Flags, Flags]) -> Halv
     return weight
 
 
-def _wait(state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves) -> AutoState:
-    """What the next learning needs of these columns, as whole numbers."""
+def _wait(
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves
+) -> dict[str, Any]:
+    """What of a state changes so that the next learning has what it needs of these columns, as whole numbers."""
     rows, columns = weight.shape
     teach = weight > 0
     bins, values = all_bins[LEAD:], filled[:, LEAD:]
@@ -290,24 +299,23 @@ def _wait(state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: 
     episodes, last = _episodes(state, np.abs(verdict.sigma) >= HOT)
     references, count = _remembered(state, filled, all_bins, columns)
     shape = state.new_day.shape
-    return replace(
-        state,
-        new_counts=state.new_counts + counts.astype(np.uint16),
-        new_size=state.new_size + sizes.astype(np.int32),
-        new_seen=state.new_seen + seen.reshape(state.new_seen.shape).astype(np.int32),
-        new_moved=state.new_moved + moved.sum(axis=1).astype(np.int64),
-        new_away=state.new_away + away.sum(axis=1).astype(np.int64),
-        new_gap=np.minimum(state.new_gap, gap),
-        new_ties=state.new_ties + tied.sum(axis=1),
-        new_day=state.new_day
-        + np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape).astype(np.int32),
-        new_day_seen=state.new_day_seen
-        + np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape).astype(np.uint16),
-        new_episodes=state.new_episodes + episodes,
-        last_hot=last,
-        references=references,
-        reference_count=count,
-    )
+    days = np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape)
+    days_seen = np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape)
+    return {
+        "new_counts": state.new_counts + counts.astype(np.uint16),
+        "new_size": state.new_size + sizes.astype(np.int32),
+        "new_seen": state.new_seen + seen.reshape(state.new_seen.shape).astype(np.int32),
+        "new_moved": state.new_moved + moved.sum(axis=1).astype(np.int64),
+        "new_away": state.new_away + away.sum(axis=1).astype(np.int64),
+        "new_gap": np.minimum(state.new_gap, gap),
+        "new_ties": state.new_ties + tied.sum(axis=1),
+        "new_day": state.new_day + days.astype(np.int32),
+        "new_day_seen": state.new_day_seen + days_seen.astype(np.uint16),
+        "new_episodes": state.new_episodes + episodes,
+        "last_hot": last,
+        "references": references,
+        "reference_count": count,
+    }
 
 
 def _episodes(state: AutoState, hot: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
