@@ -4,11 +4,11 @@ from tocsin.detect.auto import VOICES, AutoState
 from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
-from tocsin.detect.explain import explain
+from tocsin.detect.explain import Ground, explain, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
+from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, floor, judge
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
@@ -27,6 +27,7 @@ __all__ = [
     "Detections",
     "Direction",
     "Followed",
+    "Ground",
     "Judgement",
     "Learnt",
     "Pattern",
@@ -41,8 +42,10 @@ __all__ = [
     "detect",
     "explain",
     "fit",
+    "floor",
     "follow",
     "judge",
+    "number",
     "patterns",
     "replay",
     "resolve_methods",

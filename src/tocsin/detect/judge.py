@@ -28,9 +28,9 @@ class Policy:
     """What counts as an anomaly of one target, in the unit of its values.
 
     ``sigma`` is needed to begin, ``exit_sigma`` (default: one less, at least 2) to hold on. An anomaly is at least
-    ``min_effect`` and ``min_effect_ratio`` of the expected value away from it. With ``alert_above`` a value at or
-    below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are what is
-    physically possible (counts above 0, percent to 100): bands are clipped to them.
+    ``min_effect`` and ``min_effect_ratio`` of the expected value (see ``floor``) away from it. With ``alert_above`` a
+    value at or below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are
+    what is physically possible (counts above 0, percent to 100): bands are clipped to them.
     """
 
     sigma: float = ANOMALOUS
@@ -84,12 +84,23 @@ def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strict
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
-    least = strictness * np.maximum(policy.min_effect, policy.min_effect_ratio * np.abs(expected))
+    least = strictness * floor(expected, policy)
     code[np.abs(value - expected) < least] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     reasons[odd] = code
     return reasons
+
+
+def floor(expected: Array, policy: Policy) -> Array:
+    """The least deviation from each expected value that counts, same shape, in the unit of the values.
+
+    ``min_effect_ratio`` is of the expected value; with both bounds known it is of the distance to the nearer one.
+    """
+    size = np.abs(expected)
+    if policy.lower_bound is not None and policy.upper_bound is not None:
+        size = np.maximum(0.0, np.minimum(expected - policy.lower_bound, policy.upper_bound - expected))
+    return np.maximum(policy.min_effect, policy.min_effect_ratio * size)
 
 
 def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:

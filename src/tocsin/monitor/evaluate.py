@@ -14,6 +14,7 @@ from tocsin.monitor.backfill import BIG_FRAME, read_back
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
@@ -117,6 +118,7 @@ class Evaluator:
         if verdict.evaluation.suppressed:
             self._metrics.suppressed.inc(verdict.evaluation.suppressed)
             warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
+        warnings = (*warnings, *refuted_words(watch.target, watch.memory.refuted))
         watch.status = replace(
             watch.status,
             state=verdict.state,
@@ -128,6 +130,7 @@ class Evaluator:
             series_ready=watch.memory.ready,
             evaluations=watch.status.evaluations + 1,
             warnings=warnings,
+            refuted=watch.memory.refuted,
         )
         self._metrics.evaluations.inc()
         self._metrics.duration.observe(took)

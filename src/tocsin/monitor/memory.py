@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Learnt, clip_band, follow, judge
+from tocsin.detect import Learnt, clip_band, follow
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
-from tocsin.domain.target import Target
+from tocsin.domain.target import Refuted, Target
+from tocsin.monitor.judging import judge_within
 
 REMEMBERED = timedelta(days=1)
 """How long `auto` remembers a series that sends no samples."""
@@ -27,7 +28,8 @@ EVIDENCE_SAMPLES = 240
 class Memory:
     """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
-    It is a cache: whatever it holds can be fetched again.
+    `refuted` are inferred bounds that a sample has shown to be wrong. It is a cache: whatever it holds can be fetched
+    again.
     """
 
     timestamps: Floats
@@ -35,6 +37,7 @@ class Memory:
     learn: NDArray[np.bool_]
     labels: tuple[Labels, ...]
     learnt: Learnt
+    refuted: Refuted = (False, False)
 
     @classmethod
     def empty(cls, target: Target) -> "Memory":
@@ -78,11 +81,11 @@ def absorb(
         silent=silent,
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
-    policy = target.policy
-    judgement = judge(result.scores, fresh.values, policy)
-    anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
-    judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt))
+    verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
+    judged = Judged(
+        fresh, result.scores, verdict.judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy
+    )
+    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, verdict.refuted))
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -138,6 +141,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         learn[rows],
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
+        memory.refuted,
     )
 
 
@@ -156,7 +160,7 @@ class Painter:
         past = self._past(row)
         stop = column + 1
         fresh, scores = self.judged.frame, self.judged.scores
-        lower, upper = clip_band(scores, self.target.policy)
+        lower, upper = clip_band(scores, self.judged.policy)
         parts = [
             np.concatenate([old, new[row, :stop]])[-EVIDENCE_SAMPLES:]
             for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
@@ -193,7 +197,7 @@ class Painter:
         )
         offsets = utc_offsets(times, self.target.timezone)
         scores = self.memory.learnt.select(np.array([row])).score(times, values, offsets)
-        lower, upper = clip_band(scores, self.target.policy)
+        lower, upper = clip_band(scores, self.judged.policy)
         return times, values[0], scores.expected[0], lower[0], upper[0], scores.sigma[0]
 
 

@@ -11,7 +11,7 @@ from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertCounts, StoreHealth
-from tocsin.domain.target import QueryType, Target, TargetState
+from tocsin.domain.target import QueryType, Refuted, Target, TargetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class TargetStatus:
     """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
 
     `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
+    `refuted`: inferred bounds that a sample has shown to be wrong.
     """
 
     state: TargetState
@@ -52,6 +53,7 @@ class TargetStatus:
     overruns: int = 0
     cost: Cost = field(default_factory=Cost)
     warnings: tuple[str, ...] = ()
+    refuted: Refuted = (False, False)
 
 
 @dataclass(frozen=True, slots=True)
