@@ -112,12 +112,14 @@ class CostAnswer(AnswerModel):
 
 class TargetStateAnswer(AnswerModel):
     """How a target is doing, and why. `lag_s`: how far its newest judged instant lies back beyond what its offset,
-    interval and step explain; null while it is not watched.
+    interval and step explain; null while it is not watched. `eta`: when a target that warms up is expected to be ready,
+    or `auto` to take over from the named methods; null where nothing is waited for.
     """
 
     state: TargetState
     reason: str
     since: datetime
+    eta: datetime | None
     last_evaluated_at: datetime | None
     next_evaluation_at: datetime | None
     last_duration_s: float | None
@@ -358,6 +360,7 @@ def _state_answer(view: TargetView) -> TargetStateAnswer:
         state=status.state,
         reason=status.reason,
         since=status.since,
+        eta=status.eta,
         last_evaluated_at=status.last_evaluated_at,
         next_evaluation_at=status.next_evaluation_at,
         last_duration_s=status.last_duration_s,

@@ -1,6 +1,6 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
-from tocsin.detect.auto import VOICES, AutoState
+from tocsin.detect.auto import VOICES, AutoState, Outlook, outlook
 from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
@@ -30,6 +30,7 @@ __all__ = [
     "Ground",
     "Judgement",
     "Learnt",
+    "Outlook",
     "Pattern",
     "Policy",
     "Replay",
@@ -46,6 +47,7 @@ __all__ = [
     "follow",
     "judge",
     "number",
+    "outlook",
     "patterns",
     "replay",
     "resolve_methods",

@@ -217,15 +217,31 @@ def _by(left: _Range, right: _Range) -> _Range:
 def is_share(node: Binary) -> bool:
     """Whether it divides a part of some events by all of them: the same counter, on the left with more matchers."""
     part, whole = counted(node.left), counted(node.right)
-    if part is None or whole is None:
+    if part is None or whole is None or not part.same_but_matchers(whole):
         return False
-    (outer, inner), (outer_whole, inner_whole) = part, whole
-    same = (inner.name, inner.range_s, outer) == (inner_whole.name, inner_whole.range_s, outer_whole)
-    return same and bool(inner.name) and inner.matchers >= inner_whole.matchers
+    return part.counter.matchers >= whole.counter.matchers
 
 
-def counted(node: Node) -> tuple[tuple[str, str, str], Selector] | None:
-    """((aggregation, grouping, function), selector) of `sum by (…) (rate(counter[5m]))`; None for another form.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`sum by (…) (rate(counter[5m]))`, or the same without the sum; `text` is how it was written."""
+
+    aggregation: str
+    grouping: str
+    function: str
+    counter: Selector
+    window_s: float
+    text: str
+
+    def same_but_matchers(self, other: "Counted") -> bool:
+        """Whether both count events of one counter over one window in one grouping."""
+        mine = (self.aggregation, self.grouping, self.function, self.counter.name, self.window_s)
+        theirs = (other.aggregation, other.grouping, other.function, other.counter.name, other.window_s)
+        return mine == theirs and bool(self.counter.name)
+
+
+def counted(node: Node | None) -> Counted | None:
+    """What the part of a query counts; None for another form.
 
     What a comparison filters and what `or 0 * …` fills in stay what they are.
     """
@@ -235,7 +251,9 @@ def counted(node: Node) -> tuple[tuple[str, str, str], Selector] | None:
         if not filled and not filters:
             return None
         node = node.left
-    outer, grouping = "", ""
+    if node is None:
+        return None
+    text, outer, grouping = node.text, "", ""
     if isinstance(node, Call) and node.function == "sum" and len(node.arguments) == 1:
         outer, grouping, node = "sum", node.grouping, node.arguments[0]
     if not isinstance(node, Call) or node.function not in ("rate", "increase") or len(node.arguments) != 1:
@@ -243,7 +261,7 @@ def counted(node: Node) -> tuple[tuple[str, str, str], Selector] | None:
     inner = node.arguments[0]
     if not isinstance(inner, Selector) or inner.range_s is None:
         return None
-    return (outer, grouping, node.function), inner
+    return Counted(outer, grouping, node.function, inner, inner.range_s, text)
 
 
 def _is_zero(node: Node) -> bool:

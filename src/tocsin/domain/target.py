@@ -45,12 +45,16 @@ class Owner(StrEnum):
 
 
 class TargetState(StrEnum):
-    """What is known about a target right now."""
+    """What is known about a target right now.
+
+    NO_DATA: its datasource answers, with no series. STALE: it has series, and the newest sample of all of them is old.
+    """
 
     DISABLED = "disabled"
     WAITING = "waiting"
     WARMING_UP = "warming_up"
     READY = "ready"
+    STALE = "stale"
     NO_DATA = "no_data"
     ERROR = "error"
 

@@ -16,6 +16,7 @@ from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.aside import Aside, GoOn
 from tocsin.monitor.backfill import read_back
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.status import BacktestResult, TargetStatus
@@ -52,7 +53,7 @@ class _Ledger:
 async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, progress: Progress) -> BacktestResult:
     """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
     start = instant(window.start.timestamp() - target.lookback.total_seconds())
-    frame = await gate.query(target.query, Window(start, window.end, window.step))
+    frame = await fetch(target, gate, Window(start, window.end, window.step))
     memory = await read_back(target, gate, Window(start, window.end, window.step), len(frame.labels))
     return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))
 

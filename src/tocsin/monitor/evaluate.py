@@ -13,6 +13,7 @@ from tocsin.domain.ports import Clock
 from tocsin.monitor.backfill import BIG_FRAME, read_back
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.metrics import Metrics
@@ -38,7 +39,7 @@ class Evaluator:
             return True
         began = self._clock.now()
         try:
-            frame = await gate.query(watch.target.query, window)
+            frame = await fetch(watch.target, gate, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             if watch.cursor is None and not watch.memory.labels:
                 watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
@@ -110,7 +111,8 @@ class Evaluator:
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
         now = self._clock.now()
         took = (now - began).total_seconds()
-        same = watch.status.state is verdict.state
+        condition = verdict.condition
+        same = watch.status.state is condition.state
         warnings = frame.warnings
         if frame.dropped:
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(frame.dropped.items()))
@@ -121,8 +123,9 @@ class Evaluator:
         warnings = (*warnings, *refuted_words(watch.target, watch.memory.refuted))
         watch.status = replace(
             watch.status,
-            state=verdict.state,
-            reason=verdict.reason,
+            state=condition.state,
+            reason=condition.reason,
+            eta=condition.eta,
             since=watch.status.since if same else now,
             last_evaluated_at=now,
             last_duration_s=took,

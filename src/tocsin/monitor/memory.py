@@ -1,7 +1,7 @@
 """What is held of one target between evaluations: a rolling grid of samples and what was learnt of them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tocsin.detect import Learnt, clip_band, follow
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
+from tocsin.domain.denominator import NO_WEIGHT
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
@@ -28,8 +29,8 @@ EVIDENCE_SAMPLES = 240
 class Memory:
     """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
-    `refuted` are inferred bounds that a sample has shown to be wrong. It is a cache: whatever it holds can be fetched
-    again.
+    `refuted` are inferred bounds that a sample has shown to be wrong, `thin` (T,) counts samples without weight. It is
+    a cache: whatever it holds can be fetched again.
     """
 
     timestamps: Floats
@@ -38,6 +39,7 @@ class Memory:
     labels: tuple[Labels, ...]
     learnt: Learnt
     refuted: Refuted = (False, False)
+    thin: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def empty(cls, target: Target) -> "Memory":
@@ -80,12 +82,15 @@ def absorb(
         utc_offset_s=utc_offsets(times, target.timezone),
         silent=silent,
     )
-    fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
+    fresh = Frame(
+        frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
+    )
+    thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     judged = Judged(
         fresh, result.scores, verdict.judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy
     )
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, verdict.refuted))
+    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, verdict.refuted, thin))
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -133,7 +138,8 @@ def _trim(target: Target, memory: Memory) -> Memory:
         alive |= auto.ready & (auto.unseen * target.step.total_seconds() < REMEMBERED.total_seconds())
     if alive.all():
         # A copy lets go of the columns that fell out of the window.
-        return replace(memory, timestamps=memory.timestamps[keep].copy(), values=values.copy(), learn=learn.copy())
+        times, thin = memory.timestamps[keep].copy(), memory.thin[keep].copy()
+        return replace(memory, timestamps=times, values=values.copy(), learn=learn.copy(), thin=thin)
     rows = np.flatnonzero(alive)
     return Memory(
         memory.timestamps[keep].copy(),
@@ -142,6 +148,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
         memory.refuted,
+        memory.thin[keep].copy(),
     )
 
 
@@ -153,7 +160,7 @@ class Painter:
     memory: Memory
     judged: Judged
     context: tuple[str, ...]
-    at: datetime
+    notes: tuple[str, ...]
 
     def __call__(self, row: int, column: int, evidence_id: str) -> Evidence:
         """The evidence as the series stood at that new column: history and the new samples up to it."""
@@ -179,7 +186,7 @@ class Painter:
             upper=_listed(parts[3]),
             sigma=_listed(parts[4]),
             context=self.context,
-            notes=fresh.warnings,
+            notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
         )
 
     def _past(self, row: int) -> tuple[Floats, ...]:

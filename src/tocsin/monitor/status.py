@@ -33,7 +33,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
+    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing;
+    `eta` when that is expected to be there, or `auto` to take over from the named methods. None: nothing is waited for.
 
     `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
     `refuted`: inferred bounds that a sample has shown to be wrong.
@@ -42,6 +43,7 @@ class TargetStatus:
     state: TargetState
     reason: str
     since: datetime
+    eta: datetime | None = None
     last_evaluated_at: datetime | None = None
     next_evaluation_at: datetime | None = None
     last_duration_s: float | None = None
