@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tocsin.detect import METHODS, REASONS, Direction, Policy, Scores, Severity, confidence_of, explain, judge
+from tocsin.detect import METHODS, REASONS, Direction, Ground, Policy, Scores, Severity, confidence_of, explain, judge
 from tocsin.detect.base import resolve_methods
 from tocsin.detect.combine import entry, honest
 
@@ -96,7 +96,7 @@ def test_shapes_must_fit():
 
 
 def test_an_explanation_says_what_matters():
-    text = explain(250, 100, sigma=4.9, methods=("zscore", "mad"), lower=90, upper=110, samples=60)
+    text = explain(250, 100, sigma=4.9, methods=("zscore", "mad"), lower=90, upper=110, ground=Ground(samples=60))
     assert text == (
         "250 is 150 above the expected 100 (+150%), usually 90 to 110: "
         "4.90 sigma from 60 samples; zscore and mad agree."

@@ -20,6 +20,7 @@ from tocsin.api.models_common import (
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.matters import MIN_EFFECT_RATIO
 from tocsin.domain.target import MAX_INTERVAL, MIN_INTERVAL, Owner, QueryType, Target, TargetState
 from tocsin.monitor.status import TargetView
 
@@ -58,7 +59,7 @@ class TargetOptions(RequestModel):
     false_alerts_per_week: Annotated[Number, Field(description="The dial: false alerts tolerated of a series.")] = 0.35
     false_alerts_per_week_total: Annotated[Number, Field(description="The same of the whole target.")] = 3.5
     shadow: Annotated[bool, Field(strict=True, description="Recorded, not told.")] = False
-    unit: Annotated[Word, Field(description="What the values are, where the name does not tell.")] = ""
+    unit: Annotated[Text, Field(description="What the values are, where the name does not tell; none: nothing.")] = ""
     denominator: Annotated[Text, Field(description="Query of what a ratio is taken of, such as requests.")] = ""
     min_denominator: Annotated[Number, Field(description="Below it a ratio says nothing.")] = 0.0
     capacity_limit: Annotated[Number | None, Field(description="Where `capacity` sees the end of room.")] = None
@@ -67,7 +68,7 @@ class TargetOptions(RequestModel):
     keep_firing_for: Seconds = 300.0
     direction: Direction = Direction.BOTH
     min_effect: Number = 0.0
-    min_effect_ratio: Number = 0.0
+    min_effect_ratio: Number = MIN_EFFECT_RATIO
     alert_above: Number | None = None
     alert_below: Number | None = None
     lower_bound: Number | None = None
@@ -126,12 +127,14 @@ class DialAnswer(AnswerModel):
 
 class TargetStateAnswer(AnswerModel):
     """How a target is doing, and why. `lag_s`: how far its newest judged instant lies back beyond what its offset,
-    interval and step explain; null while it is not watched.
+    interval and step explain; null while it is not watched. `eta`: when a target that warms up is expected to be ready,
+    or `auto` to take over from the named methods; null where nothing is waited for.
     """
 
     state: TargetState
     reason: str
     since: datetime
+    eta: datetime | None
     last_evaluated_at: datetime | None
     next_evaluation_at: datetime | None
     last_duration_s: float | None
@@ -144,6 +147,18 @@ class TargetStateAnswer(AnswerModel):
     cost: CostAnswer
     dial: DialAnswer | None
     warnings: list[str]
+
+
+class InferredAnswer(AnswerModel):
+    """What the values are, as far as the target's `unit` (`from` is unit) or the names in its query (query) tell.
+
+    An explicit bound takes the place of an inferred one; one that a sample lay beyond is null again.
+    """
+
+    unit: str
+    lower_bound: float | None
+    upper_bound: float | None
+    origin: Annotated[str | None, Field(serialization_alias="from")]
 
 
 class TargetAnswer(AnswerModel):
@@ -186,6 +201,7 @@ class TargetAnswer(AnswerModel):
     version: int
     created_at: datetime | None
     updated_at: datetime | None
+    inferred: InferredAnswer
     state: TargetStateAnswer
 
 
@@ -339,7 +355,18 @@ def target_answer(view: TargetView) -> TargetAnswer:
         version=target.version,
         created_at=target.created_at,
         updated_at=target.updated_at,
+        inferred=_inferred_answer(view),
         state=_state_answer(view),
+    )
+
+
+def _inferred_answer(view: TargetView) -> InferredAnswer:
+    nature, (low, high) = view.target.nature, view.status.refuted
+    return InferredAnswer(
+        unit=nature.unit,
+        lower_bound=None if low else nature.lower_bound,
+        upper_bound=None if high else nature.upper_bound,
+        origin=nature.origin,
     )
 
 
@@ -349,6 +376,7 @@ def _state_answer(view: TargetView) -> TargetStateAnswer:
         state=status.state,
         reason=status.reason,
         since=status.since,
+        eta=status.eta,
         last_evaluated_at=status.last_evaluated_at,
         next_evaluation_at=status.next_evaluation_at,
         last_duration_s=status.last_duration_s,

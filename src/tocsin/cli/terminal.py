@@ -29,6 +29,7 @@ STATE_STYLES = {
     "error": "red",
     "failing": "red",
     "no_data": "yellow",
+    "stale": "yellow",
     "warming_up": "yellow",
     "disabled": "dim",
 }

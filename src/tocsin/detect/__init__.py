@@ -1,16 +1,16 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
-from tocsin.detect.auto import VOICES, AutoState
+from tocsin.detect.auto import VOICES, AutoState, Outlook, outlook
 from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
 from tocsin.detect.dial import Dial, Seen, Tolerance, advance_dial
-from tocsin.detect.explain import explain
+from tocsin.detect.explain import Ground, explain, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, judge
+from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
@@ -31,8 +31,10 @@ __all__ = [
     "Dial",
     "Direction",
     "Followed",
+    "Ground",
     "Judgement",
     "Learnt",
+    "Outlook",
     "Pattern",
     "Policy",
     "Replay",
@@ -49,9 +51,13 @@ __all__ = [
     "detect",
     "explain",
     "fit",
+    "floor",
     "follow",
     "judge",
+    "number",
+    "outlook",
     "patterns",
+    "raised",
     "replay",
     "resolve_methods",
     "sigma_of_tail",

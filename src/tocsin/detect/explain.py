@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+_BYTES = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+_SECONDS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_IN_MINUTES = 120.0
+"""Seconds from which larger units are easier to read."""
 
 
-def number(value: float) -> str:
-    """A number as people write it: four significant digits, no more."""
+@dataclass(frozen=True)
+class Ground:
+    """What a verdict rests on; what is not known or does not apply is None or "".
+
+    ``samples`` the expectation was learnt from, ``season`` that was taken off (``day``, ``week``; ``none``: looked for
+    and not found), ``threshold`` |sigma| needed, ``floor`` least deviation that matters, ``last`` when the same series
+    stood out before, in words.
+    """
+
+    samples: int | None = None
+    season: str = ""
+    threshold: float | None = None
+    floor: float | None = None
+    last: str = ""
+
+
+NO_GROUND = Ground()
+
+
+def number(value: float, unit: str = "") -> str:
+    """A number as people write it: four significant digits, no more; with its unit where that is known."""
+    size = abs(value)
+    if unit in ("bytes", "bytes/s"):
+        scale, name = next((each for each in _BYTES if size >= each[0]), (1.0, "B"))
+        return f"{_plain(value / scale)} {name}{unit[5:]}"
+    if unit == "seconds" and value:
+        known = _SECONDS if size >= _IN_MINUTES else _SECONDS[3:]
+        scale, name = next((each for each in known if size >= each[0]), _SECONDS[-1])
+        return f"{_plain(value / scale)} {name}"
+    return f"{_plain(value)} %" if unit == "percent" else _plain(value) + " s" * (unit == "seconds")
+
+
+def _plain(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e15 else f"{value:,.0f}"
 
 
@@ -18,20 +55,41 @@ def explain(
     methods: Sequence[str] = (),
     lower: float | None = None,
     upper: float | None = None,
-    samples: int | None = None,
+    unit: str = "",
+    ground: Ground = NO_GROUND,
 ) -> str:
-    """One sentence: the value, what was expected, how far off it is in percent and sigma, who says so.
+    """One sentence: the value, what was expected, how far off it is in percent and sigma, who says so, on what ground.
 
-    ``lower`` and ``upper`` are the band, ``samples`` how many samples the expectation rests on; None leaves them out.
+    ``lower`` and ``upper`` are the band; None leaves it out. ``unit`` as in ``number``.
     """
     deviation = value - expected
     side = "above" if deviation >= 0 else "below"
-    percent = f" ({deviation / abs(expected):+.0%})" if abs(expected) > 1e-12 * abs(value) and expected else ""
-    band = "" if lower is None or upper is None else f", usually {number(lower)} to {number(upper)}"
-    base = "" if samples is None else f" from {samples} samples"
+    percent = f" ({deviation / abs(expected):+.0%})" if _has_ratio(value, expected) else ""
+    band = "" if lower is None or upper is None else f", usually {number(lower, unit)} to {number(upper, unit)}"
     names = " and ".join([", ".join(methods[:-1]), methods[-1]] if len(methods) > 1 else methods)
     said = f"; {names} agree{'s' * (len(methods) == 1)}" if methods else ""
+    distance = f"{_plain(abs(deviation))} points" if unit == "percent" else number(abs(deviation), unit)
     return (
-        f"{number(value)} is {number(abs(deviation))} {side} the expected {number(expected)}{percent}{band}: "
-        f"{abs(sigma):.2f} sigma{base}{said}."
+        f"{number(value, unit)} is {distance} {side} the expected {number(expected, unit)}{percent}{band}: "
+        f"{abs(sigma):.2f} sigma{_learnt(ground)}{said}{_passed(deviation, expected, ground, unit)}."
     )
+
+
+def _has_ratio(value: float, expected: float) -> bool:
+    return bool(expected) and abs(expected) > 1e-12 * abs(value)
+
+
+def _learnt(ground: Ground) -> str:
+    needed = "" if ground.threshold is None else f" where {ground.threshold:.3g} are needed"
+    base = "" if ground.samples is None else f" from {ground.samples:,} samples"
+    season = {"": "", "none": " without a season"}.get(ground.season, f" with the season of the {ground.season}")
+    return needed + base + season
+
+
+def _passed(deviation: float, expected: float, ground: Ground, unit: str) -> str:
+    floor = ""
+    if ground.floor:
+        share = f" ({ground.floor / abs(expected):.2g} of expected)" if _has_ratio(ground.floor, expected) else ""
+        had = number(abs(deviation), unit)
+        floor = f"; from {number(ground.floor, unit)}{share} on it matters, it was {had}"
+    return floor + (f"; last like this {ground.last}" if ground.last else "")

@@ -11,7 +11,7 @@ import numpy as np
 from tocsin.detect.base import METHODS, as_block, as_times, resolve_methods
 from tocsin.detect.baseline import PREDICT
 from tocsin.detect.calibrate import ANOMALOUS, Array, Severity, tail_of
-from tocsin.detect.explain import explain, number
+from tocsin.detect.explain import Ground, explain, number
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.retrospective import FENCED_ABOVE, FEWEST, sigmas
 from tocsin.detect.rolling import previous_of
@@ -137,7 +137,7 @@ class _Series:
             confidence=max(0.0, 1.0 - self.count * tail_of(sigma)),
             method=names[0],
             methods=names,
-            explanation=explain(value, expected, sigma=sigma, methods=names, samples=self.count - 1),
+            explanation=explain(value, expected, sigma=sigma, methods=names, ground=Ground(samples=self.count - 1)),
         )
 
     def _expected(self, method: str, index: int, sample: Sample) -> float:

@@ -31,9 +31,9 @@ class Policy:
     """What counts as an anomaly of one target, in the unit of its values.
 
     ``sigma`` is needed to begin, ``exit_sigma`` (default: one less, at least 2) to hold on. An anomaly is at least
-    ``min_effect`` and ``min_effect_ratio`` of the expected value away from it. With ``alert_above`` a value at or
-    below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are what is
-    physically possible (counts above 0, percent to 100): bands are clipped to them.
+    ``min_effect`` and ``min_effect_ratio`` of the expected value (see ``floor``) away from it. With ``alert_above`` a
+    value at or below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are
+    what is physically possible (counts above 0, percent to 100): bands are clipped to them.
     """
 
     sigma: float = ANOMALOUS
@@ -62,13 +62,11 @@ class Judgement:
     reasons: NDArray[np.uint8]
 
 
-def judge(scores: Scores, values: object, policy: Policy, entry: Array | None = None) -> Judgement:
+def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     """Which samples (S, K) count under ``policy``, and for each the reason why or why not (see ``REASONS``).
 
     ``holding`` relaxes the floors on effect by half, and a series that is ``held`` holds as long as its value may alert
-    at all: what is expected has followed it by then. ``entry`` (S, K) is how many sigma it takes to begin where that is
-    more than the policy says: what the dial asks. It does not take more to hold on. Raises ValueError when shapes do
-    not fit.
+    at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
     block = _checked(scores, values)
     size = np.where(np.isnan(block), np.nan, np.abs(scores.sigma))
@@ -80,12 +78,18 @@ def judge(scores: Scores, values: object, policy: Policy, entry: Array | None = 
         # What begins is among what holds on: it is never easier.
         odd = size >= policy.sigma
         reasons[odd] = _codes(scores, block, policy, odd, 1.0)
-        if entry is not None:
-            reasons[(reasons == _FLAGGED) & (size < entry)] = _BELOW_DIAL
         flags = reasons == _FLAGGED
     if scores.held.any():
         holding |= scores.held & _may_alert(block, policy)
     return Judgement(flags, holding, reasons)
+
+
+def raised(judgement: Judgement, sigma: Array, entry: Array) -> Judgement:
+    """The same where it takes ``entry`` (S, K) sigma to begin: what the dial asks. To hold on takes no more."""
+    below = judgement.flags & (np.abs(sigma) < entry)
+    if not below.any():
+        return judgement
+    return Judgement(judgement.flags & ~below, judgement.holding, np.where(below, _BELOW_DIAL, judgement.reasons))
 
 
 def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:
@@ -111,11 +115,22 @@ def _codes(
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
-    least = strictness * np.maximum(policy.min_effect, policy.min_effect_ratio * np.abs(expected))
+    least = strictness * floor(expected, policy)
     code[np.abs(value - expected) < least] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     return code
+
+
+def floor(expected: Array, policy: Policy) -> Array:
+    """The least deviation from each expected value that counts, same shape, in the unit of the values.
+
+    ``min_effect_ratio`` is of the expected value; with both bounds known it is of the distance to the nearer one.
+    """
+    size = np.abs(expected)
+    if policy.lower_bound is not None and policy.upper_bound is not None:
+        size = np.maximum(0.0, np.minimum(expected - policy.lower_bound, policy.upper_bound - expected))
+    return np.maximum(policy.min_effect, policy.min_effect_ratio * size)
 
 
 def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:

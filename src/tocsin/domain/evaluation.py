@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import VOICES, Judgement, Scores, Severity, calibrated_confidence, confidence_of, explain
+from tocsin.detect import VOICES, Judgement, Policy, Scores, Severity, calibrated_confidence, confidence_of, explain
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.frame import Frame, Window
@@ -28,6 +28,7 @@ class Judged:
 
     `anomalous` is beyond three sigma and all floors; `judgement` uses the target's own entry and exit thresholds.
     Columns before `first` (S,) are history of their series: learnt from, and judged before or not to be judged.
+    `policy` is what the newest column was judged by.
     """
 
     frame: Frame
@@ -35,6 +36,7 @@ class Judged:
     judgement: Judgement
     anomalous: NDArray[np.bool_]
     first: NDArray[np.intp]
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +205,10 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     value, sigma = float(judged.frame.values[row, column]), float(judged.scores.sigma[row, column])
     if np.isnan(value) or np.isnan(sigma):
         return None
-    scores, policy = judged.scores, target.policy
+    scores, policy = judged.scores, judged.policy
     expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
+    lower = lower if policy.lower_bound is None else max(lower, policy.lower_bound)
+    upper = upper if policy.upper_bound is None else min(upper, policy.upper_bound)
     anomalous = bool(judged.anomalous[row, column])
     methods = scores.methods_at(row, column)
     return Observation(
@@ -212,15 +216,17 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         timestamp=instant(float(judged.frame.timestamps[column])),
         value=value,
         expected_value=expected,
-        lower=lower if policy.lower_bound is None else max(lower, policy.lower_bound),
-        upper=upper if policy.upper_bound is None else min(upper, policy.upper_bound),
+        lower=lower,
+        upper=upper,
         sigma=sigma,
         severity=Severity.of(sigma) if anomalous else None,
         confidence=_confidence(sigma, methods),
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
-        explanation=explain(value=value, expected=expected, lower=lower, upper=upper, sigma=sigma, methods=methods)
+        explanation=explain(
+            value, expected, lower=lower, upper=upper, sigma=sigma, methods=methods, unit=target.nature.unit
+        )
         if anomalous
         else "",
     )

@@ -61,6 +61,7 @@ class Frame:
     `timestamps` (T,) float64 unix seconds, ascending; `values` (S, T) float64, NaN = no sample;
     `labels` one per series, all different; `warnings` what the server said beside its answer;
     `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind;
+    `thin` (T,) counts samples that were made gaps because there was too little behind them (see `denominator.py`);
     `size_bytes` how large the answer was before it was decoded, 0 where nothing came over a wire; `queries` how many
     questions it took.
     """
@@ -72,6 +73,7 @@ class Frame:
     dropped: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
     queries: int = 1
+    thin: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.labels), len(self.timestamps)):

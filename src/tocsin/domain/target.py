@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, Tolerance, resolve_methods, wants_auto
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
+from tocsin.domain.nature import UNITS, Nature, nature_of
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\- ]{0,127}")
 RESERVED_PREFIXES = ("alert:", "datasource:")
@@ -21,6 +23,10 @@ MAX_LOOKBACK = timedelta(days=90)
 MAX_HISTORY_SAMPLES = 100_000
 MAX_HOLD = timedelta(days=7)
 MAX_SIGMA = 38.0
+
+
+Refuted = tuple[bool, bool]
+"""Whether a sample lay below the inferred lower bound, and whether one lay above the upper: both are then dropped."""
 
 
 class QueryType(StrEnum):
@@ -39,12 +45,16 @@ class Owner(StrEnum):
 
 
 class TargetState(StrEnum):
-    """What is known about a target right now."""
+    """What is known about a target right now.
+
+    NO_DATA: its datasource answers, with no series. STALE: it has series, and the newest sample of all of them is old.
+    """
 
     DISABLED = "disabled"
     WAITING = "waiting"
     WARMING_UP = "warming_up"
     READY = "ready"
+    STALE = "stale"
     NO_DATA = "no_data"
     ERROR = "error"
 
@@ -59,8 +69,9 @@ class Target:
     `min_effect_ratio` (of the expected value) are the least deviation that matters; outside `alert_above` /
     `alert_below` a value never alerts. `pending_for` and `keep_firing_for` as in Prometheus' rules.
     `false_alerts_per_week` is how many are tolerated of one series, `false_alerts_per_week_total` of the whole target;
-    `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what is physically
-    possible where the name does not; below `min_denominator` of the query `denominator` a ratio says nothing.
+    `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what the
+    values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
+    nothing.
     `capacity_limit` is what `capacity` looks ahead to, at most `capacity_horizon`.
     Construction checks nothing: call `validated`.
     """
@@ -91,7 +102,7 @@ class Target:
     keep_firing_for: timedelta = timedelta(minutes=5)
     direction: Direction = Direction.BOTH
     min_effect: float = 0.0
-    min_effect_ratio: float = 0.0
+    min_effect_ratio: float = MIN_EFFECT_RATIO
     alert_above: float | None = None
     alert_below: float | None = None
     lower_bound: float | None = None
@@ -113,17 +124,35 @@ class Target:
 
     @property
     def policy(self) -> Policy:
-        """The thresholds as `detect.judge` wants them."""
+        """The thresholds as `detect.judge` wants them; a bound that is not given is that of `nature`."""
+        return self.policy_beyond((False, False))
+
+    def policy_beyond(self, refuted: Refuted) -> Policy:
+        """The same where samples have shown inferred bounds to be wrong: then those, and the unit, are not believed."""
+        nature = self.nature
+        if any(refuted):
+            low, high = refuted
+            nature = replace(
+                nature,
+                unit=self.unit,
+                lower_bound=None if low else nature.lower_bound,
+                upper_bound=None if high else nature.upper_bound,
+            )
         return Policy(
             sigma=self.sigma_threshold or self.severity_threshold.sigma,
             direction=self.direction,
-            min_effect=self.min_effect,
+            min_effect=least_effect(self.min_effect, self.min_effect_ratio, nature.unit),
             min_effect_ratio=self.min_effect_ratio,
             alert_above=self.alert_above,
             alert_below=self.alert_below,
-            lower_bound=self.lower_bound,
-            upper_bound=self.upper_bound,
+            lower_bound=nature.lower_bound if self.lower_bound is None else self.lower_bound,
+            upper_bound=nature.upper_bound if self.upper_bound is None else self.upper_bound,
         )
+
+    @property
+    def nature(self) -> Nature:
+        """What its values are: what `unit` says, else what the names in the query do."""
+        return nature_of(self.query, self.unit)
 
     @property
     def reads_back(self) -> timedelta:
@@ -168,6 +197,8 @@ class Target:
             if not 0 <= value < float("inf"):
                 raise Invalid(name, "must be a finite number, zero or more")
         _check_range("lower_bound", self.lower_bound, self.upper_bound)
+        if self.unit not in ("", "none", *UNITS):
+            raise Invalid("unit", f"must be one of {', '.join(UNITS)}, or none; not {self.unit!r}")
         return self
 
     def enabled_as(self, *, enabled: bool) -> "Target":

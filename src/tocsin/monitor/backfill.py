@@ -6,6 +6,7 @@ from datetime import timedelta
 from tocsin.domain.evaluation import instant
 from tocsin.domain.frame import Window
 from tocsin.domain.target import Target
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.memory import Memory, absorb
 
@@ -39,7 +40,7 @@ async def read_back(target: Target, gate: Gate, first: Window, series: int) -> M
     at = at if span < _DAY_S else at // _DAY_S * _DAY_S
     while at <= end:
         until = min(end, at + (PART_COLUMNS - 1) * step_s)
-        frame = await gate.query(target.query, Window(instant(at), instant(until), target.step))
+        frame = await fetch(target, gate, Window(instant(at), instant(until), target.step))
         big = frame.values.size > BIG_FRAME
         _, memory = (
             await asyncio.to_thread(absorb, target, memory, frame, {}, silent=True)

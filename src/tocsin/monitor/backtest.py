@@ -16,6 +16,7 @@ from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.aside import Aside, GoOn
 from tocsin.monitor.backfill import read_back
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.status import BacktestResult, TargetStatus
@@ -53,7 +54,7 @@ async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, pro
     """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
     # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
     start = instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
-    frame = await gate.query(target.query, Window(start, window.end, window.step))
+    frame = await fetch(target, gate, Window(start, window.end, window.step))
     memory = await read_back(target, gate, Window(start, window.end, window.step), len(frame.labels))
     return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))
 

@@ -13,7 +13,9 @@ from tocsin.domain.ports import Clock
 from tocsin.monitor.backfill import BIG_FRAME, read_back
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
@@ -37,7 +39,7 @@ class Evaluator:
             return True
         began = self._clock.now()
         try:
-            frame = await gate.query(watch.target.query, window)
+            frame = await fetch(watch.target, gate, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             if watch.cursor is None and not watch.memory.labels:
                 watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
@@ -113,7 +115,8 @@ class Evaluator:
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
         now = self._clock.now()
         took = (now - began).total_seconds()
-        same = watch.status.state is verdict.state
+        condition = verdict.condition
+        same = watch.status.state is condition.state
         warnings = frame.warnings
         if frame.dropped:
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(frame.dropped.items()))
@@ -121,10 +124,12 @@ class Evaluator:
         if verdict.evaluation.suppressed:
             self._metrics.suppressed.inc(verdict.evaluation.suppressed)
             warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
+        warnings = (*warnings, *refuted_words(watch.target, watch.memory.refuted))
         watch.status = replace(
             watch.status,
-            state=verdict.state,
-            reason=verdict.reason,
+            state=condition.state,
+            reason=condition.reason,
+            eta=condition.eta,
             since=watch.status.since if same else now,
             last_evaluated_at=now,
             last_duration_s=took,
@@ -132,6 +137,7 @@ class Evaluator:
             series_ready=watch.memory.ready,
             evaluations=watch.status.evaluations + 1,
             warnings=warnings,
+            refuted=watch.memory.refuted,
         )
         self._metrics.evaluations.inc()
         self._metrics.duration.observe(took)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tocsin.domain.denominator import OFF, check_denominator
 from tocsin.domain.errors import Invalid, NotFound
 from tocsin.domain.ports import Clock, MetricSource
 from tocsin.domain.target import Target
@@ -57,7 +58,17 @@ class Gates:
         if gate.source.query_type is not target.query_type:
             raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
         gate.source.check_query(target.query)
+        if target.denominator not in ("", OFF):
+            _check_denominator(gate, target)
 
     def status(self) -> Sequence[DatasourceStatus]:
         """All of them, by uid."""
         return [self.by_uid[uid].status() for uid in sorted(self.by_uid)]
+
+
+def _check_denominator(gate: Gate, target: Target) -> None:
+    try:
+        gate.source.check_query(target.denominator)
+    except Invalid as error:
+        raise Invalid("denominator", error.reason) from error
+    check_denominator(target)

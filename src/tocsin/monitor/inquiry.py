@@ -14,6 +14,7 @@ from tocsin.monitor.aside import Aside
 from tocsin.monitor.backfill import read_back
 from tocsin.monitor.backtest import Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.plot import PATTERN_SPAN, draw, find_patterns
 from tocsin.monitor.status import BacktestResult, CheckResult, Plot
@@ -50,13 +51,13 @@ class Inquiry:
             end = (began - watch.target.offset).timestamp()
             watch = Watch(watch.target, watch.status, dict(watch.active))
             window = watch.window(began) or Window.aligned(end - step_s, end, step_s)
-        frame = await gate.query(watch.target.query, window)
+        frame = await fetch(watch.target, gate, window)
         verdict = await self._evaluator.judge(watch, gate, frame, window)
         return CheckResult(
             target_name=watch.target.name,
             at=window.end,
-            state=verdict.state,
-            reason=verdict.reason,
+            state=verdict.condition.state,
+            reason=verdict.condition.reason,
             series=len(frame.labels),
             samples=frame.samples,
             anomalies=verdict.evaluation.anomalies,
@@ -75,7 +76,7 @@ class Inquiry:
         early = Window.aligned(
             window.start.timestamp() - target.lookback.total_seconds(), window.end.timestamp(), window.step_s
         )
-        frame = await gate.query(target.query, early)
+        frame = await fetch(target, gate, early)
         steps = round((window.end - window.start).total_seconds() / window.step_s) + 1
         size = steps * min(max_series, len(frame.labels))
         if size > MAX_DRAWN_SAMPLES:
@@ -90,7 +91,7 @@ class Inquiry:
         """Trends, seasons and level shifts of the last day, or of the lookback when that is longer."""
         end = self._clock.now() - target.offset
         window = self._window(target, end - max(target.lookback, PATTERN_SPAN), end)
-        frame = await gate.query(target.query, window)
+        frame = await fetch(target, gate, window)
         return window, await self._pictures.run(lambda go_on: find_patterns(frame, go_on))
 
     async def backtest(

@@ -1,31 +1,22 @@
 """What is held of one target between evaluations: a rolling grid of samples and what was learnt of them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import (
-    VOICES,
-    Dial,
-    Learnt,
-    Scores,
-    Seen,
-    advance_dial,
-    anomalies,
-    clip_band,
-    follow,
-    judge,
-)
+from tocsin.detect import Dial, Learnt, clip_band, follow
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
+from tocsin.domain.denominator import NO_WEIGHT
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
-from tocsin.domain.target import Target
+from tocsin.domain.target import Refuted, Target
+from tocsin.monitor.judging import by_dial, judge_within
 
 REMEMBERED = timedelta(days=1)
 """How long `auto` remembers a series that sends no samples."""
@@ -38,7 +29,8 @@ EVIDENCE_SAMPLES = 240
 class Memory:
     """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
-    It is a cache: whatever it holds can be fetched again.
+    `refuted` are inferred bounds that a sample has shown to be wrong, `thin` (T,) counts samples without weight. It is
+    a cache: whatever it holds can be fetched again.
     """
 
     timestamps: Floats
@@ -47,6 +39,8 @@ class Memory:
     labels: tuple[Labels, ...]
     learnt: Learnt
     dial: Dial
+    refuted: Refuted = (False, False)
+    thin: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def empty(cls, target: Target) -> "Memory":
@@ -103,24 +97,17 @@ def absorb(
         utc_offset_s=offsets,
         silent=silent,
     )
-    fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
-    policy = target.policy
-    anomalous = anomalies(result.scores, fresh.values, policy)
-    entry, tolerance = None, target.tolerance
-    if tolerance is not None:
-        seen = Seen(result.scores.sigma, anomalous, _by_auto(result.scores))
-        local = times[len(times) - new :] + offsets[len(times) - new :]
-        dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
-    judgement = judge(result.scores, fresh.values, policy, entry)
-    judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, dial))
-
-
-def _by_auto(scores: Scores) -> NDArray[np.bool_]:
-    """Where the strongest voice is one of `auto`, whose alerts are more often real."""
-    auto = np.array([name in VOICES for name in scores.methods])
-    by: NDArray[np.bool_] = (scores.strongest >= 0) & auto[np.maximum(scores.strongest, 0)]
-    return by
+    fresh = Frame(
+        frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
+    )
+    thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
+    verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
+    local = times[len(times) - new :] + offsets[len(times) - new :]
+    dial, judgement = by_dial(target, result.scores, verdict, dial, local, floor=floor)
+    judged = Judged(fresh, result.scores, judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy)
+    return judged, _trim(
+        target, Memory(times, values, result.learn, labels, result.learnt, dial, verdict.refuted, thin)
+    )
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -168,7 +155,8 @@ def _trim(target: Target, memory: Memory) -> Memory:
         alive |= auto.ready & (auto.unseen * target.step.total_seconds() < REMEMBERED.total_seconds())
     if alive.all():
         # A copy lets go of the columns that fell out of the window.
-        return replace(memory, timestamps=memory.timestamps[keep].copy(), values=values.copy(), learn=learn.copy())
+        times, thin = memory.timestamps[keep].copy(), memory.thin[keep].copy()
+        return replace(memory, timestamps=times, values=values.copy(), learn=learn.copy(), thin=thin)
     rows = np.flatnonzero(alive)
     return Memory(
         memory.timestamps[keep].copy(),
@@ -177,6 +165,8 @@ def _trim(target: Target, memory: Memory) -> Memory:
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
         memory.dial.select(rows),
+        memory.refuted,
+        memory.thin[keep].copy(),
     )
 
 
@@ -188,14 +178,14 @@ class Painter:
     memory: Memory
     judged: Judged
     context: tuple[str, ...]
-    at: datetime
+    notes: tuple[str, ...]
 
     def __call__(self, row: int, column: int, evidence_id: str) -> Evidence:
         """The evidence as the series stood at that new column: history and the new samples up to it."""
         past = self._past(row)
         stop = column + 1
         fresh, scores = self.judged.frame, self.judged.scores
-        lower, upper = clip_band(scores, self.target.policy)
+        lower, upper = clip_band(scores, self.judged.policy)
         parts = [
             np.concatenate([old, new[row, :stop]])[-EVIDENCE_SAMPLES:]
             for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
@@ -214,7 +204,7 @@ class Painter:
             upper=_listed(parts[3]),
             sigma=_listed(parts[4]),
             context=self.context,
-            notes=fresh.warnings,
+            notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
         )
 
     def _past(self, row: int) -> tuple[Floats, ...]:
@@ -232,7 +222,7 @@ class Painter:
         )
         offsets = utc_offsets(times, self.target.timezone)
         scores = self.memory.learnt.select(np.array([row])).score(times, values, offsets)
-        lower, upper = clip_band(scores, self.target.policy)
+        lower, upper = clip_band(scores, self.judged.policy)
         return times, values[0], scores.expected[0], lower[0], upper[0], scores.sigma[0]
 
 

@@ -25,7 +25,7 @@ def draw(target: Target, frame: Frame, window: Window, max_series: int, memory: 
     judged, _ = absorb(target, memory, shown, {})
     rows = {labels: row for row, labels in enumerate(judged.frame.labels)}
     inside = frame.timestamps >= window.start.timestamp() - 1e-6
-    lower, upper = clip_band(judged.scores, target.policy)
+    lower, upper = clip_band(judged.scores, judged.policy)
     series = []
     for labels in shown.labels:
         row = rows[labels]

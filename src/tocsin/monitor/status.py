@@ -11,7 +11,7 @@ from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertCounts, StoreHealth
-from tocsin.domain.target import QueryType, Target, TargetState
+from tocsin.domain.target import QueryType, Refuted, Target, TargetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,17 @@ class FleetView:
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
+    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing;
+    `eta` when that is expected to be there, or `auto` to take over from the named methods. None: nothing is waited for.
 
     `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
+    `refuted`: inferred bounds that a sample has shown to be wrong.
     """
 
     state: TargetState
     reason: str
     since: datetime
+    eta: datetime | None = None
     last_evaluated_at: datetime | None = None
     next_evaluation_at: datetime | None = None
     last_duration_s: float | None = None
@@ -80,6 +83,7 @@ class TargetStatus:
     cost: Cost = field(default_factory=Cost)
     dial: DialView | None = None
     warnings: tuple[str, ...] = ()
+    refuted: Refuted = (False, False)
 
 
 @dataclass(frozen=True, slots=True)

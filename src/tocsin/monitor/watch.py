@@ -12,6 +12,7 @@ from tocsin.domain.evaluation import Evaluation, Judged, step
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.condition import Condition, condition_of, weightless
 from tocsin.monitor.memory import Memory, Painter, absorb
 from tocsin.monitor.status import TargetStatus
 
@@ -28,8 +29,7 @@ class Verdict:
     evaluation: Evaluation
     judged: Judged
     memory: Memory
-    state: TargetState
-    reason: str
+    condition: Condition
 
 
 @dataclass(slots=True, eq=False)
@@ -114,10 +114,10 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple
     judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor)
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
-    painter = Painter(watch.target, watch.memory, judged, context, at)
+    thin = weightless(watch.target, memory)
+    painter = Painter(watch.target, watch.memory, judged, context, (thin,) if thin else ())
     evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
-    state, reason = state_of(watch.target, memory, judged)
-    return Verdict(evaluation, judged, memory, state, reason)
+    return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at))
 
 
 def _alerts_to_follow(watch: Watch, at: datetime) -> Mapping[Fingerprint, Alert]:
@@ -148,26 +148,6 @@ def _from_where_it_stopped(watch: Watch, judged: Judged, at: datetime) -> Judged
             first[row] = max(first[row], np.searchsorted(times, end.timestamp(), side="right"))
     history = np.arange(len(times))[None, :] < first[:, None]
     return replace(judged, first=first, anomalous=judged.anomalous & ~history)
-
-
-def state_of(target: Target, memory: Memory, judged: Judged) -> tuple[TargetState, str]:
-    """What the newest samples say of the target itself."""
-    total = len(memory.labels)
-    if not total:
-        return TargetState.NO_DATA, "the query has returned no series within the lookback"
-    if not judged.frame.samples:
-        return TargetState.NO_DATA, "no series has a sample since the last evaluation"
-    ready = memory.ready
-    if not ready:
-        have = int((~np.isnan(memory.values)).sum(axis=1).max())
-        wait = max(1, 8 - have) * target.step
-        return (
-            TargetState.WARMING_UP,
-            f"{have} of the 8 samples that a first opinion needs; ready in about {wait.total_seconds():g} s",
-        )
-    if ready < total:
-        return TargetState.READY, f"{ready} of {total} series ready, the others are warming up"
-    return TargetState.READY, f"{total} series judged"
 
 
 def not_evaluated(target: Target, now: datetime) -> TargetStatus:

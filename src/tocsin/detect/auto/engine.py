@@ -34,7 +34,9 @@ HOT = 2.5
 FULL_COUNTS = 16384
 """Columns after which a row learns even if the day is not over: what waits is counted in 16 bits."""
 
-_EARLY = (64, 128, 256, 512)
+EARLY = (64, 128, 256, 512)
+"""Columns after which a new series learns again; later it does at each local midnight."""
+
 _BLOCK = 1 << 15
 _FARTHEST = 1e12
 _ECHO = 64
@@ -137,7 +139,7 @@ def _walk(state: AutoState, local: Array, values: Array, known: tuple[Flags, Fla
 
 def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Flags:
     due: Flags = since >= FULL_COUNTS
-    for stop in _EARLY:
+    for stop in EARLY:
         if stop < a_day:
             due |= (age == stop) & (since > 0)
     return due
@@ -157,7 +159,7 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
 
 def _until_due(state: AutoState, values: Array) -> int:
     """Columns until a row learns outside the change of days."""
-    stops = [FIRST, *(stop for stop in _EARLY if stop < state.grid.a_day)]
+    stops = [FIRST, *(stop for stop in EARLY if stop < state.grid.a_day)]
     least = int(FULL_COUNTS - state.since.max())
     for age in np.unique(state.age[state.age > 0]).tolist():
         least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)

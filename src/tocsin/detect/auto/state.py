@@ -143,6 +143,11 @@ class AutoState:
         return len(self.age)
 
     @property
+    def enough(self) -> int:
+        """How many samples a tail must rest on."""
+        return int(max(ENOUGH, min(ENOUGH_DAYS * self.grid.a_day, 1440)))
+
+    @property
     def ready(self) -> Flags:
         """(S,): which series have learnt enough for ``auto`` to judge them."""
         result: Flags = (self.learnt >= 2) & (self.mass >= max(ENOUGH, min(ENOUGH_DAYS * self.grid.a_day, 1440)))

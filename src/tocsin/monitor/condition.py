@@ -1,0 +1,102 @@
+"""What the newest samples say of a target itself: no data, stale, warming up (how long still), ready. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from tocsin.detect import MIN_LEARN, Outlook, outlook
+from tocsin.domain.denominator import guard_of, thin_words
+from tocsin.domain.evaluation import Judged, instant
+from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.memory import Memory, utc_offsets
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The state with its reason in words, and when what it waits for is expected."""
+
+    state: TargetState
+    reason: str
+    eta: datetime | None = None
+
+
+def stale_after(target: Target) -> timedelta:
+    """The age of the newest sample from which a target is stale: five steps, or two checks where that is longer."""
+    return max(5 * target.step, 2 * target.check_interval)
+
+
+def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -> Condition:
+    """The condition after an evaluation whose window ended at `at`."""
+    total, thin = len(memory.labels), weightless(target, memory)
+    if not total:
+        missing = thin or "the query has returned no series within the lookback"
+        return Condition(TargetState.NO_DATA, missing)
+    age = at - newest if (newest := _newest(memory)) is not None else None
+    newly_thin = judged.frame.thin is not None and bool(judged.frame.thin.any())
+    if not newly_thin and (age is None or age >= stale_after(target)):
+        since = f"since {instant(newest.timestamp()):%Y-%m-%d %H:%M:%S} UTC" if newest else "within the lookback"
+        return Condition(TargetState.STALE, f"{total} series are known and none has a sample {since}")
+    silent = "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {_span(age)} old"
+    said = silent + (f"; {thin}" if thin else "")
+    if not memory.ready:
+        have = int((~np.isnan(memory.values)).sum(axis=1).max())
+        wait = max(1, MIN_LEARN - have) * target.step
+        reason = f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {_span(wait)}"
+        return Condition(TargetState.WARMING_UP, reason + said, at + wait)
+    parts = [f"{total} series judged"]
+    if memory.ready < total:
+        parts = [f"{memory.ready} of {total} series ready, the others are warming up"]
+    words, eta = _of_auto(target, memory, at)
+    return Condition(TargetState.READY, "; ".join([*parts, *words]) + said, eta)
+
+
+def weightless(target: Target, memory: Memory) -> str:
+    """How many samples of the lookback had too little behind them; "" where none had."""
+    guard, thin = guard_of(target), int(memory.thin.sum())
+    if guard is None or not thin:
+        return ""
+    return thin_words(thin, thin + int(np.count_nonzero(~np.isnan(memory.values))), guard)
+
+
+def _newest(memory: Memory) -> datetime | None:
+    columns = np.flatnonzero(~np.isnan(memory.values).all(axis=0))
+    return instant(memory.timestamps[columns[-1]]) if len(columns) else None
+
+
+def _of_auto(target: Target, memory: Memory, at: datetime) -> tuple[list[str], datetime | None]:
+    """What is waited for until `auto` judges all, and which seasons it knows."""
+    state = memory.learnt.auto
+    if state is None:
+        return [], None
+    local = at.timestamp() + float(np.asarray(utc_offsets(np.array([at.timestamp()]), target.timezone)).reshape(-1)[0])
+    seen = outlook(state, local)
+    words, eta = [], None
+    if seen.have is not None and seen.wait_s is not None:
+        many = int((~state.ready).sum())
+        wait = timedelta(seconds=seen.wait_s)
+        words.append(
+            f"{many} of them by the named methods: auto has {seen.have:,} of the {seen.need:,} samples that it needs, "
+            f"and speaks in about {_span(wait)}"
+        )
+        eta = at + wait
+    return [*words, *_of_seasons(seen)], eta
+
+
+def _of_seasons(seen: Outlook) -> list[str]:
+    none, day, week = seen.seasons
+    found = [f"{count} with the season of the {name}" for count, name in ((day, "day"), (week, "week")) if count]
+    if none and seen.nights:
+        nights = "the next midnight" if seen.nights == 1 else f"{seen.nights} midnights"
+        found.append(f"a season of the day can be known after {nights}")
+    elif none:
+        found.append(f"{none} without a season")
+    return found
+
+
+def _span(wait: timedelta) -> str:
+    seconds = wait.total_seconds()
+    for size, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

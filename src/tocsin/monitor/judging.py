@@ -1,0 +1,122 @@
+"""New samples held against a target's policy; an inferred bound that a sample lies beyond is dropped. Pure."""
+
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect import (
+    VOICES,
+    Dial,
+    Judgement,
+    Policy,
+    Scores,
+    Seen,
+    advance_dial,
+    anomalies,
+    judge,
+    raised,
+)
+from tocsin.domain.frame import Floats
+from tocsin.domain.target import Refuted, Target
+
+_ROUNDING = 1e-6
+"""A bound of 1 is not refuted by 1.0000001: a quotient of rates may come out so."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What counts of (S, K) new samples: by the target's thresholds, and `anomalous` from three sigma on.
+
+    `policy` is what the last column was judged by, `refuted` the bounds that are wrong after it.
+    """
+
+    judgement: Judgement
+    anomalous: NDArray[np.bool_]
+    policy: Policy
+    refuted: Refuted
+
+
+def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refuted) -> Held:
+    """Judge each column by the bounds that no column up to it has refuted: in whatever parts they come, the same."""
+    starts = [0, *_refutations(target, values, refuted), values.shape[1]]
+    parts: list[tuple[Judgement, NDArray[np.bool_]]] = []
+    now, policy = refuted, target.policy_beyond(refuted)
+    for start, stop in pairwise(starts):
+        now = _after(target, values[:, : start + 1], now)
+        policy = target.policy_beyond(now)
+        columns = slice(start, stop)
+        part, seen = _columns(scores, columns), values[:, columns]
+        parts.append((judge(part, seen, policy), anomalies(part, seen, policy)))
+    if len(parts) == 1:
+        return Held(parts[0][0], parts[0][1], policy, now)
+    names = [field.name for field in fields(Judgement)]
+    joined = Judgement(**{name: np.hstack([getattr(part, name) for part, _ in parts]) for name in names})
+    return Held(joined, np.hstack([flags for _, flags in parts]), policy, now)
+
+
+def by_dial(
+    target: Target, scores: Scores, held: Held, dial: Dial, local: Floats, *, floor: float
+) -> tuple[Dial, Judgement]:
+    """The dial after the columns at ``local`` seconds (K,), and what counts where it asks for more sigma to begin."""
+    tolerance = target.tolerance
+    if tolerance is None:
+        return dial, held.judgement
+    seen = Seen(scores.sigma, held.anomalous, _by_auto(scores))
+    dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
+    return dial, raised(held.judgement, scores.sigma, entry)
+
+
+def _by_auto(scores: Scores) -> NDArray[np.bool_]:
+    """Where the strongest voice is one of `auto`, whose alerts are more often real."""
+    auto = np.array([name in VOICES for name in scores.methods])
+    by: NDArray[np.bool_] = (scores.strongest >= 0) & auto[np.maximum(scores.strongest, 0)]
+    return by
+
+
+def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:
+    """The warning about bounds that turned out to be wrong."""
+    nature = target.nature
+    pairs = ((refuted[0], "below", nature.lower_bound), (refuted[1], "above", nature.upper_bound))
+    return tuple(
+        f"a sample lay {side} {bound:g}, the bound inferred from the {nature.origin}: it is not believed any more; "
+        "say what is possible with unit, lower_bound or upper_bound"
+        for wrong, side, bound in pairs
+        if wrong and bound is not None
+    )
+
+
+def _beyond(target: Target, values: Floats, refuted: Refuted) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(K,) each: columns below the inferred lower bound, and above the upper one; only of bounds still believed."""
+    nature = target.nature
+    below: NDArray[np.bool_] = np.zeros(values.shape[1], bool)
+    above: NDArray[np.bool_] = np.zeros(values.shape[1], bool)
+    if nature.lower_bound is not None and target.lower_bound is None and not refuted[0]:
+        below = _any(values < nature.lower_bound - _ROUNDING * max(1.0, abs(nature.lower_bound)))
+    if nature.upper_bound is not None and target.upper_bound is None and not refuted[1]:
+        above = _any(values > nature.upper_bound + _ROUNDING * max(1.0, abs(nature.upper_bound)))
+    return below, above
+
+
+def _any(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    result: NDArray[np.bool_] = np.asarray(where.any(axis=0))
+    return result
+
+
+def _refutations(target: Target, values: Floats, refuted: Refuted) -> list[int]:
+    """The columns, but the first, at which a bound is refuted."""
+    firsts = {int(np.argmax(where)) for where in _beyond(target, values, refuted) if where.any()}
+    return sorted(firsts - {0})
+
+
+def _after(target: Target, values: Floats, refuted: Refuted) -> Refuted:
+    below, above = _beyond(target, values, refuted)
+    return refuted[0] or bool(below.any()), refuted[1] or bool(above.any())
+
+
+def _columns(scores: Scores, columns: slice) -> Scores:
+    if columns == slice(0, scores.sigma.shape[1]):
+        return scores
+    names = [field.name for field in fields(Scores) if field.name != "methods"]
+    return replace(scores, **{name: getattr(scores, name)[:, columns] for name in names})

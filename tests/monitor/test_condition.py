@@ -1,0 +1,101 @@
+"""How a target is doing, in states that tell apart: no data, stale, warming up, ready; and what it waits for."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from tests.monitor.scene import MINUTE, START, Scene, noise, target
+from tocsin.detect import METHODS
+from tocsin.domain.evaluation import instant
+from tocsin.domain.frame import Frame
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import TargetState
+from tocsin.monitor.condition import condition_of, stale_after
+from tocsin.monitor.memory import Memory, absorb
+
+DAY = timedelta(days=1)
+
+
+def until(end, curve=noise):
+    return lambda grid: np.where(grid < end.timestamp(), curve(grid), np.nan)
+
+
+async def test_a_target_whose_series_all_stop_is_stale_and_then_without_data():
+    scene = Scene(target(detection_methods=METHODS), target("never", query="nothing"))
+    scene.source.play("q", until(START + 10 * MINUTE), {"pod": "a"})
+    scene.source.play("q", until(START + 8 * MINUTE), {"pod": "b"})
+    monitor = await scene.open()
+    await scene.run_for(13 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.READY
+    assert "the newest sample is" in status.reason, "some minutes are no verdict yet"
+    await scene.run_for(5 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.STALE
+    assert status.reason == "2 series are known and none has a sample since 2026-03-02 12:09:00 UTC"
+    assert monitor.view("never").status.state is TargetState.NO_DATA
+    await scene.run_for(60 * MINUTE)
+    assert monitor.view("errors").status.state is TargetState.NO_DATA, "nothing within the lookback"
+    await monitor.close()
+
+
+async def test_one_living_series_keeps_a_target_from_being_stale_and_its_return_ends_it():
+    scene = Scene(target(detection_methods=METHODS))
+    scene.source.play("q", until(START + 5 * MINUTE), {"pod": "a"})
+    scene.source.play("q", noise, {"pod": "b"})
+    monitor = await scene.open()
+    await scene.run_for(20 * MINUTE)
+    assert monitor.view("errors").status.state is TargetState.READY
+    scene.source.drop("q", {"pod": "b"})
+    await scene.run_for(10 * MINUTE)
+    assert monitor.view("errors").status.state is TargetState.STALE
+    scene.source.undrop("q")
+    await scene.run_for(2 * MINUTE)
+    assert monitor.view("errors").status.state is TargetState.READY
+    await monitor.close()
+
+
+def test_how_old_is_old_grows_with_step_and_interval():
+    assert stale_after(target()) == 5 * MINUTE
+    assert stale_after(target(check_interval=10 * MINUTE)) == 20 * MINUTE
+    assert stale_after(target(step=timedelta(seconds=10))) == 2 * MINUTE
+
+
+def after(columns, *, step_s=60.0, seasonal=0.0, start=START):
+    """The condition after so many columns of history."""
+    watched = target(step=timedelta(seconds=step_s), check_interval=timedelta(seconds=step_s))
+    grid = start.timestamp() + step_s * np.arange(columns)
+    values = 10 + np.random.default_rng(1).standard_normal((1, columns)) + seasonal * np.sin(grid / 86400 * 2 * np.pi)
+    judged, memory = absorb(watched, Memory.empty(watched), Frame(grid, values, (Labels(),)), {})
+    at = instant(grid[-1])
+    return condition_of(watched, memory, judged, at), memory, at
+
+
+def test_warming_up_says_how_many_samples_are_missing_and_when_they_are_there():
+    condition, _, at = after(3)
+    assert condition.state is TargetState.WARMING_UP
+    assert condition.reason.startswith("3 of the 8 samples that a first opinion needs; ready in about 5 min")
+    assert condition.eta == at + 5 * MINUTE
+
+
+def test_until_auto_speaks_it_says_which_samples_are_missing_and_when():
+    for columns in (100, 300, 600):
+        condition, memory, at = after(columns)
+        assert condition.state is TargetState.READY
+        # The first 32 give the unit, and teach nothing else.
+        assert f"auto has {columns - 32} of the 720 samples that it needs" in condition.reason
+        assert not memory.learnt.auto.ready.any()
+        # It is held against what happens: auto speaks at that time, and not a sample before.
+        wait = round((condition.eta - at) / MINUTE)
+        assert not after(columns + wait - 1)[1].learnt.auto.ready.any()
+        assert after(columns + wait)[1].learnt.auto.ready.all()
+
+
+def test_seasons_are_named_when_they_are_known_and_announced_before():
+    condition, _, _ = after(2 * 1440)
+    assert "a season of the day can be known after" in condition.reason
+    condition, _, _ = after(5 * 1440, seasonal=20.0)
+    assert "1 with the season of the day" in condition.reason
+    assert condition.eta is None
+    condition, _, _ = after(5 * 1440)
+    assert "1 without a season" in condition.reason
