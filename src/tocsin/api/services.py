@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from tocsin.api.feedback_port import FeedbackPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -28,6 +29,11 @@ class MonitorPort(Protocol):
     @property
     def since(self) -> datetime | None:
         """Since when it runs or stands still; None before the first start."""
+        ...
+
+    @property
+    def feedback(self) -> FeedbackPort:
+        """What people say afterwards."""
         ...
 
     async def start(self) -> bool:

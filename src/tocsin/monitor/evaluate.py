@@ -15,6 +15,7 @@ from tocsin.monitor.commit import Committer
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.relearn import relearnt
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
 
@@ -40,7 +41,10 @@ class Evaluator:
             frame = await gate.query(watch.target.query, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             if watch.cursor is None and not watch.memory.labels:
-                watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
+                series = len(frame.labels)
+                watch.memory = await read_back(watch.target, gate, window, series, marked=watch.marked)
+            elif watch.memory.marked != watch.marked:
+                watch.memory = await relearnt(watch.target, gate, watch.memory, watch.marked, watch.active)
             verdict = await self.judge(watch, gate, frame, window)
             # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and not
             # in `active` would never end.

@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Learnt, clip_band, follow, judge
+from tocsin.detect import Followed, Learnt, Scores, clip_band, follow, judge
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant
+from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Target
+from tocsin.monitor.marked import Known, cuts, let_in, loosened, mute_of, rows_with
 
 REMEMBERED = timedelta(days=1)
 """How long `auto` remembers a series that sends no samples."""
@@ -27,7 +29,7 @@ EVIDENCE_SAMPLES = 240
 class Memory:
     """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
-    It is a cache: whatever it holds can be fetched again.
+    It is a cache: whatever it holds can be fetched again. `marked` is what people had said when it was learnt.
     """
 
     timestamps: Floats
@@ -35,12 +37,13 @@ class Memory:
     learn: NDArray[np.bool_]
     labels: tuple[Labels, ...]
     learnt: Learnt
+    marked: Marked = UNMARKED
 
     @classmethod
-    def empty(cls, target: Target) -> "Memory":
+    def empty(cls, target: Target, marked: Marked = UNMARKED) -> "Memory":
         """Nothing seen yet."""
         learnt = Learnt.nothing(0, target.detection_methods, target.step.total_seconds())
-        return cls(np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), learnt)
+        return cls(np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), learnt, marked)
 
     @property
     def ready(self) -> int:
@@ -58,31 +61,78 @@ def absorb(
     `silent`: history that is only learnt from.
     """
     labels, old_rows, values = _align(memory, frame)
-    new = len(frame.timestamps)
     times = np.concatenate([memory.timestamps, frame.timestamps])
     past, learnt = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
-    result = follow(
-        times,
-        values,
-        new=new,
-        window=target.window,
-        relearn=target.relearn,
-        learn=past,
-        learnt=learnt,
-        hold=hold,
-        methods=target.detection_methods,
-        step_s=target.step.total_seconds(),
-        utc_offset_s=utc_offsets(times, target.timezone),
-        silent=silent,
-    )
+    result = _followed(target, (times, values, labels), Known(past, learnt), memory.marked, hold=hold, silent=silent)
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
     judgement = judge(result.scores, fresh.values, policy)
+    allowed = loosened(memory.marked.hours, labels, frame.timestamps, result.scores.sigma)
+    if allowed is not None:
+        judgement = replace(judgement, flags=judgement.flags & allowed)
     anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
     judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt))
+    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, memory.marked))
+
+
+def _followed(
+    target: Target,
+    columns: tuple[Floats, Floats, tuple[Labels, ...]],
+    known: Known,
+    marked: Marked,
+    *,
+    hold: NDArray[np.bool_] | None,
+    silent: bool,
+) -> Followed:
+    """Go through the columns (times, values, labels of the rows) after the known ones: in one go, but for where a level
+    began to be accepted.
+    """
+    times, values, labels = columns
+    first, end = known.learn.shape[1], len(times)
+    mute = mute_of(marked.windows, labels, times)
+    breaks = cuts(marked.levels, times, first)
+    parts: list[Followed] = []
+    for number in range(len(breaks) + 1):
+        start = breaks[number - 1][0] if number else first
+        stop = breaks[number][0] if number < len(breaks) else end
+        if number:
+            level = breaks[number - 1][1]
+            since = (level.since or level.at).timestamp()
+            quiet = None if mute is None else mute[:, :start]
+            known = let_in(known, values[:, :start], times[:start], rows_with(level.labels, labels), since, quiet)
+        if start == stop and number < len(breaks):
+            continue
+        result = follow(
+            times[:stop],
+            values[:, :stop],
+            new=stop - start,
+            window=target.window,
+            relearn=target.relearn,
+            learn=known.learn,
+            learnt=known.learnt,
+            hold=hold,
+            methods=target.detection_methods,
+            step_s=target.step.total_seconds(),
+            utc_offset_s=utc_offsets(times[:stop], target.timezone),
+            silent=silent,
+            mute=None if mute is None else mute[:, :stop],
+        )
+        parts.append(result)
+        known = Known(result.learn, result.learnt)
+    return parts[-1] if len(parts) == 1 else replace(parts[-1], scores=_joined([one.scores for one in parts]))
+
+
+def _joined(parts: list[Scores]) -> Scores:
+    """Scores of columns that follow on each other."""
+    whole = Scores.nothing(len(parts[0].sigma), sum(one.sigma.shape[1] for one in parts), parts[0].methods)
+    start = 0
+    for one in parts:
+        stop = start + one.sigma.shape[1]
+        whole.put(slice(None), slice(start, stop), one)
+        start = stop
+    return whole
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -138,6 +188,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         learn[rows],
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
+        memory.marked,
     )
 
 

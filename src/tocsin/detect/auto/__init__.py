@@ -1,6 +1,7 @@
 """The default detector: many looks at a series, each on its own history's scale, one verdict."""
 
 from tocsin.detect.auto.engine import Opinions, advance, look_back
+from tocsin.detect.auto.settle import settled
 from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 
-__all__ = ["LEAD", "VOICES", "AutoState", "Opinions", "advance", "look_back"]
+__all__ = ["LEAD", "VOICES", "AutoState", "Opinions", "advance", "look_back", "settled"]
