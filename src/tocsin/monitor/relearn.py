@@ -23,7 +23,8 @@ def learnt_since(target: Target, memory: Memory) -> float:
     auto = memory.learnt.auto
     if auto is None or not auto.rows:
         return oldest
-    return min(oldest, float(memory.timestamps[-1]) - float(auto.age.max()) * target.step.total_seconds())
+    lived = max(0.0, float(auto.age.max()) - 1.0) * target.step.total_seconds()
+    return min(oldest, float(memory.timestamps[-1]) - lived)
 
 
 def concerns(target: Target, memory: Memory, marked: Marked) -> bool:
