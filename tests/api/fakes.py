@@ -17,6 +17,7 @@ from tocsin.monitor.commit import Committer
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.proposals import Proposals
 from tocsin.monitor.status import (
     BacktestResult,
     CheckResult,
@@ -51,6 +52,15 @@ class FakeMonitor:
             watches={},
             committer=Committer(store, lambda: None),
             paused=self._paused,
+        )
+        self.proposals = Proposals(
+            store=store,
+            clock=clock,
+            gates=Gates([], clock, Metrics(), {}),
+            watches={},
+            feedback=self.feedback,
+            inquiry=self,
+            update=self.update_target,
         )
 
     def _paused(self, name: str):

@@ -37,9 +37,7 @@ def test_the_same_time_on_three_days_recurs():
     [
         pytest.param([firing(0, "02:10"), firing(1, "02:10")], id="two days"),
         pytest.param([firing(0, "02:00"), firing(0, "03:00"), firing(0, "02:30")], id="one day"),
-        pytest.param(
-            [firing(0, "02:00"), firing(1, "02:39"), firing(2, "02:20")], id="three days, wide"
-        ),
+        pytest.param([firing(0, "02:00"), firing(1, "02:39"), firing(2, "02:20")], id="three days, wide"),
         pytest.param([firing(0, "02:00"), firing(1, "03:00"), firing(2, "04:00")], id="an hour later each day"),
         pytest.param([firing(n // 48, f"{n % 48 // 2:02d}:{n % 2 * 30:02d}") for n in range(0, 480, 7)], id="all day"),
     ],

@@ -53,7 +53,7 @@ PROPOSED = Proposal(
     ProposalState.APPLIED,
     DIFFERENCE,
     0.25,
-    "accepted:1",
+    ("accepted:1",),
     (Step(ProposalState.APPLIED, "ann", "try\x00", T0),),
 )
 

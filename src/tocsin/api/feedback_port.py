@@ -7,19 +7,13 @@ from typing import Protocol
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import Acceptance, Mark, MarkedWindow, Recurring, Remarks, Verdict
 from tocsin.domain.labels import Labels
+from tocsin.domain.proposal import Proposal
 from tocsin.monitor.feedback import Accepted, Marking
+from tocsin.monitor.proposals import Deed
 
 
 class FeedbackPort(Protocol):
     """Every method that keeps something may raise `StoreError`."""
-
-    async def mark(self, alert_id: str, verdict: Verdict, who: str, note: str) -> Mark:
-        """Keep a verdict on an alert; raises `NotFound`."""
-        ...
-
-    async def unmark(self, alert_id: str) -> bool:
-        """Take it back; False when there was none. Raises `NotFound` for an unknown alert."""
-        ...
 
     @property
     def windows(self) -> Sequence[MarkedWindow]:
@@ -58,4 +52,40 @@ class FeedbackPort(Protocol):
 
     async def remarks(self, alerts: Sequence[Alert]) -> Mapping[str, Remarks]:
         """What is to be said of alerts beside themselves, by id."""
+        ...
+
+
+class ProposalsPort(Protocol):
+    """Verdicts and the changes that follow from them; every method may raise `StoreError`."""
+
+    async def mark(self, alert_id: str, verdict: Verdict, who: str, note: str) -> Mark:
+        """Keep a verdict on an alert; raises `NotFound`."""
+        ...
+
+    async def unmark(self, alert_id: str) -> bool:
+        """Take it back; False when there was none. Raises `NotFound` for an unknown alert."""
+        ...
+
+    async def proposals(self, target_name: str | None = None) -> Sequence[Proposal]:
+        """All proposals, those that changed last first."""
+        ...
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """One of them; raises `NotFound`."""
+        ...
+
+    async def compared(self, proposal_id: str) -> Proposal:
+        """The same with what a back-test says of it now; raises `NotFound`, `Conflict`, `SourceError`."""
+        ...
+
+    async def apply(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Make the change; raises `NotFound`, `Conflict`, `Invalid`."""
+        ...
+
+    async def revert(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Take it back; raises `NotFound`, `Conflict`."""
+        ...
+
+    async def dismiss(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Not to be made again; raises `NotFound`, `Conflict`."""
         ...

@@ -158,7 +158,7 @@ class SlotAnswer(AnswerModel):
 
 class AcceptanceAnswer(AnswerModel):
     """What a person accepted. `level`: normal since `since`. `recurring`: alerts that begin in `slot` are expected up
-    to these deviations. `hours`: in `slot` alerts begin at `sigma`.
+    to these deviations. `hours`: in `slot` alerts begin at `sigma`. `excluded`: none begin.
     """
 
     id: str

@@ -43,14 +43,14 @@ async def mark_alert(alert_id: AlertId, body: VerdictRequest, doors: Through) ->
     """`false`: nothing was wrong. `expected`: something known. `real`: an incident. It stands beside the alert and
     takes the place of an earlier verdict; proposals follow from it.
     """
-    mark = await doors.services.monitor.feedback.mark(alert_id, body.verdict, body.who, body.note)
+    mark = await doors.services.monitor.proposals.mark(alert_id, body.verdict, body.who, body.note)
     return MarkAnswer(alert_id=mark.alert_id, verdict=mark.verdict, who=mark.who, note=mark.note, at=mark.at)
 
 
 @router.delete("/alerts/{alert_id}/verdict", summary="Take a verdict back")
 async def unmark_alert(alert_id: AlertId, doors: Through) -> UnmarkAnswer:
     """Taking back what is not there is no error."""
-    return UnmarkAnswer(alert_id=alert_id, unmarked=await doors.services.monitor.feedback.unmark(alert_id))
+    return UnmarkAnswer(alert_id=alert_id, unmarked=await doors.services.monitor.proposals.unmark(alert_id))
 
 
 class TargetQuery(PageQuery):

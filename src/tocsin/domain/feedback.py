@@ -37,11 +37,14 @@ class WindowKind(StrEnum):
 
 
 class AcceptanceKind(StrEnum):
-    """What was accepted: a new level of a series, an alert that comes again and again, or a looser range of hours."""
+    """What was accepted: a new level of a series, an alert that comes again and again, hours with a higher threshold,
+    series that never alert.
+    """
 
     LEVEL = "level"
     RECURRING = "recurring"
     HOURS = "hours"
+    EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ class Acceptance:
 
     LEVEL: the series that carry `labels` have a new normal since `since`. RECURRING: alerts of the series `labels` that
     begin in `slot` are expected as long as they deviate by no more than `most_above` and `most_below`. HOURS: in `slot`
-    an alert of the series that carry `labels` begins at `sigma`, where the target's own threshold is lower.
+    an alert of the series that carry `labels` begins at `sigma`, where the target's own threshold is lower. EXCLUDED:
+    none begins at all, what is found is still kept.
     """
 
     id: str
@@ -194,7 +198,7 @@ class Marked:
 
     windows: tuple[MarkedWindow, ...] = ()
     levels: tuple[Acceptance, ...] = ()
-    hours: tuple[Acceptance, ...] = ()
+    exempt: tuple[Acceptance, ...] = ()
 
 
 UNMARKED = Marked()

@@ -32,7 +32,7 @@ class ProposalState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Change:
     """What is different afterwards: a field of the target (FLOOR, RATIO, THRESHOLD: `number`), labels that are left out
-    (EXCLUDE), hours in which an alert begins `number` sigma later (HOURS), a level that is accepted (LEVEL).
+    (EXCLUDE), hours in which an alert begins at `number` sigma (HOURS), a level that is accepted (LEVEL).
     """
 
     kind: ProposalKind
@@ -74,7 +74,7 @@ class Step:
 class Proposal:
     """A concrete change of one target, with the marks it follows from (`evidence`, alert ids).
 
-    `before` is what the changed field was when it was applied, as text of JSON, and `acceptance_id` what was accepted:
+    `before` is what the changed field was when it was applied (None: not set), and `acceptance_ids` what was accepted:
     with them it can be taken back.
     """
 
@@ -88,7 +88,7 @@ class Proposal:
     state: ProposalState = ProposalState.OPEN
     difference: Difference | None = None
     before: float | None = None
-    acceptance_id: str | None = None
+    acceptance_ids: tuple[str, ...] = ()
     history: tuple[Step, ...] = ()
 
     @property
@@ -111,7 +111,7 @@ def words_of(change: Change) -> str:
     if field is not None:
         return f"{field} = {change.number:g}"
     if change.kind is ProposalKind.EXCLUDE:
-        return f"exclude {change.labels}"
+        return f"no alerts of series with {change.labels}"
     if change.kind is ProposalKind.HOURS:
-        return f"from {change.slot} an alert begins {change.number:g} sigma later"
+        return f"from {change.slot} an alert begins at {change.number:g} sigma"
     return f"accept the level of {change.labels}"

@@ -93,7 +93,7 @@ class Feedback:
         return Marked(
             tuple(one for one in self._windows if one.of_target(target_name)),
             tuple(one for one in mine if one.kind is AcceptanceKind.LEVEL and one.ended_at is None),
-            tuple(one for one in mine if one.kind is AcceptanceKind.HOURS),
+            tuple(one for one in mine if one.kind in (AcceptanceKind.HOURS, AcceptanceKind.EXCLUDED)),
         )
 
     def _tell(self) -> None:
@@ -220,12 +220,15 @@ class Feedback:
         await self._keep([made])
         return Accepted([made], [])
 
-    async def accept_hours(
-        self, name: str, labels: Labels, slot: Slot, sigma: float, *, who: str, note: str
+    async def exempt(
+        self, name: str, labels: Labels, *, slot: Slot | None, sigma: float, who: str, note: str
     ) -> Acceptance:
-        """From now on alerts begin at `sigma` in the slot; raises `Conflict`, `StoreError`."""
+        """From now on alerts of the series that carry `labels` begin at `sigma` in a slot, or, without a slot, not at
+        all. Raises `Conflict`, `StoreError`.
+        """
         now = self._clock.now()
-        made = self._new(AcceptanceKind.HOURS, name, labels, at=now, who=who, note=note, expires_at=now + EXPIRES_AFTER)
+        kind = AcceptanceKind.EXCLUDED if slot is None else AcceptanceKind.HOURS
+        made = self._new(kind, name, labels, at=now, who=who, note=note, expires_at=now + EXPIRES_AFTER)
         made = replace(made, slot=slot, sigma=sigma)
         await self._keep([made])
         return made

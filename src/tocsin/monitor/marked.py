@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.detect import Learnt
 from tocsin.domain.evaluation import instant
-from tocsin.domain.feedback import Acceptance, Marked, MarkedWindow
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Marked, MarkedWindow
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Labels
 
@@ -68,20 +68,23 @@ def let_in(known: Known, values: Floats, times: Floats, rows: Mask, since: float
     return Known(learn, known.learnt.let_in(found, ages))
 
 
-def loosened(hours: Sequence[Acceptance], labels: Sequence[Labels], times: Floats, sigma: Floats) -> Mask | None:
-    """(S, K): the samples that may begin an alert, where some hours have a threshold of their own; None: all."""
+def loosened(exempt: Sequence[Acceptance], labels: Sequence[Labels], times: Floats, sigma: Floats) -> Mask | None:
+    """(S, K): the samples that may begin an alert, where some hours have a threshold of their own and some series
+    none; None: all.
+    """
     allowed: Mask | None = None
-    for one in hours:
+    for one in exempt:
         inside = np.fromiter((_inside(one, stamp) for stamp in times.tolist()), bool, len(times))
         if inside.any():
-            part = ~(rows_with(one.labels, labels)[:, None] & inside) | (np.abs(sigma) >= one.sigma)
+            enough = (np.abs(sigma) >= one.sigma) & (one.kind is AcceptanceKind.HOURS)
+            part = ~(rows_with(one.labels, labels)[:, None] & inside) | enough
             allowed = part if allowed is None else allowed & part
     return allowed
 
 
 def _inside(one: Acceptance, stamp: float) -> bool:
     at = instant(stamp)
-    return one.slot is not None and one.holds(at) and one.slot.contains(at)
+    return one.holds(at) and (one.slot is None or one.slot.contains(at))
 
 
 def reaches(old: Marked, new: Marked, labels: Sequence[Labels], oldest: float, newest: float) -> bool:

@@ -69,7 +69,7 @@ def absorb(
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
     judgement = judge(result.scores, fresh.values, policy)
-    allowed = loosened(memory.marked.hours, labels, frame.timestamps, result.scores.sigma)
+    allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)
     anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags

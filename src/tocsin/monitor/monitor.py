@@ -26,6 +26,7 @@ from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.overview import Overview, lag_of
 from tocsin.monitor.people import People
+from tocsin.monitor.proposals import Proposals
 from tocsin.monitor.recall import recall
 from tocsin.monitor.scheduler import Scheduler
 from tocsin.monitor.status import (
@@ -78,6 +79,15 @@ class Monitor:
             paused=self._paused,
         )
         self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked)
+        self.proposals = Proposals(
+            store=store,
+            clock=clock,
+            gates=self._gates,
+            watches=self._watches,
+            feedback=self.feedback,
+            inquiry=self._inquiry,
+            update=self.update_target,
+        )
         self._people = People(store, clock, self._gates, self._watches)
         self._overview = Overview(clock, metrics, self._gates, self._watches)
         self._shadowed: dict[str, Target] = {}
