@@ -13,6 +13,11 @@ from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
+from tocsin.monitor.commit import Committer
+from tocsin.monitor.feedback import Feedback
+from tocsin.monitor.gates import Gates
+from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.proposals import Proposals
 from tocsin.monitor.status import (
     BacktestResult,
     CheckResult,
@@ -40,6 +45,27 @@ class FakeMonitor:
         self.since: datetime | None = None
         self.targets: dict[str, Target] = {}
         self.last_backtest: tuple[Target, datetime, datetime] | None = None
+        # The real one, over no watches: what people say goes to the store.
+        self.feedback = Feedback(
+            store=store,
+            clock=clock,
+            gates=Gates([], clock, Metrics(), {}),
+            watches={},
+            committer=Committer(store, lambda: None),
+            paused=self._paused,
+        )
+        self.proposals = Proposals(
+            store=store,
+            clock=clock,
+            gates=Gates([], clock, Metrics(), {}),
+            watches={},
+            feedback=self.feedback,
+            inquiry=self,
+            update=self.update_target,
+        )
+
+    def _paused(self, name: str):
+        raise NotFound(f"there is no target named {name!r}")
 
     def add(self, target: Target) -> None:
         self.targets[target.name] = target

@@ -8,6 +8,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertKind, AlertState, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.feedback import Mark, Verdict
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
@@ -105,3 +106,7 @@ def ended(of: Alert, at: datetime, state: AlertState = AlertState.RESOLVED) -> E
 
 def acknowledgement(of: Alert, who: str = "ann", note: str = "mine", at: datetime = T0) -> Acknowledgement:
     return Acknowledgement(of.id, who, note, at)
+
+
+def mark(of: Alert, verdict: Verdict = Verdict.FALSE, at: datetime = T0, note: str = "nothing") -> Mark:
+    return Mark(of.id, verdict, "ann", note, at)

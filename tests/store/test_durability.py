@@ -18,7 +18,7 @@ DRIVER = """
 import asyncio, os, random, signal, sys, time
 from pathlib import Path
 import alembic.command, psycopg, sqlalchemy.dialects.sqlite.aiosqlite
-from tests.store.builders import T0, MINUTE, acknowledgement, alert, begun, ended
+from tests.store.builders import T0, MINUTE, acknowledgement, alert, begun, ended, mark
 from tocsin.store import open_store
 
 def say(*words):
@@ -35,6 +35,8 @@ async def write(folder, url, run, opened):
         say("saved", one.id)
         await store.acknowledge([acknowledgement(one, "ann", f"{run}-{number}")])
         say("acknowledged", one.id)
+        await store.mark(mark(one))
+        say("marked", one.id)
         if number % 2:
             await store.save_evaluations([begun(one), ended(one, T0 + MINUTE)])
             say("ended", one.id)
@@ -84,6 +86,7 @@ async def test_everything_that_was_told_survives_sigkill_and_nothing_is_doubled(
     for what, alert_id in told:
         record = records[alert_id]
         assert what != "acknowledged" or record.acknowledgement is not None
+        assert what != "marked" or record.mark is not None
         assert what != "ended" or not record.alert.active
     assert len(records) == len(listing.items) == len(anomalies.items)
     moves = [(one.transition.alert_id, one.transition.after) for one in transitions]

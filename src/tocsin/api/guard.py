@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tocsin.api.body import Body
 from tocsin.api.csv import MEDIA_TYPE as CSV
 from tocsin.api.headers import SECURITY_HEADERS
-from tocsin.api.paths import BACKTEST, STREAM
+from tocsin.api.paths import STREAM, slow
 from tocsin.api.problems import Refusal, problem_response
 from tocsin.api.security import refusal_for
 from tocsin.api.services import Security
@@ -83,7 +83,7 @@ class Guard:
 
     async def _timed(self, scope: Scope, body: Body, send: Send) -> None:
         limits = self._security.limits
-        limit_s = limits.slow_request_s if scope["path"] == BACKTEST else limits.request_s
+        limit_s = limits.slow_request_s if slow(scope["path"]) else limits.request_s
         started = False
 
         async def tracked(message: Message) -> None:

@@ -14,8 +14,9 @@ from tocsin.api.models_common import (
     finite_or_zero,
 )
 from tocsin.detect import VOICES, Severity
-from tocsin.domain.alert import Acknowledgement, Alert, AlertKind, AlertState, Reason, Transition
+from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.feedback import Mark, Recurring, Remarks, Verdict, clock_time
 from tocsin.domain.frame import Window
 from tocsin.domain.ports import AlertRecord, AlertStory
 
@@ -31,6 +32,30 @@ class AcknowledgementAnswer(AnswerModel):
     who: str
     note: str
     at: datetime
+
+
+class VerdictAnswer(AnswerModel):
+    """What a person says the alert was, who, when, and what they wrote."""
+
+    verdict: Verdict
+    who: str
+    note: str
+    at: datetime
+
+
+class RecurringAnswer(AnswerModel):
+    """That alerts of this series begin at the same time of day: `around` in `timezone`, `times` on `days` days,
+    `chance` how probable that is without a reason.
+    """
+
+    around: str
+    timezone: str
+    times: int
+    days: int
+    first: datetime
+    last: datetime
+    chance: float
+    summary: str
 
 
 class AlertFacts(AnswerModel):
@@ -62,10 +87,18 @@ class AlertFacts(AnswerModel):
 
 
 class AlertAnswer(AlertFacts):
-    """An alert in a list."""
+    """An alert in a list. `verdict` is what a person says it was, `in_window` the id of a marked window that it was
+    active in; `recurring` says that it comes by the clock. `expected`: it came as a person accepted that it would
+    (`expected_by`, the id of the acceptance).
+    """
 
     acknowledged: bool
     acknowledgement: AcknowledgementAnswer | None
+    verdict: VerdictAnswer | None
+    in_window: str | None
+    recurring: RecurringAnswer | None
+    expected: bool
+    expected_by: str | None
 
 
 class AlertList(ListAnswer[AlertAnswer]):
@@ -198,22 +231,50 @@ def alert_facts(alert: Alert) -> AlertFacts:
     )
 
 
-def alert_answer(record: AlertRecord) -> AlertAnswer:
+def alert_answer(record: AlertRecord, remarks: Remarks) -> AlertAnswer:
     """An alert in a list."""
-    return _acknowledged(record.alert, record.acknowledgement)
+    return _with_words(record, remarks)
 
 
-def _acknowledged(alert: Alert, acknowledgement: Acknowledgement | None) -> AlertAnswer:
-    words = None
-    if acknowledgement is not None:
-        words = AcknowledgementAnswer(who=acknowledgement.who, note=acknowledgement.note, at=acknowledgement.at)
-    return AlertAnswer(**vars(alert_facts(alert)), acknowledged=words is not None, acknowledgement=words)
+def _with_words(record: AlertRecord, remarks: Remarks) -> AlertAnswer:
+    words, given = None, record.acknowledgement
+    if given is not None:
+        words = AcknowledgementAnswer(who=given.who, note=given.note, at=given.at)
+    return AlertAnswer(
+        **vars(alert_facts(record.alert)),
+        acknowledged=words is not None,
+        acknowledgement=words,
+        verdict=None if record.mark is None else verdict_answer(record.mark),
+        in_window=None if remarks.in_window is None else remarks.in_window.id,
+        recurring=None if remarks.recurring is None else recurring_answer(remarks.recurring),
+        expected=remarks.expected_by is not None,
+        expected_by=None if remarks.expected_by is None else remarks.expected_by.id,
+    )
 
 
-def alert_detail(story: AlertStory) -> AlertDetail:
+def verdict_answer(mark: Mark) -> VerdictAnswer:
+    """A verdict on an alert."""
+    return VerdictAnswer(verdict=mark.verdict, who=mark.who, note=mark.note, at=mark.at)
+
+
+def recurring_answer(one: Recurring) -> RecurringAnswer:
+    """That alerts come by the clock."""
+    return RecurringAnswer(
+        around=clock_time(one.around),
+        timezone=one.timezone,
+        times=one.times,
+        days=one.days,
+        first=one.first,
+        last=one.last,
+        chance=one.chance,
+        summary=one.words,
+    )
+
+
+def alert_detail(story: AlertStory, remarks: Remarks) -> AlertDetail:
     """An alert whole."""
     return AlertDetail(
-        **vars(_acknowledged(story.alert, story.acknowledgement)),
+        **vars(_with_words(AlertRecord(story.alert, story.acknowledgement, story.mark), remarks)),
         transitions=[transition_answer(one) for one in story.transitions],
         evidence=[evidence_answer(one) for one in story.evidence],
     )

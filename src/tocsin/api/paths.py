@@ -8,3 +8,11 @@ STREAM = "/monitoring/stream"
 
 BACKTEST = "/monitoring/backtest"
 """May take long."""
+
+COMPARE = "/compare"
+"""How the path of what back-tests a proposal ends."""
+
+
+def slow(path: str) -> bool:
+    """Whether an answer may take long."""
+    return path == BACKTEST or path.endswith(COMPARE)

@@ -69,8 +69,9 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
         labels=labels_from(query.label, query.labels),
     )
     found = await services.history.alerts(which, query.page)
+    remarks = await services.monitor.feedback.remarks([one.alert for one in found.items])
     return AlertList(
-        items=[alert_answer(one) for one in found.items],
+        items=[alert_answer(one, remarks[one.alert.id]) for one in found.items],
         total=found.total,
         next=next_path(request, query.page, found.total),
     )
@@ -79,7 +80,9 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
 @router.get("/alerts/{alert_id}", summary="Read an alert")
 async def read_alert(alert_id: AlertId, doors: Through) -> AlertDetail:
     """An alert with its transitions and the evidence frozen at each."""
-    return alert_detail(await doors.services.history.alert(alert_id))
+    story = await doors.services.history.alert(alert_id)
+    remarks = await doors.services.monitor.feedback.remarks([story.alert])
+    return alert_detail(story, remarks[story.alert.id])
 
 
 @router.post("/alerts/{alert_or_target}/acknowledge", summary="Acknowledge alerts")

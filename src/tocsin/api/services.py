@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from tocsin.api.feedback_port import FeedbackPort, ProposalsPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -28,6 +29,16 @@ class MonitorPort(Protocol):
     @property
     def since(self) -> datetime | None:
         """Since when it runs or stands still; None before the first start."""
+        ...
+
+    @property
+    def feedback(self) -> FeedbackPort:
+        """What people say afterwards."""
+        ...
+
+    @property
+    def proposals(self) -> ProposalsPort:
+        """Verdicts, and the changes that follow from them."""
         ...
 
     async def start(self) -> bool:

@@ -96,7 +96,7 @@ def ack(
 ) -> None:
     """Take note of an alert, or of all active alerts of a target."""
     path = f"/monitoring/alerts/{segment(which)}/acknowledge"
-    answer = call(url, "POST", path, body={"who": who or _user(), "note": note})
+    answer = call(url, "POST", path, body={"who": who or user(), "note": note})
     _tell(answer, "acknowledged", as_json=as_json)
 
 
@@ -134,6 +134,16 @@ def _facts(alert: Answer) -> list[tuple[str, Text]]:
     if noted:
         words = f"{noted['who'].text()} at {instant(noted['at'].text())}: {noted['note'].text()}"
         rows.append(("acknowledged", safe(words.removesuffix(": "))))
+    verdict, recurring = alert["verdict"], alert["recurring"]
+    if verdict:
+        words = f"{verdict['verdict'].text()}, says {verdict['who'].text()}: {verdict['note'].text()}"
+        rows.append(("verdict", safe(words.removesuffix(": "))))
+    if alert["in_window"]:
+        rows.append(("in window", safe(alert["in_window"].text())))
+    if recurring:
+        rows.append(("recurring", safe(recurring["summary"].text())))
+    if alert["expected"]:
+        rows.append(("expected", safe(f"yes, by {alert['expected_by'].text()}")))
     return rows
 
 
@@ -149,7 +159,8 @@ def _show_evidence(evidence: Answer) -> None:
     out.print(rows)
 
 
-def _user() -> str:
+def user() -> str:
+    """The user of this machine."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

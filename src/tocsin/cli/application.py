@@ -9,6 +9,7 @@ from tocsin.cli.alerts import alerts
 from tocsin.cli.analyze import analyze
 from tocsin.cli.backtest import backtest
 from tocsin.cli.exits import EPILOG
+from tocsin.cli.feedback import proposals, windows
 from tocsin.cli.overview import status, version
 from tocsin.cli.settings import check_config, serve
 from tocsin.cli.targets import targets
@@ -45,6 +46,8 @@ app.command(epilog=EPILOG)(analyze)
 app.command(epilog=EPILOG)(backtest)
 app.add_typer(targets, name="targets")
 app.add_typer(alerts, name="alerts")
+app.add_typer(windows, name="windows")
+app.add_typer(proposals, name="proposals")
 app.command("check-config", epilog=EPILOG)(check_config)
 app.command(epilog=EPILOG)(status)
 app.command()(version)

@@ -127,7 +127,7 @@ def create(
         "detection_methods": list(method or ["auto"]),
         "severity_threshold": severity,
         "direction": direction,
-        "labels": _labels(label or []),
+        "labels": labels_of(label or []),
         "description": description,
         "enabled": not disabled,
     }
@@ -257,7 +257,8 @@ def _seconds(name: str, text: str) -> float:
         fail(f"--{name.replace('_', '-')}: {error}, not {text!r}", Exit.INPUT)
 
 
-def _labels(given: list[str]) -> dict[str, Json]:
+def labels_of(given: list[str]) -> dict[str, Json]:
+    """Labels out of name=value; ends the command where one is none."""
     labels: dict[str, Json] = {}
     for text in given:
         name, equals, value = text.partition("=")

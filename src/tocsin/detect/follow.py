@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto import VOICES, AutoState, advance, look_back
+from tocsin.detect.auto import VOICES, AutoState, advance, look_back, settled
 from tocsin.detect.base import AUTO, METHODS, Scores, as_block, as_times, wants_auto
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.replay import replaced_rows, replay, spacing
 
 Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 _PIECE = 256
 """Columns that are judged together while a series is young: then ``auto`` may know it."""
@@ -42,6 +43,14 @@ class Learnt:
     def select(self, rows: object) -> Learnt:
         """The same with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
         return Learnt(self.baseline.select(rows), None if self.auto is None else self.auto.select(rows))
+
+    def let_in(self, rows: NDArray[np.intp], ages: Ints) -> Learnt:
+        """The same after ``rows`` have a new normal, that of the last ``ages`` (n,) columns: the named methods learn
+        them anew from what may teach, and what ``auto`` looks back on is moved to where the series is now.
+        """
+        index = np.arange(len(self.baseline.samples))
+        index[rows] = -1
+        return Learnt(self.baseline.select(index), None if self.auto is None else settled(self.auto, rows, ages))
 
     def score(self, timestamps: object, values: object, utc_offset_s: object = 0.0) -> Scores:
         """Hold samples (S, K) at ``timestamps`` (K,) against what is known now, and learn nothing; NaN in, NaN out.
@@ -89,20 +98,21 @@ def follow(
     step_s: float | None = None,
     utc_offset_s: object = 0.0,
     silent: bool = False,
+    mute: object = None,
 ) -> Followed:
     """Judge the newest ``new`` columns of (S, T) ``values``, each by what came before it.
 
     As ``replay``, which does the named methods. With ``auto`` a series is judged by them until ``auto`` knows it (32
     to 64 samples); from then on only the new columns are looked at. ``utc_offset_s`` (scalar or (T,)) is the time
     zone's offset from UTC, for the time of day. Samples of a series on ``hold`` are judged and teach ``auto`` nothing
-    while they stand out. ``silent``: only ``auto`` learns, nothing is said of young series. Raises ValueError like
-    ``replay``.
+    while they stand out. ``silent``: only ``auto`` learns, nothing is said of young series. ``mute`` (S, T): samples
+    that are judged and teach nothing. Raises ValueError like ``replay``.
     """
     if not wants_auto(methods):
         known = None if learnt is None else learnt.baseline
         result = replay(
             timestamps, values, new=new, window=window, relearn=relearn, learn=learn, baseline=known, hold=hold,
-            methods=methods, step_s=step_s,
+            methods=methods, step_s=step_s, mute=mute,
         )  # fmt: skip
         return Followed(result.scores, result.learn, Learnt(result.baseline))
     block = as_block(values)
@@ -113,6 +123,9 @@ def follow(
     if learn is not None:
         mask[:, :first] = np.asarray(learn, dtype=bool).reshape(rows, first)
     mask &= ~np.isnan(block)
+    quiet = None if mute is None else np.asarray(mute, dtype=bool).reshape(rows, columns)
+    if quiet is not None:
+        mask &= ~quiet
     step = step_s or spacing(times)
     call = _Call(
         times=times,
@@ -125,6 +138,7 @@ def follow(
         hold=np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool),
         local=times + np.asarray(utc_offset_s, dtype=np.float64),
         silent=silent,
+        mute=quiet,
     )
     now = learnt or Learnt.nothing(rows, methods, step)
     while first < columns:
@@ -137,7 +151,9 @@ def follow(
 
 
 class _Call(NamedTuple):
-    """All columns, what may teach, the scores to write; how the named methods learn; rows on hold; local times."""
+    """All columns, what may teach, the scores to write; how the named methods learn; rows on hold; local times; samples
+    that teach nothing.
+    """
 
     times: Array
     block: Array
@@ -149,6 +165,7 @@ class _Call(NamedTuple):
     hold: Mask
     local: Array
     silent: bool
+    mute: Mask | None
 
 
 class _Part(NamedTuple):
@@ -180,11 +197,13 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
             hold=call.hold[young],
             methods=METHODS,
             step_s=call.step_s,
+            mute=None if call.mute is None else call.mute[young, seen],
         )
         odd[young] = np.abs(named.scores.sigma) >= ANOMALOUS
         call.mask[young, part.block] = named.learn[:, first - seen.start :]
         baseline = replaced_rows(baseline, young, named.baseline)
-    state, said = advance(state, call.local[part.block], call.block[:, part.block], hold=call.hold, odd=odd)
+    quiet = None if call.mute is None else call.mute[:, part.block]
+    state, said = advance(state, call.local[part.block], call.block[:, part.block], hold=call.hold, odd=odd, mute=quiet)
     for name in ("sigma", "expected", "lower", "upper", "strongest", "agreeing", "held"):
         getattr(call.scores, name)[:, part.scores] = getattr(said, name)
     if named is not None:

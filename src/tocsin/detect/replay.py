@@ -37,6 +37,7 @@ def replay(
     hold: object = None,
     methods: str | Sequence[str] = AUTO,
     step_s: float | None = None,
+    mute: object = None,
 ) -> Replay:
     """Judge the newest ``new`` columns of (S, T) ``values``, each by a baseline learnt before it; NaN = gap.
 
@@ -45,6 +46,8 @@ def replay(
     the median spacing) is given by a caller who feeds a series in parts. Samples at 3 sigma and more are masked out of
     ``learn`` and never teach. Where every sample of a whole window is masked, that is the new normal, and the window
     may be learnt from again: but not in rows on ``hold`` (S,), whose alert is active.
+
+    ``mute`` (S, T) are samples that are judged and never teach, whatever else is masked.
 
     ``learn`` (S, T - new) is the mask of the older columns, as an earlier replay returned it, and ``baseline`` that
     replay's. Fed in any parts (each with the ``window`` columns before it), the result is that of one call, bit by bit.
@@ -60,10 +63,11 @@ def replay(
     if learn is not None:
         mask[:, : columns - new] = np.asarray(learn, dtype=bool).reshape(rows, columns - new)
     held = np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool)
-    mask &= ~np.isnan(block)
+    usable = ~np.isnan(block) if mute is None else ~np.isnan(block) & ~np.asarray(mute, dtype=bool)
+    mask &= usable
     if baseline is not None and (baseline.methods != names or len(baseline.samples) != rows):
         raise ValueError("the baseline has other methods or another number of rows")
-    walk = _Walk(block, mask, held, window, baseline or Baseline.unlearnt(rows, names))
+    walk = _Walk(block, (mask, usable), held, window, baseline or Baseline.unlearnt(rows, names))
     scores = Scores.nothing(rows, new, names)
     if not new or not rows:
         return Replay(scores, mask, walk.baseline)
@@ -104,8 +108,9 @@ def _previous(block: Array, first: int, window: int) -> Array:
 class _Walk:
     """The one mutable thing: the mask and the baseline while time goes on."""
 
-    def __init__(self, block: Array, mask: Mask, held: Mask, window: int, baseline: Baseline) -> None:
-        self.block, self.mask, self.held, self.window, self.baseline = block, mask, held, window, baseline
+    def __init__(self, block: Array, masks: tuple[Mask, Mask], held: Mask, window: int, baseline: Baseline) -> None:
+        self.block, self.held, self.window, self.baseline = block, held, window, baseline
+        self.mask, self.usable = masks
 
     def relearn(self, column: int) -> None:
         """Learn every row anew from the window before ``column``."""
@@ -115,7 +120,7 @@ class _Walk:
         part, mask = self.block[:, start:column], self.mask[:, start:column]
         if column >= self.window:
             stale = np.flatnonzero(~mask.any(axis=1) & ~self.held)
-            mask[stale] = ~np.isnan(part[stale])
+            mask[stale] = self.usable[stale, start:column]
         self.baseline = fit_block(np.where(mask, part, np.nan), self.baseline.methods, self.baseline)
 
     def warm_up(self, column: int, end: int) -> int:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     TARGET_DELETED = "target_deleted"
     TARGET_DISABLED = "target_disabled"
     TARGET_CHANGED = "target_changed"
+    ACCEPTED = "accepted_as_normal"
     SOURCE_FAILING = "datasource_failing"
     SOURCE_ANSWERS = "datasource_answers_again"
 

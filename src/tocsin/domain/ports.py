@@ -9,8 +9,10 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.proposal import Proposal
 from tocsin.domain.target import QueryType, Target
 
 T_co = TypeVar("T_co", covariant=True)
@@ -132,6 +134,7 @@ class AlertRecord:
 
     alert: Alert
     acknowledgement: Acknowledgement | None = None
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class AlertStory:
     acknowledgement: Acknowledgement | None
     transitions: Sequence[Transition]
     evidence: Sequence[Evidence]
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,59 @@ class AnomalyFilter:
     alert_id: str | None = None
     method: str | None = None
     labels: Labels = field(default_factory=Labels)
+
+
+class FeedbackStore(Protocol):
+    """What people say afterwards; no evaluation writes any of it."""
+
+    async def mark(self, mark: Mark) -> None:
+        """Keep it, in the place of an earlier one of the same alert; raises `NotFound` for an unknown alert."""
+        ...
+
+    async def unmark(self, alert_id: str) -> bool:
+        """Take it back; False when there was none."""
+        ...
+
+    async def marks(self, target_name: str, since: datetime) -> Sequence[MarkedAlert]:
+        """The marked alerts of a target that were active at or after an instant, the newest mark first; at most
+        10,000.
+        """
+        ...
+
+    async def save_window(self, window: MarkedWindow) -> None:
+        """Keep a marked window."""
+        ...
+
+    async def delete_window(self, window_id: str) -> None:
+        """Forget it; raises `NotFound`."""
+        ...
+
+    async def windows(self) -> Sequence[MarkedWindow]:
+        """All marked windows, by when they begin, the newest first."""
+        ...
+
+    async def save_acceptance(self, acceptance: Acceptance) -> None:
+        """Keep it, in the place of an earlier form of the same id."""
+        ...
+
+    async def acceptances(self) -> Sequence[Acceptance]:
+        """All of them, also those that are over, the newest first."""
+        ...
+
+    async def save_proposals(self, keep: Sequence[Proposal], drop: Sequence[str] = ()) -> None:
+        """Keep some, each in the place of an earlier form of the same id, and forget those whose id is in `drop`.
+
+        All or nothing.
+        """
+        ...
+
+    async def proposals(self) -> Sequence[Proposal]:
+        """All of them, those that changed last first."""
+        ...
+
+    async def firings(self, since: datetime, limit: int) -> Sequence[Firing]:
+        """The anomaly alerts that began to fire at or after an instant, the newest first."""
+        ...
 
 
 class History(Protocol):
@@ -231,8 +288,8 @@ class Housekeeping(Protocol):
     """Care of the store itself."""
 
     async def prune(self, retention: Retention, now: datetime) -> int:
-        """Delete ended alerts (with transitions, evidence, acknowledgements) and anomalies beyond the limits; how many
-        rows went. Active alerts never go.
+        """Delete ended alerts (with transitions, evidence, acknowledgements, marks) and anomalies beyond the limits,
+        and what people said so long ago that nothing reaches back to it; how many rows went. Active alerts never go.
         """
         ...
 
@@ -241,7 +298,7 @@ class Housekeeping(Protocol):
         ...
 
 
-class Store(TargetStore, SettingStore, AlertLog, History, Housekeeping, Protocol):
+class Store(TargetStore, SettingStore, AlertLog, FeedbackStore, History, Housekeeping, Protocol):
     """All ports of the store; one object may offer them together."""
 
     async def close(self) -> None:

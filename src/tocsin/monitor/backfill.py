@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from tocsin.domain.evaluation import instant
+from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Window
 from tocsin.domain.target import Target
 from tocsin.monitor.fetch import fetch
@@ -31,9 +32,16 @@ def span_of(target: Target, series: int) -> timedelta:
     return columns * target.step
 
 
-async def read_back(target: Target, gate: Gate, first: Window, series: int) -> Memory:
+async def read_back(
+    target: Target,
+    gate: Gate,
+    first: Window,
+    series: int,
+    *,
+    marked: Marked = UNMARKED,
+) -> Memory:
     """What is known of a target's series by the samples before the window `first`. Raises `SourceError`."""
-    memory, step_s = Memory.empty(target), target.step.total_seconds()
+    memory, step_s = Memory.empty(target, marked), target.step.total_seconds()
     end, span = first.start.timestamp() - step_s, span_of(target, series).total_seconds()
     # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample.
     at = first.start.timestamp() - span

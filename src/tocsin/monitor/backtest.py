@@ -11,6 +11,7 @@ import numpy as np
 from tocsin.domain.alert import Alert, Transition
 from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.evaluation import Evaluation, instant
+from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
@@ -50,12 +51,21 @@ class _Ledger:
         self.anomalies_total += len(evaluation.anomalies)
 
 
-async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, progress: Progress) -> BacktestResult:
+async def backtest(
+    target: Target,
+    gate: Gate,
+    window: Window,
+    aside: Aside,
+    progress: Progress,
+    *,
+    marked: Marked = UNMARKED,
+) -> BacktestResult:
     """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
     # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
     start = instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
-    frame = await fetch(target, gate, Window(start, window.end, window.step))
-    memory = await read_back(target, gate, Window(start, window.end, window.step), len(frame.labels))
+    first = Window(start, window.end, window.step)
+    frame = await fetch(target, gate, first)
+    memory = await read_back(target, gate, first, len(frame.labels), marked=marked)
     return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))
 
 

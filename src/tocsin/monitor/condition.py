@@ -9,7 +9,8 @@ from tocsin.detect import MIN_LEARN, Outlook, outlook
 from tocsin.domain.denominator import guard_of, thin_words
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.target import Target, TargetState
-from tocsin.monitor.memory import Memory, utc_offsets
+from tocsin.monitor.following import utc_offsets
+from tocsin.monitor.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)

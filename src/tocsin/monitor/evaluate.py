@@ -17,6 +17,7 @@ from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.relearn import relearnt
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
 
@@ -42,7 +43,10 @@ class Evaluator:
             frame = await fetch(watch.target, gate, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
             if watch.cursor is None and not watch.memory.labels:
-                watch.memory = await read_back(watch.target, gate, window, len(frame.labels))
+                series = len(frame.labels)
+                watch.memory = await read_back(watch.target, gate, window, series, marked=watch.marked)
+            elif watch.memory.marked != watch.marked:
+                watch.memory = await relearnt(watch.target, gate, watch.memory, watch.marked, watch.active)
             verdict = await self.judge(watch, gate, frame, window)
             if verdict.evaluation.quiet:
                 watch.apply(verdict, window)

@@ -1,11 +1,12 @@
 """Questions about a target that change nothing: check now, plot, patterns, back-test."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import Invalid
+from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
@@ -31,8 +32,8 @@ MAX_PICTURES_AT_ONCE = 2
 class Inquiry:
     """Answers from the datasource and the watch's memory; keeps nothing."""
 
-    def __init__(self, clock: Clock, evaluator: Evaluator) -> None:
-        self._clock, self._evaluator = clock, evaluator
+    def __init__(self, clock: Clock, evaluator: Evaluator, marked: Callable[[str], Marked]) -> None:
+        self._clock, self._evaluator, self._marked = clock, evaluator, marked
         # Apart, so that a picture does not wait for back-tests of minutes.
         self._backtests, self._pictures = Aside(MAX_BACKTESTS_AT_ONCE), Aside(MAX_PICTURES_AT_ONCE)
 
@@ -49,7 +50,7 @@ class Inquiry:
             # Nothing is new since the last evaluation: judge its newest instant once more.
             step_s = watch.target.step.total_seconds()
             end = (began - watch.target.offset).timestamp()
-            watch = Watch(watch.target, watch.status, dict(watch.active))
+            watch = Watch(watch.target, watch.status, dict(watch.active), marked=watch.marked)
             window = watch.window(began) or Window.aligned(end - step_s, end, step_s)
         frame = await fetch(watch.target, gate, window)
         verdict = await self._evaluator.judge(watch, gate, frame, window)
@@ -84,7 +85,7 @@ class Inquiry:
             raise Invalid("max_series", reason)
         # That makes `auto` know a series; all of its history would be asked for at each look.
         short = replace(target, history=min(target.history, PICTURE_COLUMNS * target.step))
-        memory = await read_back(short, gate, early, len(frame.labels))
+        memory = await read_back(short, gate, early, len(frame.labels), marked=self._marked(target.name))
         return await self._pictures.run(lambda _: draw(target, frame, window, max_series, memory))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
@@ -95,11 +96,21 @@ class Inquiry:
         return window, await self._pictures.run(lambda go_on: find_patterns(frame, go_on))
 
     async def backtest(
-        self, target: Target, gate: Gate, start: datetime, end: datetime, progress: Progress = lambda _: None
+        self,
+        target: Target,
+        gate: Gate,
+        start: datetime,
+        end: datetime,
+        progress: Progress = lambda _: None,
+        *,
+        marked: Marked | None = None,
     ) -> BacktestResult:
-        """What the target would have said between two instants. Raises `SourceError`, `Invalid`."""
+        """What the target would have said between two instants, by default with all that people said of it. Raises
+        `SourceError`, `Invalid`.
+        """
+        known = self._marked(target.name) if marked is None else marked
         window = self._window(target, start, min(end, self._clock.now()))
-        return await backtest(target, gate, window, self._backtests, progress)
+        return await backtest(target, gate, window, self._backtests, progress, marked=known)
 
     def _window(self, target: Target, start: datetime, end: datetime) -> Window:
         if start >= end:

@@ -21,6 +21,8 @@ from tocsin.detect import (
 from tocsin.domain.frame import Floats
 from tocsin.domain.target import Refuted, Target
 
+Flags = NDArray[np.bool_]
+
 _ROUNDING = 1e-6
 """A bound of 1 is not refuted by 1.0000001: a quotient of rates may come out so."""
 
@@ -57,13 +59,24 @@ def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refute
 
 
 def by_dial(
-    target: Target, scores: Scores, held: Held, dial: Dial, local: Floats, *, floor: float
+    target: Target,
+    scores: Scores,
+    held: Held,
+    dial: Dial,
+    local: Floats,
+    *,
+    floor: float,
+    mute: NDArray[np.bool_] | None = None,
 ) -> tuple[Dial, Judgement]:
-    """The dial after the columns at ``local`` seconds (K,), and what counts where it asks for more sigma to begin."""
+    """The dial after the columns at ``local`` seconds (K,), and what counts where it asks for more sigma to begin.
+
+    What lies in a marked window (``mute``, (S, K)) is told all the same, and counts as no false alert.
+    """
     tolerance = target.tolerance
     if tolerance is None:
         return dial, held.judgement
-    seen = Seen(scores.sigma, held.anomalous, _by_auto(scores))
+    counted = held.anomalous if mute is None else held.anomalous & ~mute
+    seen = Seen(scores.sigma, counted, _by_auto(scores))
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
     return dial, raised(held.judgement, scores.sigma, entry)
 

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Dial, Learnt, clip_band, follow
+from tocsin.detect import Dial, Learnt, clip_band
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
 from tocsin.domain.evaluation import Judged, instant
+from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Refuted, Target
+from tocsin.monitor.following import followed, utc_offsets
 from tocsin.monitor.judging import by_dial, judge_within
+from tocsin.monitor.marked import Known, loosened, mute_of
 
 REMEMBERED = timedelta(days=1)
 """How long `auto` remembers a series that sends no samples."""
@@ -39,11 +41,12 @@ class Memory:
     labels: tuple[Labels, ...]
     learnt: Learnt
     dial: Dial
+    marked: Marked = UNMARKED
     refuted: Refuted = (False, False)
     thin: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
-    def empty(cls, target: Target) -> "Memory":
+    def empty(cls, target: Target, marked: Marked = UNMARKED) -> "Memory":
         """Nothing seen yet."""
         learnt = Learnt.nothing(0, target.detection_methods, target.step.total_seconds())
         return cls(
@@ -53,6 +56,7 @@ class Memory:
             (),
             learnt,
             Dial.fresh(0, target.step.total_seconds()),
+            marked,
         )
 
     @property
@@ -82,42 +86,24 @@ def absorb(
     past, learnt, dial = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
-    offsets = np.broadcast_to(utc_offsets(times, target.timezone), times.shape)
-    result = follow(
-        times,
-        values,
-        new=new,
-        window=target.window,
-        relearn=target.relearn,
-        learn=past,
-        learnt=learnt,
-        hold=hold,
-        methods=target.detection_methods,
-        step_s=target.step.total_seconds(),
-        utc_offset_s=offsets,
-        silent=silent,
-    )
+    mute = mute_of(memory.marked.windows, labels, times)
+    known = Known(past, learnt)
+    result = followed(target, (times, values, labels), known, memory.marked, hold=hold, mute=mute, silent=silent)
     fresh = Frame(
         frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
     )
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
-    local = times[len(times) - new :] + offsets[len(times) - new :]
-    dial, judgement = by_dial(target, result.scores, verdict, dial, local, floor=floor)
+    local = frame.timestamps + utc_offsets(frame.timestamps, target.timezone)
+    quiet = None if mute is None else mute[:, len(memory.timestamps) :]
+    dial, judgement = by_dial(target, result.scores, verdict, dial, local, floor=floor, mute=quiet)
+    allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
+    if allowed is not None:
+        judgement = replace(judgement, flags=judgement.flags & allowed)
     judged = Judged(fresh, result.scores, judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy)
     return judged, _trim(
-        target, Memory(times, values, result.learn, labels, result.learnt, dial, verdict.refuted, thin)
+        target, Memory(times, values, result.learn, labels, result.learnt, dial, memory.marked, verdict.refuted, thin)
     )
-
-
-def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
-    """Seconds that the clocks of a time zone are ahead of UTC at each instant; zones change on quarters of an hour."""
-    if timezone == "UTC" or not len(timestamps):
-        return 0.0
-    zone = ZoneInfo(timezone)
-    quarters, where = np.unique(np.floor(timestamps / 900.0), return_inverse=True)
-    offsets = [datetime.fromtimestamp(each * 900.0, UTC).astimezone(zone).utcoffset() for each in quarters.tolist()]
-    return np.array([0.0 if each is None else each.total_seconds() for each in offsets])[where]
 
 
 def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt, Dial]:
@@ -165,6 +151,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
         memory.dial.select(rows),
+        memory.marked,
         memory.refuted,
         memory.thin[keep].copy(),
     )

@@ -1,8 +1,8 @@
 """The monitor as the API sees it: targets, start and stop, acknowledgements, status."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.gates import Gates
@@ -26,6 +27,7 @@ from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.overview import Overview, lag_of
 from tocsin.monitor.people import People
+from tocsin.monitor.proposals import Proposals
 from tocsin.monitor.recall import recall
 from tocsin.monitor.scheduler import Scheduler
 from tocsin.monitor.status import (
@@ -68,9 +70,26 @@ class Monitor:
         self._gates = Gates(sources, clock, metrics, limits)
         self._committer = Committer(store, on_commit)
         self._evaluator = Evaluator(clock, self._committer, metrics)
-        self._inquiry = Inquiry(clock, self._evaluator)
         self._scheduler = Scheduler(clock, metrics, self._evaluate)
         self._watches: dict[str, Watch] = {}
+        self.feedback = Feedback(
+            store=store,
+            clock=clock,
+            gates=self._gates,
+            watches=self._watches,
+            committer=self._committer,
+            paused=self._paused,
+        )
+        self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked)
+        self.proposals = Proposals(
+            store=store,
+            clock=clock,
+            gates=self._gates,
+            watches=self._watches,
+            feedback=self.feedback,
+            inquiry=self._inquiry,
+            update=self.update_target,
+        )
         self._people = People(store, clock, self._gates, self._watches)
         self._fleet = Fleet(false_alerts_per_week)
         self._overview = Overview(clock, metrics, self._gates, self._watches, fleet=self._fleet)
@@ -90,6 +109,7 @@ class Monitor:
                 self._shadowed[target.name] = saved[target.name]
                 log.warning("target of the file takes the place of a saved one", target=target.name)
             saved[target.name] = target
+        await self.feedback.open()
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
         await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
@@ -159,14 +179,8 @@ class Monitor:
     def view(self, name: str) -> TargetView:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
-        return TargetView(
-            watch.target,
-            replace(
-                watch.status,
-                lag_s=lag_of(watch, self._clock.now(), running=self._running),
-                dial=self._fleet.dial_of(watch),
-            ),
-        )
+        lag_s = lag_of(watch, self._clock.now(), running=self._running)
+        return TargetView(watch.target, replace(watch.status, lag_s=lag_s, dial=self._fleet.dial_of(watch)))
 
     @whole
     async def create_target(self, target: Target) -> TargetView:
@@ -204,6 +218,7 @@ class Monitor:
         async with self._editing:
             watch = self._watch(name)
             self._owned_by_api(watch.target)
+            await self.feedback.target_gone(name)
             await self._store.delete_target(name)
             await self._scheduler.end(name)
             await self._conclude(watch, Reason.TARGET_DELETED)
@@ -317,7 +332,7 @@ class Monitor:
             self._scheduler.begin(watch)
 
     def _fresh(self, target: Target) -> Watch:
-        return Watch(target, not_evaluated(target, self._clock.now()))
+        return Watch(target, not_evaluated(target, self._clock.now()), marked=self.feedback.marked(target.name))
 
     async def _replace(self, target: Target) -> None:
         """Put a changed target in the place of the old one; the memory goes on where the change lets it."""
@@ -336,6 +351,17 @@ class Monitor:
         self._watches[target.name] = watch
         self._schedule(target.name)
         await self._unasked(old.target.datasource_uid, reason)
+
+    @asynccontextmanager
+    async def _paused(self, name: str) -> AsyncIterator[Watch]:
+        """A watch that is neither edited nor evaluated meanwhile; raises `NotFound`."""
+        async with self._editing:
+            watch = self._watch(name)
+            await self._scheduler.end(name)
+            try:
+                yield watch
+            finally:
+                self._schedule(name)
 
     async def _conclude(self, watch: Watch, reason: Reason) -> None:
         await self._committer.end(watch.active.values(), reason, watch.target.name, self._clock.now())

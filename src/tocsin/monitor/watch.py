@@ -9,6 +9,7 @@ import numpy as np
 
 from tocsin.domain.alert import Alert
 from tocsin.domain.evaluation import Evaluation, Judged, step
+from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
@@ -39,6 +40,7 @@ class Watch:
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
     `begun_at` since when it is evaluated. `floor`: sigma below which nothing is told, for the sake of all targets.
+    `begun_at` since when it is evaluated. `marked` is what people say now; what was learnt otherwise is learnt anew.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -51,9 +53,10 @@ class Watch:
     blind: bool = True
     begun_at: datetime | None = None
     floor: float = 0.0
+    marked: Marked = field(default_factory=Marked)
 
     def __post_init__(self) -> None:
-        self.memory = Memory.empty(self.target)
+        self.memory = Memory.empty(self.target, self.marked)
 
     def window(self, at: datetime) -> Window | None:
         """The grid instants that have not been judged yet, or None when there are none.

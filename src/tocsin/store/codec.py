@@ -13,6 +13,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertKind, AlertState, Reason, Transition
 from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.errors import StoreError
+from tocsin.domain.feedback import Mark, MarkedWindow, Verdict, WindowKind
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.store.columns import escape, unescape
@@ -246,6 +247,52 @@ def anomaly_of(row: RowMapping) -> Anomaly:
         )
     except (ValueError, msgspec.MsgspecError) as error:
         raise Unreadable(f"anomaly {row['id']!r}", error) from error
+
+
+def mark_row(mark: Mark) -> Parameters:
+    """The row of a verdict."""
+    return {"alert_id": mark.alert_id, "verdict": mark.verdict.value, "who": mark.who, "note": mark.note, "at": mark.at}
+
+
+def mark_of(alert_id: str, verdict: str, who: str, note: str, at: datetime) -> Mark:
+    """The verdict of a row; raises `Unreadable`."""
+    try:
+        return Mark(alert_id, Verdict(verdict), who, note, at)
+    except ValueError as error:
+        raise Unreadable(f"the verdict on {alert_id!r}", error) from error
+
+
+def window_row(window: MarkedWindow) -> Parameters:
+    """The row of a marked window."""
+    return {
+        "id": window.id,
+        "kind": window.kind.value,
+        "target_name": window.target_name,
+        "labels": labels_text(window.labels),
+        "begins_at": window.start,
+        "ends_at": window.end,
+        "who": window.who,
+        "note": window.note,
+        "created_at": window.created_at,
+    }
+
+
+def window_of(row: RowMapping) -> MarkedWindow:
+    """The marked window of a row; raises `Unreadable`."""
+    try:
+        return MarkedWindow(
+            id=row["id"],
+            kind=WindowKind(row["kind"]),
+            target_name=row["target_name"],
+            labels=labels_of(row["labels"]),
+            start=row["begins_at"],
+            end=row["ends_at"],
+            who=row["who"],
+            note=row["note"],
+            created_at=row["created_at"],
+        )
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise Unreadable(f"the marked window {row['id']!r}", error) from error
 
 
 def _window(start: datetime, end: datetime, step_s: float) -> Window:

@@ -24,7 +24,7 @@ from tocsin.domain.ports import (
 from tocsin.store import codec
 from tocsin.store.documents import evidence_of
 from tocsin.store.part import Part
-from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, series_labels, transitions
+from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, marks, series_labels, transitions
 
 Condition = ColumnElement[bool]
 
@@ -34,12 +34,20 @@ _MOST_ROWS: Final = 2**63 - 1
 _MOST_TRANSITIONS: Final = 5_000
 """What `transitions_after` gives at once, whatever is asked: its alerts are looked up by as many bound ids."""
 
-_ALERTS_WITH_ACKNOWLEDGEMENT: Final = select(
+_ALERTS_WITH_WORDS: Final = select(
     alerts,
     acknowledgements.c.who.label("acknowledged_who"),
     acknowledgements.c.note.label("acknowledged_note"),
     acknowledgements.c.at.label("acknowledged_at"),
-).select_from(alerts.outerjoin(acknowledgements, acknowledgements.c.alert_id == alerts.c.id))
+    marks.c.verdict.label("mark_verdict"),
+    marks.c.who.label("mark_who"),
+    marks.c.note.label("mark_note"),
+    marks.c.at.label("mark_at"),
+).select_from(
+    alerts.outerjoin(acknowledgements, acknowledgements.c.alert_id == alerts.c.id).outerjoin(
+        marks, marks.c.alert_id == alerts.c.id
+    )
+)
 
 
 class SqlHistory(Part):
@@ -49,7 +57,7 @@ class SqlHistory(Part):
         """Alerts, those that changed last first; without `states` those that ever fired."""
         conditions = _alert_conditions(which)
         asked = (
-            _ALERTS_WITH_ACKNOWLEDGEMENT.where(*conditions)
+            _ALERTS_WITH_WORDS.where(*conditions)
             .order_by(alerts.c.updated_at.desc(), alerts.c.id)
             .limit(min(page.limit, _MOST_ROWS))
             .offset(min(page.offset, _MOST_ROWS))
@@ -62,7 +70,7 @@ class SqlHistory(Part):
     async def alert(self, alert_id: str) -> AlertStory:
         """One alert whole; raises `NotFound`."""
         async with self._database.reading() as connection:
-            asked = _ALERTS_WITH_ACKNOWLEDGEMENT.where(alerts.c.id == alert_id)
+            asked = _ALERTS_WITH_WORDS.where(alerts.c.id == alert_id)
             row = (await connection.execute(asked)).mappings().first()
             if row is None:
                 raise NotFound(f"there is no alert {alert_id!r}")
@@ -72,7 +80,7 @@ class SqlHistory(Part):
             )
             told = [codec.transition_of(move) for move in moves.mappings()]
             pieces = await _evidence_of(connection, record.alert, told)
-            return AlertStory(record.alert, record.acknowledgement, told, pieces)
+            return AlertStory(record.alert, record.acknowledgement, told, pieces, record.mark)
 
     async def evidence(self, evidence_id: str) -> Evidence:
         """One piece of evidence; raises `NotFound`."""
@@ -202,9 +210,11 @@ async def _evidence_of(connection: AsyncConnection, alert: Alert, told: Sequence
 
 
 def _record(row: RowMapping) -> AlertRecord:
-    if row["acknowledged_at"] is None:
-        return AlertRecord(codec.alert_of(row))
-    acknowledgement = Acknowledgement(
-        row["id"], who=row["acknowledged_who"], note=row["acknowledged_note"], at=row["acknowledged_at"]
-    )
-    return AlertRecord(codec.alert_of(row), acknowledgement)
+    acknowledgement = mark = None
+    if row["acknowledged_at"] is not None:
+        acknowledgement = Acknowledgement(
+            row["id"], who=row["acknowledged_who"], note=row["acknowledged_note"], at=row["acknowledged_at"]
+        )
+    if row["mark_at"] is not None:
+        mark = codec.mark_of(row["id"], row["mark_verdict"], row["mark_who"], row["mark_note"], row["mark_at"])
+    return AlertRecord(codec.alert_of(row), acknowledgement, mark)

@@ -13,9 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.domain.alert import ACTIVE
 from tocsin.domain.errors import StoreError
+from tocsin.domain.feedback import REMEMBERED
 from tocsin.domain.ports import Retention, StoreHealth
 from tocsin.store.part import Part
-from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, series_labels, transitions
+from tocsin.store.schema import (
+    acceptances,
+    acknowledgements,
+    alerts,
+    anomalies,
+    evidence,
+    marked_windows,
+    marks,
+    proposals,
+    series_labels,
+    transitions,
+)
 from tocsin.store.settings import SqlSettings
 
 CHUNK: Final = 500
@@ -34,13 +46,15 @@ class SqlHousekeeping(SqlSettings, Part):
     """Care of the store itself."""
 
     async def prune(self, retention: Retention, now: datetime) -> int:
-        """Delete ended alerts (with transitions, evidence, acknowledgements) and anomalies beyond the limits, the
-        oldest first; how many rows went. Active alerts never go. Many small transactions: one that fails leaves the
-        earlier ones done, and the next call goes on.
+        """Delete ended alerts (with transitions, evidence, acknowledgements, marks) and anomalies beyond the limits,
+        the oldest first, and what people said so long ago that nothing reaches back to it; how many rows went. Active
+        alerts never go. Many small transactions: one that fails leaves the earlier ones done, and the next call goes
+        on.
         """
         cutoff = now - timedelta(seconds=retention.max_age_s)
         gone = await self._prune_anomalies(cutoff, retention.max_anomalies)
         gone += await self._prune_alerts(cutoff, retention.max_alerts)
+        gone += await self._prune_feedback(cutoff, now - REMEMBERED)
         gone += await self._sweep(evidence.c.id, _unnamed_evidence())
         await self._sweep(series_labels.c.fingerprint, _unnamed_series())
         if gone and self._database.sqlite:
@@ -66,11 +80,24 @@ class SqlHousekeeping(SqlSettings, Part):
             rows = (await connection.execute(oldest.limit(CHUNK))).all()
             ids = [row.id for place, row in enumerate(rows) if place < excess or row.ends_at < cutoff]
             gone = 0
-            for column in (transitions.c.alert_id, acknowledgements.c.alert_id, alerts.c.id):
+            for column in (transitions.c.alert_id, acknowledgements.c.alert_id, marks.c.alert_id, alerts.c.id):
                 gone += await _delete(connection, column, ids)
             return gone
 
         return await self._repeat(work)
+
+    async def _prune_feedback(self, cutoff: datetime, reach: datetime) -> int:
+        async def work(connection: AsyncConnection) -> int:
+            gone = 0
+            for table, old in (
+                (marked_windows, marked_windows.c.ends_at < reach),
+                (acceptances, acceptances.c.over_at < min(cutoff, reach)),
+                (proposals, proposals.c.updated_at < cutoff),
+            ):
+                gone += int((await connection.execute(delete(table).where(old))).rowcount)
+            return gone
+
+        return await self._database.write(work)
 
     async def _repeat(self, work: Callable[[AsyncConnection], Awaitable[int]]) -> int:
         total = 0

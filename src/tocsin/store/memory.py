@@ -25,11 +25,12 @@ from tocsin.domain.ports import (
     StoreHealth,
 )
 from tocsin.domain.target import Target
+from tocsin.store.memory_feedback import MemoryFeedback
 
 T = TypeVar("T")
 
 
-class MemoryStore:
+class MemoryStore(MemoryFeedback):
     """All ports of the store in dictionaries.
 
     `failing`: when set, every call but `close` raises it and changes nothing, as a broken disk would; `probe` reports
@@ -37,13 +38,13 @@ class MemoryStore:
     """
 
     def __init__(self, *, failing: StoreError | None = None) -> None:
+        super().__init__()
         self.failing = failing
         self.size_bytes: int | None = None
         self.saves = 0
         self.closed = False
         self._targets: dict[str, Target] = {}
         self._settings: dict[str, str] = {}
-        self._alerts: dict[str, Alert] = {}
         self._acknowledgements: dict[str, Acknowledgement] = {}
         self._transitions: dict[tuple[str, datetime, str, str], SequencedTransition] = {}
         self._evidence: dict[str, Evidence] = {}
@@ -154,7 +155,8 @@ class MemoryStore:
         found.sort(key=lambda alert: alert.id)
         found.sort(key=lambda alert: alert.updated_at, reverse=True)
         part = found[page.offset : page.offset + page.limit]
-        return Listing([AlertRecord(one, self._acknowledgements.get(one.id)) for one in part], len(found))
+        items = [AlertRecord(one, self._acknowledgements.get(one.id), self._marks.get(one.id)) for one in part]
+        return Listing(items, len(found))
 
     def _matches(self, alert: Alert, which: AlertFilter) -> bool:
         return (
@@ -175,7 +177,8 @@ class MemoryStore:
         transitions = [one.transition for one in self._log() if one.transition.alert_id == alert_id]
         names = dict.fromkeys([*(one.evidence_id for one in transitions), alert.evidence_id])
         evidence = [self._evidence[name] for name in names if name is not None and name in self._evidence]
-        return AlertStory(alert, self._acknowledgements.get(alert_id), transitions, evidence)
+        words, mark = self._acknowledgements.get(alert_id), self._marks.get(alert_id)
+        return AlertStory(alert, words, transitions, evidence, mark)
 
     async def evidence(self, evidence_id: str) -> Evidence:
         """One piece of evidence; raises `NotFound`."""
@@ -234,7 +237,7 @@ class MemoryStore:
         named |= {one.evidence_id for one in self._anomalies.values()}
         named |= {one.transition.evidence_id for one in self._transitions.values()}
         self._evidence = {name: one for name, one in self._evidence.items() if name in named}
-        return before - self._rows()
+        return before - self._rows() + self._prune_feedback(cutoff, now)
 
     async def probe(self) -> StoreHealth:
         """Fine, or what `failing` says."""

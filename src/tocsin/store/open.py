@@ -6,6 +6,7 @@ from pathlib import Path
 from tocsin.store.alert_log import SqlAlertLog
 from tocsin.store.engine import DATABASE_NAME, Database, postgres_database, postgres_url, sqlite_database
 from tocsin.store.failures import translated
+from tocsin.store.feedback import SqlFeedback
 from tocsin.store.history import SqlHistory
 from tocsin.store.housekeeping import SqlHousekeeping
 from tocsin.store.lock import FolderLock
@@ -14,7 +15,7 @@ from tocsin.store.settings import SqlSettings
 from tocsin.store.targets import SqlTargets
 
 
-class SqlStore(SqlTargets, SqlAlertLog, SqlHistory, SqlHousekeeping, SqlSettings):
+class SqlStore(SqlTargets, SqlAlertLog, SqlFeedback, SqlHistory, SqlHousekeeping, SqlSettings):
     """All ports of the store over one database; made by `open_store`."""
 
     def __init__(self, database: Database, lock: FolderLock) -> None:

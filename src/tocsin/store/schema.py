@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from tocsin.store.columns import Instant, Words
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest migration, and so the version of the schema that this code reads and writes."""
 
 VERSION_TABLE = "tocsin_schema"
@@ -95,6 +95,52 @@ acknowledgements = Table(
     Column("who", Words, nullable=False),
     Column("note", Words, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+# As with acknowledgements: what a person said of an alert, which no evaluation writes.
+marks = Table(
+    "marks",
+    metadata,
+    Column("alert_id", Words, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+marked_windows = Table(
+    "marked_windows",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("target_name", Words),
+    Column("labels", Text, nullable=False),
+    Column("begins_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+# `body` is a document of `feedback_documents.py` in the form `format`: both are few, always read whole, and will gain
+# fields.
+acceptances = Table(
+    "acceptances",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("over_at", Instant),
+    Column("format", SmallInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("updated_at", Instant, nullable=False),
+    Column("format", SmallInteger, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 transitions = Table(

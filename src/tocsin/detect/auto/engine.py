@@ -37,6 +37,9 @@ FULL_COUNTS = 16384
 EARLY = (64, 128, 256, 512)
 """Columns after which a new series learns again; later it does at each local midnight."""
 
+_MUTE = 2
+"""A sample that teaches nothing; 1 is one that stands out, 0 any other."""
+
 _BLOCK = 1 << 15
 _FARTHEST = 1e12
 _ECHO = 64
@@ -44,6 +47,8 @@ _ECHO = 64
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Halves = NDArray[np.int64]
+Known = tuple[Flags, NDArray[np.uint8]]
+"""Rows on hold (S,), and what was known of samples before they are judged (S, K): see ``_MUTE``."""
 
 
 class Opinions(NamedTuple):
@@ -82,21 +87,29 @@ class Advanced(NamedTuple):
 
 
 def advance(
-    state: AutoState, local: Array, values: Array, *, hold: Flags | None = None, odd: Flags | None = None
+    state: AutoState,
+    local: Array,
+    values: Array,
+    *,
+    hold: Flags | None = None,
+    odd: Flags | None = None,
+    mute: Flags | None = None,
 ) -> Advanced:
     """Judge K new columns (S, K) at ``local`` times (K,), each by what came before it, and learn from them.
 
     ``local`` are unix seconds plus the offset of the series' time zone, ascending; NaN = gap. Rows on ``hold`` (S,)
     have an active alert: what stands out teaches nothing, and they stay away until they come back. ``odd`` (S, K) are
-    samples that another method found to stand out. In whatever parts the columns come, the result
-    is the same.
+    samples that another method found to stand out, ``mute`` (S, K) those that are judged and teach nothing, as a gap
+    does. In whatever parts the columns come, the result is the same.
     """
     rows, columns = values.shape
     opinions = Opinions.none((rows, columns))
     if not rows or not columns:
         return Advanced(state, opinions)
     held = np.zeros(rows, bool) if hold is None else hold
-    strange = np.zeros(values.shape, bool) if odd is None else odd
+    strange = np.zeros(values.shape, np.uint8) if odd is None else odd.astype(np.uint8)
+    if mute is not None:
+        strange[mute] = _MUTE
     step = max(1, _BLOCK // min(columns, state.grid.a_day))
     if step >= rows:
         return Advanced(_walk(state, local, values, (held, strange), opinions), opinions)
@@ -118,7 +131,7 @@ def look_back(state: AutoState, local: Array, values: Array) -> Verdicts:
     return verdicts(state, _filled(np.concatenate([lead, own], axis=1), season), all_bins)
 
 
-def _walk(state: AutoState, local: Array, values: Array, known: tuple[Flags, Flags], out: Opinions) -> AutoState:
+def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opinions) -> AutoState:
     """Some rows through all columns, writing into the arrays of ``out``."""
     days = state.grid.day_of(local)
     bins = state.grid.bins_of(local)
@@ -171,10 +184,12 @@ def _until_due(state: AutoState, values: Array) -> int:
     return max(1, least)
 
 
-def _stretch(
-    state: AutoState, values: Array, bins: NDArray[np.intp], known: tuple[Flags, Flags], out: Opinions
-) -> AutoState:
+def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Known, out: Opinions) -> AutoState:
     """Columns between two learnings: fill gaps, score what can be, let it wait."""
+    mute = known[1] == _MUTE
+    if mute.any():
+        # Before it has learnt anything a row has no opinion to lose.
+        values = np.where(mute & (state.learnt == 0)[:, None], np.nan, values)
     own = _own(state, values)
     lead_bins = np.concatenate([np.repeat(bins[:1], LEAD - len(state.recent_bins)), state.recent_bins])
     blank = np.full((state.rows, LEAD - state.recent.shape[1]), np.nan)
@@ -195,7 +210,7 @@ def _stretch(
         _write(out, rows, verdict, told)
         out.held[rows] = anchors.held
         weight = _weights(verdict, seen, (known[0][rows], known[1][rows]))
-        changes = _wait(part, filled[rows], all_bins, verdict, weight)
+        changes = _wait(part, filled[rows], all_bins, verdict, weight, mute=mute[rows])
         changes |= {
             "anchor": anchors.level,
             "anchor_size": anchors.size,
@@ -262,21 +277,21 @@ def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, see
     out.ready[rows] = seen
 
 
-def _weights(verdict: Verdicts, seen: Flags, known: tuple[Flags, Flags]) -> Halves:
+def _weights(verdict: Verdicts, seen: Flags, known: Known) -> Halves:
     """How much each sample teaches, in halves. What stands out counts half: counted whole, incidents become normal; not
     at all, a bursty series floods. While its alert is active it teaches nothing.
     """
     hold, strange = known
-    odd = (np.abs(verdict.sigma) >= ANOMALOUS) | strange
-    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * seen
+    odd = (np.abs(verdict.sigma) >= ANOMALOUS) | (strange > 0)
+    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * (seen & (strange != _MUTE))
     return weight
 
 
 def _wait(
-    state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves, *, mute: Flags
 ) -> dict[str, Any]:
     """What of a state changes so that the next learning has what it needs of these columns, as whole numbers."""
-    rows, columns = weight.shape
+    rows = len(weight)
     teach = weight > 0
     bins, values = all_bins[LEAD:], filled[:, LEAD:]
     hours = bins * state.grid.hours // state.grid.bins
@@ -298,8 +313,8 @@ def _wait(
     change = np.abs(values - filled[:, LEAD - 1 : -1])
     tied = (change <= SMALLEST) & teach
     gap = np.where(~tied & teach, change, np.inf).min(axis=1)
-    episodes, last = _episodes(state, np.abs(verdict.sigma) >= HOT)
-    references, count = _remembered(state, filled, all_bins, columns)
+    episodes, last = _episodes(state, (np.abs(verdict.sigma) >= HOT) & ~mute)
+    references, count = _remembered(state, filled, all_bins, mute)
     shape = state.new_day.shape
     days = np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape)
     days_seen = np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape)
@@ -332,14 +347,17 @@ def _episodes(state: AutoState, hot: Flags) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _remembered(
-    state: AutoState, filled: Array, all_bins: NDArray[np.intp], columns: int
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], mute: Flags
 ) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    """The ring of windows: every column at first, ever fewer, until the last fortnight is spread over the ring."""
+    """The ring of windows: every column at first, ever fewer, until the last fortnight is spread over the ring. None
+    ends in a sample that is ``mute`` (S, columns).
+    """
+    columns = mute.shape[1]
     kept = REFERENCES - WAITING_REFERENCES
     sparsest = max(1, state.grid.a_day * DAYS // kept)
     ages = state.age[:, None] + np.arange(columns)
     every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
-    pick = ages % every == 0
+    pick = (ages % every == 0) & ~mute
     # Room since the last learning: what comes after that waits for the next one.
     room = WAITING_REFERENCES - (state.reference_count - state.known_references)
     pick &= np.cumsum(pick, axis=1) <= room[:, None]

@@ -1,0 +1,91 @@
+"""What people say afterwards, as the API hands it to the monitor."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from tocsin.domain.alert import Alert
+from tocsin.domain.feedback import Acceptance, Mark, MarkedWindow, Recurring, Remarks, Verdict
+from tocsin.domain.labels import Labels
+from tocsin.domain.proposal import Proposal
+from tocsin.monitor.feedback import Accepted, Marking
+from tocsin.monitor.proposals import Deed
+
+
+class FeedbackPort(Protocol):
+    """Every method that keeps something may raise `StoreError`."""
+
+    @property
+    def windows(self) -> Sequence[MarkedWindow]:
+        """All marked windows, the newest first."""
+        ...
+
+    async def mark_window(self, window: MarkedWindow) -> Marking:
+        """Keep a window, whose id and `created_at` are given there; raises `Invalid`, `NotFound`, `Conflict`."""
+        ...
+
+    async def forget_window(self, window_id: str) -> Marking:
+        """Learn from it again; raises `NotFound`."""
+        ...
+
+    def acceptances(self, target_name: str | None = None) -> Sequence[Acceptance]:
+        """What was accepted, also what is over, the newest first."""
+        ...
+
+    async def accept_level(self, name: str, labels: Labels, since: datetime | None, *, who: str, note: str) -> Accepted:
+        """Levels are normal from now on; raises `NotFound`, `Invalid`, `Conflict`."""
+        ...
+
+    async def accept_recurring(
+        self, name: str, labels: Labels, around: int, *, who: str, note: str, expires_after: timedelta | None = None
+    ) -> Accepted:
+        """Alerts that recur around a minute of the day are expected; raises `NotFound`, `Invalid`, `Conflict`."""
+        ...
+
+    async def end_acceptance(self, acceptance_id: str, who: str) -> Acceptance:
+        """Take it back from now on; raises `NotFound`, `Conflict`."""
+        ...
+
+    async def recurring(self, name: str) -> Sequence[Recurring]:
+        """What recurs of a target by the clock; raises `NotFound`."""
+        ...
+
+    async def remarks(self, alerts: Sequence[Alert]) -> Mapping[str, Remarks]:
+        """What is to be said of alerts beside themselves, by id."""
+        ...
+
+
+class ProposalsPort(Protocol):
+    """Verdicts and the changes that follow from them; every method may raise `StoreError`."""
+
+    async def mark(self, alert_id: str, verdict: Verdict, who: str, note: str) -> Mark:
+        """Keep a verdict on an alert; raises `NotFound`."""
+        ...
+
+    async def unmark(self, alert_id: str) -> bool:
+        """Take it back; False when there was none. Raises `NotFound` for an unknown alert."""
+        ...
+
+    async def proposals(self, target_name: str | None = None) -> Sequence[Proposal]:
+        """All proposals, those that changed last first."""
+        ...
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """One of them; raises `NotFound`."""
+        ...
+
+    async def compared(self, proposal_id: str) -> Proposal:
+        """The same with what a back-test says of it now; raises `NotFound`, `Conflict`, `SourceError`."""
+        ...
+
+    async def apply(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Make the change; raises `NotFound`, `Conflict`, `Invalid`."""
+        ...
+
+    async def revert(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Take it back; raises `NotFound`, `Conflict`."""
+        ...
+
+    async def dismiss(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Not to be made again; raises `NotFound`, `Conflict`."""
+        ...

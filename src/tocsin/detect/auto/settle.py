@@ -1,0 +1,39 @@
+"""A person says that a level is the new normal: nothing is away from it any more, and nothing looks odd against it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.state import AutoState
+
+FEWEST = 3
+"""Samples of the new level that say where it is."""
+
+
+def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -> AutoState:
+    """The state after ``rows`` have had their normal level for the last ``ages`` (n,) columns.
+
+    They are away from no level. The samples before and the centre are moved by the difference of the medians, the
+    season taken off, so that voices which look back find them where the series is now; scales and tails stay as they
+    were learnt.
+    """
+    anchor, size = state.anchor.copy(), state.anchor_size.copy()
+    begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
+    anchor[rows], size[rows], begun[rows], calm[rows] = np.nan, 0.0, state.age[rows], 0
+    recent, center = state.recent.copy(), state.center.copy()
+    columns = recent.shape[1]
+    for row, age in zip(rows.tolist(), ages.tolist(), strict=True):
+        first = max(0, columns - age)
+        level = recent[row] - state.profile[row, state.recent_bins]
+        before, since = level[:first], level[first:]
+        if np.isnan(before).all() or np.count_nonzero(~np.isnan(since)) < FEWEST:
+            continue
+        moved = np.nanmedian(since) - np.nanmedian(before)
+        recent[row, :first] += moved
+        center[row] += moved
+    return replace(
+        state, anchor=anchor, anchor_size=size, anchor_begun=begun, anchor_calm=calm, recent=recent, center=center
+    )

@@ -1,0 +1,188 @@
+"""From verdicts to concrete changes: the smallest that would have kept the false alerts away, and no real one. Pure."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+from tocsin.domain.alert import Alert
+from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
+from tocsin.domain.labels import Labels
+from tocsin.domain.proposal import Change, Proposal, ProposalKind
+from tocsin.domain.target import MAX_SIGMA, Target
+
+ROOM = 1.05
+"""A floor is that much above the largest false deviation."""
+
+WIDEST = 180
+"""Minutes: false alerts further apart on the clock belong to no common hour."""
+
+LASTING = timedelta(hours=1)
+"""An alert that has gone on for so long and is no incident is a new level."""
+
+Size = Callable[[Alert], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Alerts of one target by what people say of them; `known` are false and expected ones."""
+
+    false: tuple[Alert, ...]
+    known: tuple[Alert, ...]
+    real: tuple[Alert, ...]
+
+
+def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tuple[Proposal, ...]:
+    """What could be changed so that the alerts that were marked false do not come again; the change that keeps most of
+    them away first, and among those the one that touches least. None would have kept away an alert marked real.
+    """
+    said = _Said(
+        tuple(one.alert for one in marked if one.mark.verdict is Verdict.FALSE),
+        tuple(one.alert for one in marked if one.mark.verdict is not Verdict.REAL),
+        tuple(one.alert for one in marked if one.mark.verdict is Verdict.REAL),
+    )
+    drafts = [
+        _floor(ProposalKind.FLOOR, said, _deviation, target.min_effect),
+        _floor(ProposalKind.RATIO, said, _ratio, target.min_effect_ratio),
+        _floor(ProposalKind.THRESHOLD, said, _sigma, target.sigma_threshold or target.severity_threshold.sigma),
+        _hours(said, target),
+        *_exclusions(said),
+        *_levels(said),
+    ]
+    found = [draft for draft in drafts if draft is not None]
+    found.sort(key=lambda draft: -len(draft[2]))
+    return tuple(
+        Proposal(_id(target.name, change), target.name, change, why, tuple(one.id for one in gone), now, now)
+        for change, why, gone in found
+    )
+
+
+_Draft = tuple[Change, str, Sequence[Alert]]
+
+
+def _floor(kind: ProposalKind, said: _Said, size: Size, now: float) -> _Draft | None:
+    """A floor above as many false ones as the real ones allow."""
+    real = [each for each in map(size, said.real) if each is not None]
+    if len(real) < len(said.real):
+        return None
+    bound = min(real, default=math.inf)
+    sizes = [(each, one) for one in said.false if (each := size(one)) is not None and each < bound]
+    if not sizes:
+        return None
+    most = max(each for each, _ in sizes)
+    number = _rounded_up(ROOM * most)
+    if number > bound:
+        number = (most + bound) / 2
+    if not now < number < (MAX_SIGMA if kind is ProposalKind.THRESHOLD else math.inf) or number <= most:
+        return None
+    gone = [one for _, one in sizes]
+    why = f"{_many(gone, said.false)} marked false had at most {most:.4g}"
+    if real:
+        why += f"; those marked real at least {bound:.4g}"
+    return Change(kind, number), f"{why} ({_NAMES[kind]})", gone
+
+
+_NAMES = {
+    ProposalKind.FLOOR: "deviation in the metric's unit",
+    ProposalKind.RATIO: "deviation as a share of what was expected",
+    ProposalKind.THRESHOLD: "sigma",
+}
+
+
+def _hours(said: _Said, target: Target) -> _Draft | None:
+    """A threshold of their own for the hours in which false and expected alerts began, on two days at least."""
+    zone = ZoneInfo(target.timezone)
+    local = [(one, (one.starts_at or one.active_at).astimezone(zone)) for one in said.known if one.sigma is not None]
+    if len({at.date() for _, at in local}) < 2:
+        return None
+    minutes = [at.hour * 60 + at.minute for _, at in local]
+    spread, begin = min((max((m - first) % DAY_MINUTES for m in minutes), first) for first in minutes)
+    if spread > WIDEST:
+        return None
+    first = begin // 60 * 60
+    slot = Slot(first, (begin + spread) // 60 * 60 % DAY_MINUTES + 59, target.timezone)
+    most = max(abs(one.sigma or 0.0) for one, _ in local)
+    number = _rounded_up(ROOM * most)
+    if number >= MAX_SIGMA or any(slot.contains(one.active_at) and abs(one.sigma or 0.0) < number for one in said.real):
+        return None
+    gone = [one for one, _ in local]
+    why = f"{len(gone)} alerts marked false or expected began from {slot}, with at most {most:.4g} sigma"
+    return Change(ProposalKind.HOURS, number, Labels(), slot), why, gone
+
+
+def _exclusions(said: _Said) -> Iterable[_Draft]:
+    """Series, or a label that several have in common, of which two false alerts came and no real one."""
+    series: dict[Labels, list[Alert]] = {}
+    for one in said.false:
+        series.setdefault(one.labels.without("__name__"), []).append(one)
+    for labels, mine in series.items():
+        if labels and len(mine) >= 2 and not any(labels.items() <= one.labels.items() for one in said.real):
+            yield (
+                Change(ProposalKind.EXCLUDE, labels=labels),
+                f"{len(mine)} alerts of it were marked false, none real",
+                mine,
+            )
+    if len(series) < 2 or not said.real:
+        return
+    common = set.intersection(*(set(labels.items()) for labels in series))
+    for name, value in sorted(common - {pair for one in said.real for pair in one.labels.items()}):
+        why = f"all {len(said.false)} alerts marked false carry it, none of the {len(said.real)} real ones does"
+        yield Change(ProposalKind.EXCLUDE, labels=Labels({name: value})), why, said.false
+
+
+def _levels(said: _Said) -> Iterable[_Draft]:
+    """A level that an alert is about which still goes on and is no incident."""
+    for one in said.known:
+        if one.active and one.last_anomalous_at - one.active_at >= LASTING:
+            hours = (one.last_anomalous_at - one.active_at) / timedelta(hours=1)
+            yield (
+                Change(ProposalKind.LEVEL, labels=one.labels),
+                f"it has gone on for {hours:.1f} hours and is no incident",
+                [one],
+            )
+
+
+def _deviation(alert: Alert) -> float | None:
+    if alert.value is None or alert.expected_value is None:
+        return None
+    return abs(alert.value - alert.expected_value)
+
+
+def _ratio(alert: Alert) -> float | None:
+    deviation = _deviation(alert)
+    return deviation / abs(alert.expected_value) if deviation is not None and alert.expected_value else None
+
+
+def _sigma(alert: Alert) -> float | None:
+    return None if alert.sigma is None else abs(alert.sigma)
+
+
+def _rounded_up(number: float) -> float:
+    """The next number of two digits."""
+    if not 0 < number < math.inf:
+        return number
+    unit = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return float(f"{math.ceil(number / unit) * unit:.3g}")
+
+
+def _many(gone: Sequence[Alert], of: Sequence[Alert]) -> str:
+    if len(of) == 1:
+        return "the one alert"
+    return f"{len(gone)} of {len(of)} alerts" if len(gone) < len(of) else f"all {len(of)} alerts"
+
+
+def _id(target_name: str, change: Change) -> str:
+    labels = "" if change.labels is None else change.labels.fingerprint
+    data = f"{target_name}\xff{change.kind}\xff{change.number!r}\xff{labels}\xff{change.slot}"
+    return f"proposal:{blake2b(data.encode(), digest_size=8).hexdigest()}"
+
+
+def with_field(target: Target, kind: ProposalKind, number: float | None) -> Target:
+    """The target with the field set that changes of this kind are about; raises `Invalid`."""
+    if kind is ProposalKind.THRESHOLD:
+        return replace(target, sigma_threshold=number).validated()
+    if kind is ProposalKind.RATIO:
+        return replace(target, min_effect_ratio=number or 0.0).validated()
+    return replace(target, min_effect=number or 0.0).validated()

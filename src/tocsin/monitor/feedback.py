@@ -1,0 +1,320 @@
+"""What people say afterwards: kept in the store, told to the watches, shown beside the alerts."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from tocsin.domain.alert import Alert, Reason
+from tocsin.domain.errors import Conflict, Invalid, NotFound
+from tocsin.domain.evaluation import instant
+from tocsin.domain.feedback import (
+    MAX_ACCEPTANCES,
+    MAX_WINDOWS,
+    REMEMBERED,
+    Acceptance,
+    AcceptanceKind,
+    Mark,
+    Marked,
+    MarkedAlert,
+    MarkedWindow,
+    Recurring,
+    Remarks,
+    Slot,
+    Verdict,
+)
+from tocsin.domain.labels import Fingerprint, Labels
+from tocsin.domain.ports import Clock, Store
+from tocsin.domain.recurring import REACH
+from tocsin.monitor.bands import ChangedBands, changed_bands
+from tocsin.monitor.commit import Committer
+from tocsin.monitor.gates import Gates
+from tocsin.monitor.marked import rows_with
+from tocsin.monitor.recurrence import Recurrence
+from tocsin.monitor.watch import Watch
+from tocsin.monitor.whole import whole
+
+EXPIRES_AFTER = timedelta(days=90)
+"""How long what is accepted by the clock holds, unless a person says otherwise."""
+
+MAX_EXPIRES = timedelta(days=365)
+MARGIN = 1.5
+"""An alert that recurs is expected up to so many times the largest deviation that was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """A window that was marked or forgotten, and what that changes."""
+
+    window: MarkedWindow
+    bands: ChangedBands
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was accepted, and the alerts that ended by it."""
+
+    acceptances: Sequence[Acceptance]
+    ended: Sequence[str]
+
+
+class Feedback:
+    """Verdicts, marked windows and acceptances; `watches` and `gates` are the monitor's own. `paused` gives a watch
+    that nobody evaluates meanwhile.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        gates: Gates,
+        watches: Mapping[str, Watch],
+        committer: Committer,
+        paused: Callable[[str], AbstractAsyncContextManager[Watch]],
+    ) -> None:
+        self._store, self._clock, self._gates, self._watches = store, clock, gates, watches
+        self._committer, self._paused = committer, paused
+        self._recurrence = Recurrence(store, clock)
+        self._windows: tuple[MarkedWindow, ...] = ()
+        self._acceptances: tuple[Acceptance, ...] = ()
+        self._changing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Read what was said so far; raises `StoreError`."""
+        self._windows = tuple(await self._store.windows())
+        self._acceptances = tuple(await self._store.acceptances())
+
+    def marked(self, target_name: str) -> Marked:
+        """What was said that concerns a target's memory."""
+        mine = [one for one in self._acceptances if one.target_name == target_name]
+        return Marked(
+            tuple(one for one in self._windows if one.of_target(target_name)),
+            tuple(one for one in mine if one.kind is AcceptanceKind.LEVEL and one.ended_at is None),
+            tuple(one for one in mine if one.kind in (AcceptanceKind.HOURS, AcceptanceKind.EXCLUDED)),
+        )
+
+    def _tell(self) -> None:
+        for name, watch in self._watches.items():
+            marked = self.marked(name)
+            if marked != watch.marked:
+                watch.marked = marked
+
+    # verdicts
+
+    async def mark(self, alert_id: str, verdict: Verdict, who: str, note: str) -> Mark:
+        """Keep a verdict on an alert; raises `NotFound`, `StoreError`."""
+        mark = Mark(alert_id, verdict, who, note, self._clock.now())
+        await self._store.mark(mark)
+        return mark
+
+    async def unmark(self, alert_id: str) -> bool:
+        """Take it back; False when there was none. Raises `NotFound` for an unknown alert, `StoreError`."""
+        await self._store.alert(alert_id)
+        return await self._store.unmark(alert_id)
+
+    async def verdicts(self, target_name: str, since: datetime) -> Mapping[str, MarkedAlert]:
+        """The verdicts on alerts of a target that were active since an instant, by alert: what is real and what is
+        not, with the series and when. Raises `StoreError`.
+        """
+        return {one.alert.id: one for one in await self._store.marks(target_name, since)}
+
+    # windows
+
+    @property
+    def windows(self) -> Sequence[MarkedWindow]:
+        """All marked windows, the newest first."""
+        return self._windows
+
+    async def mark_window(self, window: MarkedWindow) -> Marking:
+        """Keep a window (its id and `created_at` are given here); nothing is learnt from it any more. Raises `Invalid`,
+        `NotFound`, `Conflict`, `StoreError`.
+        """
+        made = replace(window, id=f"window:{uuid4().hex[:16]}", created_at=self._clock.now()).validated()
+        if made.target_name is not None and made.target_name not in self._watches:
+            raise NotFound(f"there is no target named {made.target_name!r}")
+        async with self._changing:
+            if len(self._windows) >= MAX_WINDOWS:
+                raise Conflict(f"there are {MAX_WINDOWS} marked windows already, which is the limit")
+            await self._store.save_window(made)
+            self._windows = tuple(await self._store.windows())
+            self._tell()
+        return Marking(made, await self._bands(made))
+
+    async def forget_window(self, window_id: str) -> Marking:
+        """Learn from it again; raises `NotFound`, `StoreError`."""
+        async with self._changing:
+            found = next((one for one in self._windows if one.id == window_id), None)
+            if found is None:
+                raise NotFound(f"there is no marked window {window_id!r}")
+            await self._store.delete_window(window_id)
+            self._windows = tuple(await self._store.windows())
+            self._tell()
+        return Marking(found, await self._bands(found))
+
+    async def _bands(self, window: MarkedWindow) -> ChangedBands:
+        names = [name for name in sorted(self._watches) if window.of_target(name)]
+        return await changed_bands([(self._watches[name], self._watches[name].marked) for name in names], self._gates)
+
+    # what is accepted
+
+    def acceptances(self, target_name: str | None = None) -> Sequence[Acceptance]:
+        """What was accepted, also what is over, the newest first."""
+        return [one for one in self._acceptances if target_name in (None, one.target_name)]
+
+    @whole
+    async def accept_level(self, name: str, labels: Labels, since: datetime | None, *, who: str, note: str) -> Accepted:
+        """The series that carry `labels` are normal as they are `since` then, or since their active alerts began; those
+        alerts end. Raises `NotFound`, `Invalid`, `Conflict`, `StoreError`.
+        """
+        async with self._paused(name) as watch:
+            if watch.cursor is None or not watch.memory.labels:
+                raise Conflict(f"target {name!r} was not evaluated yet: there is no level to accept")
+            if not rows_with(labels, watch.memory.labels).any():
+                raise Invalid("labels", f"no series of target {name!r} carries {labels}")
+            at = instant(watch.cursor)
+            if since is not None and since > at:
+                raise Invalid("at", f"must not be later than the newest judged sample, {at.isoformat()}")
+            alerts = [one for one in watch.active.values() if labels.items() <= one.labels.items()]
+            if since is None and not alerts:
+                raise Conflict("no alert of it is active: say since when its level is normal (`at`)")
+            levels = [(labels, since)] if since is not None else [(one.labels, one.active_at) for one in alerts]
+            made = [
+                self._new(AcceptanceKind.LEVEL, name, series, at=at, who=who, note=note, expires_at=at + REMEMBERED)
+                for series, _ in levels
+            ]
+            made = [replace(one, since=begun) for one, (_, begun) in zip(made, levels, strict=True)]
+            await self._keep(made)
+            await self._committer.end(alerts, Reason.ACCEPTED, name, self._clock.now())
+            for alert in alerts:
+                watch.active.pop(alert.fingerprint, None)
+        return Accepted(made, [one.id for one in alerts])
+
+    async def accept_recurring(
+        self, name: str, labels: Labels, around: int, *, who: str, note: str, expires_after: timedelta | None = None
+    ) -> Accepted:
+        """Alerts of a series that recur around a minute of the day are expected from now on, up to `MARGIN` times the
+        deviations seen. Raises `NotFound`, `Invalid`, `Conflict`, `StoreError`.
+        """
+        found = [one for one in await self.recurring(name) if one.labels == labels and one.around == around]
+        if not found:
+            raise NotFound(f"no alert of {labels} of target {name!r} recurs around that time of day")
+        one = found[0]
+        now = self._clock.now()
+        made = replace(
+            self._new(
+                AcceptanceKind.RECURRING,
+                name,
+                labels,
+                at=now,
+                who=who,
+                note=note,
+                expires_at=now + _lasting(expires_after),
+            ),
+            slot=Slot.around(around, REACH, one.timezone),
+            most_above=MARGIN * one.most_above,
+            most_below=MARGIN * one.most_below,
+        )
+        await self._keep([made])
+        return Accepted([made], [])
+
+    async def exempt(
+        self, name: str, labels: Labels, *, slot: Slot | None, sigma: float, who: str, note: str
+    ) -> Acceptance:
+        """From now on alerts of the series that carry `labels` begin at `sigma` in a slot, or, without a slot, not at
+        all. Raises `Conflict`, `StoreError`.
+        """
+        now = self._clock.now()
+        kind = AcceptanceKind.EXCLUDED if slot is None else AcceptanceKind.HOURS
+        made = self._new(kind, name, labels, at=now, who=who, note=note, expires_at=now + EXPIRES_AFTER)
+        made = replace(made, slot=slot, sigma=sigma)
+        await self._keep([made])
+        return made
+
+    async def end_acceptance(self, acceptance_id: str, who: str) -> Acceptance:
+        """Take it back from now on; it stays in the history. Raises `NotFound`, `Conflict`, `StoreError`."""
+        found = next((one for one in self._acceptances if one.id == acceptance_id), None)
+        if found is None:
+            raise NotFound(f"there is no acceptance {acceptance_id!r}")
+        if found.ended_at is not None:
+            raise Conflict(f"{acceptance_id!r} was taken back already, at {found.ended_at.isoformat()}")
+        over = replace(found, ended_at=self._clock.now(), ended_by=who)
+        await self._keep([over])
+        return over
+
+    async def target_gone(self, name: str) -> None:
+        """What was accepted for a target that is deleted is over: another may come by that name."""
+        for one in self.acceptances(name):
+            if one.ended_at is None:
+                await self._keep([replace(one, ended_at=self._clock.now(), ended_by="the target was deleted")])
+
+    def _new(
+        self,
+        kind: AcceptanceKind,
+        name: str,
+        labels: Labels,
+        *,
+        at: datetime,
+        who: str,
+        note: str,
+        expires_at: datetime,
+    ) -> Acceptance:
+        return Acceptance(
+            f"accepted:{uuid4().hex[:16]}", kind, name, labels, at=at, who=who, note=note, expires_at=expires_at
+        )
+
+    async def _keep(self, acceptances: Sequence[Acceptance]) -> None:
+        async with self._changing:
+            known = {one.id for one in self._acceptances}
+            added = sum(one.id not in known for one in acceptances)
+            if added and len(known) + added > MAX_ACCEPTANCES:
+                raise Conflict(f"there are {len(known)} acceptances already, and {MAX_ACCEPTANCES} are the limit")
+            try:
+                for one in acceptances:
+                    await self._store.save_acceptance(one)
+            finally:
+                self._acceptances = tuple(await self._store.acceptances())
+                self._tell()
+
+    # what is shown
+
+    async def recurring(self, name: str) -> Sequence[Recurring]:
+        """What recurs of a target by the clock; raises `NotFound`, `StoreError`."""
+        if name not in self._watches:
+            raise NotFound(f"there is no target named {name!r}")
+        found = await self._recurrence.now(self._timezones())
+        return [slot for (target, _), slots in found.items() if target == name for slot in slots]
+
+    def expected_by(self, alert: Alert) -> Acceptance | None:
+        """The acceptance that says that this alert was to come as it came; who tells people stays silent then."""
+        return next((one for one in self._acceptances if one.expects(alert)), None)
+
+    async def remarks(self, alerts: Sequence[Alert]) -> Mapping[str, Remarks]:
+        """What is to be said of alerts beside themselves, by id; raises `StoreError`."""
+        if not alerts:
+            return {}
+        recurring = await self._recurrence.now(self._timezones())
+        return {one.id: self._remarks_on(one, recurring) for one in alerts}
+
+    def _remarks_on(self, alert: Alert, recurring: Mapping[tuple[str, Fingerprint], Sequence[Recurring]]) -> Remarks:
+        slots = recurring.get((alert.target_name, alert.fingerprint), ())
+        began = alert.starts_at or alert.active_at
+        return Remarks(
+            in_window=next((one for one in self._windows if one.touches(alert)), None),
+            recurring=next(
+                (one for one in slots if Slot.around(one.around, REACH, one.timezone).contains(began)), None
+            ),
+            expected_by=self.expected_by(alert),
+        )
+
+    def _timezones(self) -> Mapping[str, str]:
+        return {name: watch.target.timezone for name, watch in self._watches.items()}
+
+
+def _lasting(expires_after: timedelta | None) -> timedelta:
+    wanted = EXPIRES_AFTER if expires_after is None else expires_after
+    if not timedelta(0) < wanted <= MAX_EXPIRES:
+        raise Invalid("expires_after", f"must be more than 0 and at most {MAX_EXPIRES.days} days")
+    return wanted

@@ -1,0 +1,280 @@
+"""Proposals: made of verdicts, compared by a back-test, applied and taken back by people only."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tocsin.domain.alert import Alert
+from tocsin.domain.errors import Conflict, NotFound
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, MarkedAlert, Verdict
+from tocsin.domain.labels import Labels
+from tocsin.domain.ports import Clock, Store
+from tocsin.domain.proposal import FIELDS, Change, Difference, Proposal, ProposalKind, ProposalState, Step
+from tocsin.domain.propose import propose, with_field
+from tocsin.domain.target import Owner, Target
+from tocsin.monitor.feedback import Feedback
+from tocsin.monitor.gates import Gates
+from tocsin.monitor.inquiry import Inquiry
+from tocsin.monitor.status import BacktestResult, TargetView
+from tocsin.monitor.watch import Watch
+from tocsin.monitor.whole import whole
+
+SPAN = timedelta(days=30)
+"""Verdicts on alerts of that long ago lead to proposals."""
+
+COMPARED_OVER = timedelta(days=14)
+"""What a back-test of a proposal covers."""
+
+MAX_PROPOSALS = 1000
+"""Kept in all; the oldest that were dismissed or reverted go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Who does something with a proposal, and why."""
+
+    who: str
+    note: str = ""
+
+
+class Proposals:
+    """`update` changes a target as a person would; `watches` and `gates` are the monitor's own."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        gates: Gates,
+        watches: Mapping[str, Watch],
+        feedback: Feedback,
+        inquiry: Inquiry,
+        update: Callable[[Target, int | None], Awaitable[TargetView]],
+    ) -> None:
+        self._store, self._clock, self._gates, self._watches = store, clock, gates, watches
+        self._feedback, self._inquiry, self._update = feedback, inquiry, update
+        self._changing = asyncio.Lock()
+
+    # verdicts, and what follows from them
+
+    async def mark(self, alert_id: str, verdict: Verdict, who: str, note: str) -> Mark:
+        """Keep a verdict, and propose what follows; raises `NotFound`, `StoreError`."""
+        mark = await self._feedback.mark(alert_id, verdict, who, note)
+        await self._refresh((await self._store.alert(alert_id)).alert.target_name)
+        return mark
+
+    async def unmark(self, alert_id: str) -> bool:
+        """Take a verdict back, and what followed from it; raises `NotFound`, `StoreError`."""
+        gone = await self._feedback.unmark(alert_id)
+        await self._refresh((await self._store.alert(alert_id)).alert.target_name)
+        return gone
+
+    async def _refresh(self, name: str) -> None:
+        watch = self._watches.get(name)
+        if watch is None:
+            return
+        async with self._changing:
+            now = self._clock.now()
+            all_of_them = await self._store.proposals()
+            mine = {one.id: one for one in all_of_them if one.target_name == name}
+            # What was done about an alert is done: it leads to no further change.
+            applied = [one for one in mine.values() if one.state is ProposalState.APPLIED]
+            settled = {alert_id for one in applied for alert_id in one.evidence}
+            marked = [one for one in await self._store.marks(name, now - SPAN) if one.alert.id not in settled]
+            made = {one.id: one for one in propose(watch.target, marked, now)}
+            keep = [_renewed(one, mine.get(one.id)) for one in made.values() if _open(mine.get(one.id))]
+            drop = [one.id for one in mine.values() if _open(one) and one.id not in made]
+            drop += self._too_many(all_of_them, len(keep) - len(drop))
+            await self._store.save_proposals(keep, drop)
+
+    @staticmethod
+    def _too_many(proposals: Sequence[Proposal], more: int) -> list[str]:
+        excess = len(proposals) + more - MAX_PROPOSALS
+        closed = [
+            one.id for one in reversed(proposals) if one.state in (ProposalState.DISMISSED, ProposalState.REVERTED)
+        ]
+        return closed[: max(0, excess)]
+
+    # what people see and do
+
+    async def proposals(self, target_name: str | None = None) -> Sequence[Proposal]:
+        """All proposals, those that changed last first; raises `StoreError`."""
+        return [one for one in await self._store.proposals() if target_name in (None, one.target_name)]
+
+    async def proposal(self, proposal_id: str) -> Proposal:
+        """One of them; raises `NotFound`, `StoreError`."""
+        for one in await self._store.proposals():
+            if one.id == proposal_id:
+                return one
+        raise NotFound(f"there is no proposal {proposal_id!r}")
+
+    async def compared(self, proposal_id: str) -> Proposal:
+        """The proposal with what a back-test says of it now, which is kept. Raises `NotFound`, `Conflict`,
+        `SourceError`, `StoreError`.
+        """
+        proposal = await self.proposal(proposal_id)
+        if proposal.change.kind is ProposalKind.LEVEL:
+            raise Conflict("a level is accepted from now on: that changes nothing of the past that could be compared")
+        difference = await self._difference(proposal)
+        async with self._changing:
+            known = replace(await self.proposal(proposal_id), difference=difference)
+            await self._store.save_proposals([known])
+        return known
+
+    @whole
+    async def apply(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Make the change; raises `NotFound`, `Conflict` (not open, owned by a file, changed meanwhile), `Invalid`,
+        `StoreError`.
+        """
+        async with self._changing:
+            proposal = await self._in(proposal_id, ProposalState.OPEN)
+            target = self._target(proposal)
+            change = proposal.change
+            if change.kind not in FIELDS:
+                ids = await self._accept(proposal, deed)
+                applied = replace(self._moved(proposal, ProposalState.APPLIED, deed), acceptance_ids=ids)
+                await self._store.save_proposals([applied])
+            else:
+                changed = with_field(target, change.kind, change.number)
+                before: float | None = getattr(target, FIELDS[change.kind])
+                applied = replace(self._moved(proposal, ProposalState.APPLIED, deed), before=before)
+                # First the word, then the deed: where the process dies in between, `revert` finds nothing to undo.
+                await self._store.save_proposals([applied])
+                try:
+                    await self._update(changed, target.version)
+                except BaseException:
+                    await self._store.save_proposals([proposal])
+                    raise
+        await self._refresh(proposal.target_name)
+        return applied
+
+    @whole
+    async def revert(self, proposal_id: str, deed: Deed) -> Proposal:
+        """Take the change back; raises `NotFound`, `Conflict` (not applied, changed by others since), `StoreError`."""
+        async with self._changing:
+            proposal = await self._in(proposal_id, ProposalState.APPLIED)
+            field = FIELDS.get(proposal.change.kind)
+            if field is not None:
+                target = self._target(proposal)
+                value = getattr(target, field)
+                if value not in (proposal.change.number, proposal.before):
+                    raise Conflict(f"{field} of target {target.name!r} is {value} by now: somebody changed it since")
+                await self._update(with_field(target, proposal.change.kind, proposal.before), target.version)
+            for one in self._feedback.acceptances(proposal.target_name):
+                if one.id in proposal.acceptance_ids and one.ended_at is None:
+                    await self._feedback.end_acceptance(one.id, deed.who)
+            reverted = self._moved(proposal, ProposalState.REVERTED, deed)
+            await self._store.save_proposals([reverted])
+        await self._refresh(proposal.target_name)
+        return reverted
+
+    async def dismiss(self, proposal_id: str, deed: Deed) -> Proposal:
+        """It is not made again; raises `NotFound`, `Conflict` (not open), `StoreError`."""
+        async with self._changing:
+            proposal = await self._in(proposal_id, ProposalState.OPEN)
+            dismissed = self._moved(proposal, ProposalState.DISMISSED, deed)
+            await self._store.save_proposals([dismissed])
+            return dismissed
+
+    # inside
+
+    async def _in(self, proposal_id: str, state: ProposalState) -> Proposal:
+        proposal = await self.proposal(proposal_id)
+        if proposal.state is not state:
+            raise Conflict(f"proposal {proposal_id!r} is {proposal.state}, not {state}")
+        return proposal
+
+    def _target(self, proposal: Proposal) -> Target:
+        watch = self._watches.get(proposal.target_name)
+        if watch is None:
+            raise NotFound(f"there is no target named {proposal.target_name!r} any more")
+        field = FIELDS.get(proposal.change.kind)
+        if field is not None and watch.target.owner is Owner.FILE:
+            raise Conflict(
+                f"target {proposal.target_name!r} belongs to the configuration file: write there\n"
+                f"targets:\n  - name: {proposal.target_name}\n    {field}: {proposal.change.number:g}"
+            )
+        return watch.target
+
+    def _moved(self, proposal: Proposal, state: ProposalState, deed: Deed) -> Proposal:
+        now = self._clock.now()
+        step = Step(state, deed.who, deed.note, now)
+        return replace(proposal, state=state, updated_at=now, history=(*proposal.history, step))
+
+    async def _accept(self, proposal: Proposal, deed: Deed) -> tuple[str, ...]:
+        change, name = proposal.change, proposal.target_name
+        labels, note = change.labels or Labels(), deed.note or proposal.why
+        if change.kind is ProposalKind.LEVEL:
+            accepted = await self._feedback.accept_level(name, labels, None, who=deed.who, note=note)
+            return tuple(one.id for one in accepted.acceptances)
+        exempt = await self._feedback.exempt(
+            name, labels, slot=change.slot, sigma=change.number, who=deed.who, note=note
+        )
+        return (exempt.id,)
+
+    async def _difference(self, proposal: Proposal) -> Difference:
+        target = self._target(replace(proposal, change=Change(ProposalKind.LEVEL)))
+        gate = self._gates.of(target)
+        end = self._clock.now() - target.offset
+        start = end - COMPARED_OVER
+        known = self._feedback.marked(target.name)
+        other, marked = _changed(target, known, proposal.change, start)
+        before = await self._inquiry.backtest(target, gate, start, end, marked=known)
+        after = await self._inquiry.backtest(other, gate, start, end, marked=marked)
+        verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
+        false, real = (_seen(verdicts, verdict, before) for verdict in (Verdict.FALSE, Verdict.REAL))
+        notes = [
+            f"verdicts are compared with the {len(one.alerts):,} of {one.alerts_total:,} alerts that a back-test lists"
+            for one in (before, after)
+            if one.alerts_total > len(one.alerts)
+        ]
+        return Difference(
+            start=before.window.start,
+            end=before.window.end,
+            alerts_before=before.alerts_total,
+            alerts_after=after.alerts_total,
+            false_seen=len(false),
+            false_removed=sum(not _among(one.alert, after) for one in false),
+            real_seen=len(real),
+            real_kept=sum(_among(one.alert, after) for one in real),
+            at=self._clock.now(),
+            notes=tuple(notes),
+        )
+
+
+def _open(proposal: Proposal | None) -> bool:
+    return proposal is None or proposal.state is ProposalState.OPEN
+
+
+def _renewed(made: Proposal, known: Proposal | None) -> Proposal:
+    """What is proposed already stays as old as it is; what a back-test said of it stays too."""
+    if known is None:
+        return made
+    return replace(made, created_at=known.created_at, updated_at=known.updated_at, difference=known.difference)
+
+
+def _changed(target: Target, known: Marked, change: Change, start: datetime) -> tuple[Target, Marked]:
+    """Target and words with a change, as if it had been in force since `start`."""
+    if change.kind in FIELDS:
+        return with_field(target, change.kind, change.number), known
+    kind = AcceptanceKind.HOURS if change.kind is ProposalKind.HOURS else AcceptanceKind.EXCLUDED
+    labels = change.labels or Labels()
+    trial = Acceptance(
+        "trial", kind, target.name, labels, at=start, who="", note="", slot=change.slot, sigma=change.number
+    )
+    return target, replace(known, exempt=(*known.exempt, trial))
+
+
+def _seen(verdicts: Sequence[MarkedAlert], verdict: Verdict, result: BacktestResult) -> list[MarkedAlert]:
+    return [one for one in verdicts if one.mark.verdict is verdict and _among(one.alert, result)]
+
+
+def _among(alert: Alert, result: BacktestResult) -> bool:
+    """Whether a back-test has an alert of that series at that time."""
+    return any(
+        one.labels == alert.labels
+        and (alert.ends_at is None or one.active_at <= alert.ends_at)
+        and (one.ends_at is None or one.ends_at >= alert.active_at)
+        for one in result.alerts
+    )

@@ -1,0 +1,214 @@
+"""Proposals: they follow from verdicts, a back-test says what they change, people apply them and take them back."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from tests.monitor.scene import MINUTE, START, Scene, noise, target
+from tocsin.domain.errors import Conflict, NotFound, StoreError
+from tocsin.domain.feedback import Verdict
+from tocsin.domain.labels import Labels
+from tocsin.domain.proposal import ProposalKind, ProposalState
+from tocsin.domain.target import Owner
+from tocsin.monitor.proposals import Deed
+
+ANN = Deed("ann", "looks right")
+FALSE_AT = (START + 20 * MINUTE, START + 100 * MINUTE)
+REAL_AT = START + 160 * MINUTE
+
+
+def curve(grid):
+    values = noise(grid)
+    for at in FALSE_AT:
+        values = values + 8.0 * (np.abs(grid - at.timestamp()) < 100)
+    return values + 40.0 * (np.abs(grid - REAL_AT.timestamp()) < 100)
+
+
+async def judged(watched=None, series=("a",)):
+    """A scene in which three alerts came and are marked: two false, one real."""
+    watched = watched or target()
+    scene = Scene()
+    for name in series:
+        scene.source.play("q", curve, {"instance": name})
+    monitor = scene.monitor
+    await monitor.open([watched] if watched.owner is Owner.FILE else [])
+    if watched.owner is Owner.API:
+        await monitor.create_target(watched)
+    await scene.run_for(timedelta(hours=4))
+    return scene, monitor
+
+
+async def mark_all(scene, monitor):
+    alerts = sorted(await scene.alerts(), key=lambda one: one.active_at)
+    for one in alerts:
+        small = abs(one.value - one.expected_value) < 20
+        await monitor.proposals.mark(one.id, Verdict.FALSE if small else Verdict.REAL, "ann", "")
+    return alerts
+
+
+async def proposed(monitor, kind):
+    return next(one for one in await monitor.proposals.proposals("errors") if one.change.kind is kind)
+
+
+@pytest.fixture
+async def scene():
+    from tocsin.detect import Severity
+
+    made, monitor = await judged(target(severity_threshold=Severity.HIGH))
+    yield made
+    await monitor.close()
+
+
+async def test_a_change_follows_from_verdicts_is_compared_applied_and_taken_back(scene):
+    monitor = scene.monitor
+    assert await monitor.proposals.proposals() == []
+    alerts = await mark_all(scene, monitor)
+    assert len(alerts) == 3
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    assert (floor.state, floor.difference) == (ProposalState.OPEN, None)
+    assert set(floor.evidence) == {one.id for one in alerts[:2]}
+    compared = (await monitor.proposals.compared(floor.id)).difference
+    assert (compared.alerts_before, compared.alerts_after) == (3, 1)
+    assert (compared.false_seen, compared.false_removed, compared.real_seen, compared.real_kept) == (2, 2, 1, 1)
+    assert monitor.view("errors").target.min_effect == 0.0, "nothing is changed before a person says so"
+
+    applied = await monitor.proposals.apply(floor.id, ANN)
+    assert (applied.state, applied.before) == (ProposalState.APPLIED, 0.0)
+    assert monitor.view("errors").target.min_effect == floor.change.number
+    assert {one.state for one in await monitor.proposals.proposals()} == {ProposalState.APPLIED}, (
+        "those alerts are done"
+    )
+    monitor = await scene.restart()
+    reverted = await monitor.proposals.revert(floor.id, Deed("bob"))
+    assert monitor.view("errors").target.min_effect == 0.0
+    assert [(step.state, step.who) for step in reverted.history] == [
+        (ProposalState.APPLIED, "ann"),
+        (ProposalState.REVERTED, "bob"),
+    ]
+    assert reverted.difference == compared
+    assert ProposalKind.RATIO in {
+        one.change.kind for one in await monitor.proposals.proposals() if one.state is ProposalState.OPEN
+    }
+    with pytest.raises(Conflict, match="reverted"):
+        await monitor.proposals.apply(floor.id, ANN)
+
+
+async def test_what_a_person_has_changed_since_is_not_overwritten(scene):
+    monitor = scene.monitor
+    await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    await monitor.proposals.apply(floor.id, ANN)
+    await monitor.update_target(replace(monitor.view("errors").target, min_effect=77.0), None)
+    with pytest.raises(Conflict, match="77"):
+        await monitor.proposals.revert(floor.id, ANN)
+    assert (await monitor.proposals.proposal(floor.id)).state is ProposalState.APPLIED
+
+
+async def test_a_verdict_that_is_taken_back_takes_its_proposals_along_and_dismissed_ones_do_not_come_again(scene):
+    monitor = scene.monitor
+    first, second, _ = await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    await monitor.proposals.dismiss(floor.id, ANN)
+    await monitor.proposals.mark(first.id, Verdict.FALSE, "ann", "again")
+    assert (await monitor.proposals.proposal(floor.id)).state is ProposalState.DISMISSED
+    for one in (first, second):
+        await monitor.proposals.unmark(one.id)
+    assert [one.id for one in await monitor.proposals.proposals()] == [floor.id]
+    with pytest.raises(Conflict, match="dismissed"):
+        await monitor.proposals.dismiss(floor.id, ANN)
+    for verb in (monitor.proposals.apply, monitor.proposals.revert, monitor.proposals.dismiss):
+        with pytest.raises(NotFound):
+            await verb("proposal:none", ANN)
+
+
+async def test_a_change_that_is_not_kept_is_not_made(scene):
+    monitor = scene.monitor
+    await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    scene.store.failing = StoreError("disk full")
+    with pytest.raises(StoreError):
+        await monitor.proposals.apply(floor.id, ANN)
+    scene.store.failing = None
+    assert monitor.view("errors").target.min_effect == 0.0
+    assert (await monitor.proposals.proposal(floor.id)).state is ProposalState.OPEN
+
+
+async def test_series_that_are_excluded_are_found_and_do_not_alert_until_that_is_taken_back():
+    scene, monitor = await judged(target(), series=("a", "b"))
+    alerts = await scene.alerts()
+    false = [one for one in alerts if one.labels["instance"] == "a"]
+    for one in false:
+        await monitor.proposals.mark(one.id, Verdict.FALSE, "ann", "")
+    excluded = await proposed(monitor, ProposalKind.EXCLUDE)
+    assert excluded.change.labels == Labels({"instance": "a"})
+    difference = (await monitor.proposals.compared(excluded.id)).difference
+    assert difference.alerts_after == difference.alerts_before - difference.false_removed
+    assert difference.false_removed == difference.false_seen == len(false)
+    assert await scene.alerts() == alerts, "a back-test changes nothing"
+    applied = await monitor.proposals.apply(excluded.id, ANN)
+    (one,) = monitor.feedback.acceptances("errors")
+    assert applied.acceptance_ids == (one.id,)
+    assert (one.who, one.expires_at) == ("ann", scene.clock.now() + timedelta(days=90))
+    scene.source.play("q", lambda grid: 60.0 + noise(grid), {"instance": "a"})
+    scene.source.play("q", lambda grid: 60.0 + noise(grid), {"instance": "b"})
+    await scene.run_for(5 * MINUTE)
+    new = [one for one in await scene.alerts() if one not in alerts]
+    assert [one.labels["instance"] for one in new] == ["b"]
+    from tocsin.domain.ports import AnomalyFilter, Page
+
+    which = AnomalyFilter(labels=Labels({"instance": "a"}), since=new[0].active_at)
+    assert (await scene.store.anomalies(which, Page())).total > 0, "it is recorded, not dropped"
+    await monitor.proposals.revert(excluded.id, ANN)
+    await scene.run_for(5 * MINUTE)
+    assert sum(one.active for one in await scene.alerts()) == 2
+    await monitor.close()
+
+
+async def test_hours_of_their_own_raise_the_threshold_there_and_nowhere_else():
+    scene, monitor = await judged(target())
+    for n, one in enumerate(sorted(await scene.alerts(), key=lambda one: one.active_at)[:2]):
+        # As if it had been a day apart, at the same time of day.
+        at = START + timedelta(minutes=20, days=-n)
+        moved = replace(one, id=f"alert:{n}", active_at=at, starts_at=at, ends_at=at + MINUTE, updated_at=at)
+        scene.store._alerts[moved.id] = moved
+        await monitor.proposals.mark(moved.id, Verdict.EXPECTED, "ann", "backup")
+    hours = await proposed(monitor, ProposalKind.HOURS)
+    assert (hours.change.slot.begin, hours.change.slot.end) == (12 * 60, 12 * 60 + 59)
+    difference = (await monitor.proposals.compared(hours.id)).difference
+    assert difference.alerts_before - difference.alerts_after == 1, "the one at 12:20; those at 13:40 and 14:40 stay"
+    await monitor.proposals.apply(hours.id, ANN)
+    assert monitor._watches["errors"].marked.exempt == tuple(monitor.feedback.acceptances())
+    await monitor.close()
+
+
+async def test_the_file_s_targets_are_changed_in_the_file_and_it_is_said_how():
+    scene, monitor = await judged(target(owner=Owner.FILE))
+    await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    with pytest.raises(Conflict, match=rf"targets:\n  - name: errors\n    min_effect: {floor.change.number:g}"):
+        await monitor.proposals.apply(floor.id, ANN)
+    assert (await monitor.proposals.proposal(floor.id)).state is ProposalState.OPEN
+    assert (await monitor.proposals.compared(floor.id)).difference.false_removed == 2
+    await monitor.close()
+
+
+async def test_a_level_is_accepted_from_now_on_and_cannot_be_compared():
+    scene = Scene(target(detection_methods=("zscore",)))
+    scene.source.play("q", lambda grid: noise(grid) + 30.0 * (grid >= (START + 5 * MINUTE).timestamp()))
+    monitor = await scene.open()
+    await scene.run_for(timedelta(hours=2))
+    (alert,) = await scene.alerts()
+    await monitor.proposals.mark(alert.id, Verdict.EXPECTED, "ann", "more users")
+    level = await proposed(monitor, ProposalKind.LEVEL)
+    with pytest.raises(Conflict, match="from now on"):
+        await monitor.proposals.compared(level.id)
+    applied = await monitor.proposals.apply(level.id, ANN)
+    assert not (await scene.alerts())[0].active
+    await scene.run_for(30 * MINUTE)
+    assert len(await scene.alerts()) == 1
+    await monitor.proposals.revert(level.id, ANN)
+    assert monitor.feedback.acceptances()[0].ended_by == "ann"
+    assert applied.acceptance_ids == (monitor.feedback.acceptances()[0].id,)
+    await monitor.close()
