@@ -148,3 +148,14 @@ async def test_nothing_is_acknowledged_that_is_not_kept(scene, client):
     detail = is_problem(await client.post(f"{ALERTS}/{alert().id}/acknowledge"), 503)
     assert "not kept" in detail
     is_problem(await client.get(ALERTS), 503)
+
+
+async def test_alerts_in_shadow_carry_the_flag_and_can_be_asked_for(scene):
+    told, hidden = alert(), alert(target="quiet", shadow=True)
+    await scene.happen(told, hidden)
+    for query, ids in (("", {told.id, hidden.id}), ("?shadow=true", {hidden.id}), ("?shadow=false", {told.id})):
+        items = (await scene.client.get(f"/monitoring/alerts{query}")).json()["items"]
+        assert {one["id"] for one in items} == ids
+        assert all(one["shadow"] == (one["id"] == hidden.id) for one in items)
+    counts = (await scene.client.get("/monitoring/status")).json()["alerts"]
+    assert (counts["by_state"]["firing"], counts["unacknowledged"], counts["shadow"]) == (1, 1, 1)

@@ -221,6 +221,22 @@ async def test_counts(store: Store) -> None:
         "low": 0, "medium": 1, "high": 0, "critical": 1,
     }  # fmt: skip
     assert counts.unacknowledged == 1
+    assert counts.shadow == 0
+
+
+async def test_alerts_in_shadow_are_kept_found_and_counted_apart(store: Store) -> None:
+    told, hidden, over_now = alert("a"), alert("b", shadow=True), over(alert("c", shadow=True), T0 + MINUTE)
+    await store.save_evaluations([Evaluation("cpu_usage", T0, (), (told, hidden, over_now))])
+    assert await ids(store, AlertFilter(shadow=True)) == [over_now.id, hidden.id]
+    assert await ids(store, AlertFilter(shadow=False)) == [told.id]
+    assert len(await ids(store, AlertFilter())) == 3
+    counts = await store.counts()
+    assert (counts.by_state[AlertState.FIRING], counts.by_state[AlertState.RESOLVED]) == (1, 0)
+    assert (sum(counts.by_severity.values()), counts.unacknowledged, counts.shadow) == (1, 1, 1)
+    out = replace(hidden, shadow=False)
+    await store.save_evaluations([Evaluation("cpu_usage", T0, (), (out,), (move(out, reason=Reason.TOLD),))])
+    assert (await store.counts()).shadow == 0
+    assert (await store.alert(hidden.id)).alert == out
 
 
 async def test_a_story_tells_the_evidence_in_the_order_of_the_transitions(store: Store) -> None:

@@ -35,7 +35,8 @@ class AcknowledgementAnswer(AnswerModel):
 
 class AlertFacts(AnswerModel):
     """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
-    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
+    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample. In
+    `shadow` it is recorded and not told.
     """
 
     id: str
@@ -59,6 +60,7 @@ class AlertFacts(AnswerModel):
     confidence_kind: str
     methods: list[str]
     explanation: str
+    shadow: bool
 
 
 class AlertAnswer(AlertFacts):
@@ -195,6 +197,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         confidence_kind=confidence_kind(alert.methods),
         methods=list(alert.methods),
         explanation=alert.explanation,
+        shadow=alert.shadow,
     )
 
 

@@ -38,6 +38,7 @@ class AlertQuery(PageQuery):
     ] = 60.0
     min_severity: Severity | None = None
     include_acknowledged: bool = True
+    shadow: Annotated[bool | None, Field(description="Only those in shadow, or only those that are told.")] = None
     state: list[Word] = Field(
         default=[], max_length=16, description="pending, firing, resolved, expired; repeated or with commas."
     )
@@ -66,6 +67,7 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
         min_severity=query.min_severity,
         since=services.clock.now() - timedelta(minutes=query.minutes),
         include_acknowledged=query.include_acknowledged,
+        shadow=query.shadow,
         labels=labels_from(query.label, query.labels),
     )
     found = await services.history.alerts(which, query.page)
@@ -109,15 +111,17 @@ async def unacknowledge(alert_or_target: AlertOrTarget, doors: Through) -> Unack
 async def stream(
     doors: Through,
     last_event_id: Annotated[str | None, Header(max_length=32, description="Go on after this event.")] = None,
+    shadow: Annotated[bool, Query(description="Also those of alerts in shadow.")] = False,  # noqa: FBT002 -- a query
 ) -> EventStream:
     """`event: transition` with its sequence number as `id` and `{alert, transition}` as data. Without `Last-Event-ID`
-    it begins with the next one. A comment every 15 seconds shows that it lives.
+    it begins with the next one. Alerts in shadow are left out but for their way into it. A comment every 15
+    seconds shows that it lives.
     """
     services = doors.services
     last = await services.history.last_sequence()
     # A number beyond the last one is from another database: to wait for it would be to say nothing for ever.
     after = last if last_event_id is None else min(last, _sequence(last_event_id))
-    return EventStream(events(services, after), doors.streams, services.stopping)
+    return EventStream(events(services, after, shadow=shadow), doors.streams, services.stopping)
 
 
 def _sequence(text: str) -> int:

@@ -1,6 +1,6 @@
 """One evaluation of one target: `step` turns judged samples into anomalies, alerts and transitions. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -249,6 +249,16 @@ def conclude(alerts: Mapping[str, Alert] | list[Alert], reason: Reason, target_n
     for alert in listed:
         _note(draft, alert, ended(alert, AlertState.EXPIRED, at), reason, at)
     return Evaluation(target_name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
+
+
+def moved_in_shadow(alerts: Iterable[Alert], target: Target, at: datetime) -> Evaluation:
+    """The evaluation that takes the active alerts of a target into its shadow or out of it; each change is told."""
+    draft = _Draft()
+    for alert in alerts:
+        if alert.shadow is not target.shadow:
+            reason = Reason.SHADOWED if target.shadow else Reason.TOLD
+            _note(draft, alert, replace(alert, shadow=target.shadow), reason, at)
+    return Evaluation(target.name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
 
 
 def datasource_alert(uid: str, failing: str | None, alert: Alert | None, at: datetime) -> Evaluation:

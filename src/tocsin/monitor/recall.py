@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason
-from tocsin.domain.evaluation import conclude
+from tocsin.domain.evaluation import conclude, moved_in_shadow
 from tocsin.domain.ports import AlertFilter, Page, Store
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gate import Gate
@@ -26,6 +26,12 @@ async def recall(
             # Still there means switched off: a file may do that while nothing runs.
             reason = Reason.TARGET_DISABLED if alert.target_name in watches else Reason.TARGET_DELETED
             await committer.save(conclude([alert], reason, alert.target_name, now))
+    for one in watches.values():
+        moved = moved_in_shadow(one.active.values(), one.target, now)
+        if not moved.quiet:
+            # A file may have changed it while nothing ran.
+            await committer.save(moved)
+            one.active.update({alert.fingerprint: alert for alert in moved.alerts})
     reach = max((watch.target.check_interval for watch in watches.values()), default=timedelta(0))
     over = AlertFilter(states=(AlertState.RESOLVED, AlertState.EXPIRED), since=now - 2 * reach)
     for record in (await store.alerts(over, Page(limit=MOST_RECENT))).items:

@@ -12,6 +12,7 @@ from tocsin.domain.evaluation import Evaluation, Judged, step
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.backfill import Backlog
 from tocsin.monitor.condition import Condition, condition_of, weightless
 from tocsin.monitor.memory import Memory, Painter, absorb
 from tocsin.monitor.status import TargetStatus
@@ -38,7 +39,8 @@ class Watch:
 
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
-    `begun_at` since when it is evaluated.
+    `begun_at` since when it is evaluated, `backlog` how far it has read back for its first evaluation,
+    `left_out` the warning about what of that could not be read.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -50,6 +52,8 @@ class Watch:
     cursor: float | None = None
     blind: bool = True
     begun_at: datetime | None = None
+    backlog: Backlog | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -100,6 +104,8 @@ class Watch:
         """Take over what was kept."""
         self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
         self.ended = {}
+        if self.backlog is not None:
+            self.left_out, self.backlog = self.backlog.left_out_words(), None
         # `seen` last: an alert that changed and then went on was seen after its change.
         for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
             if alert.active:

@@ -10,7 +10,7 @@ from tocsin.detect import Direction, Severity
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.target import Owner, QueryType, Target
+from tocsin.domain.target import HISTORY, Owner, QueryType, Target
 from tocsin.store.codec import Unreadable
 from tocsin.store.columns import EPOCH, MICROSECOND, escape, unescape
 
@@ -46,7 +46,7 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     description: str
     owner: Owner
-    history_s: float = 0.0
+    history_s: float = HISTORY.total_seconds()
     timezone: str = "UTC"
     sigma_threshold: float | None = None
     false_alerts_per_week: float = 0.35
