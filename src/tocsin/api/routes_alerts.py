@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from tocsin.api.models_alert import (
@@ -11,9 +12,11 @@ from tocsin.api.models_alert import (
     AcknowledgeRequest,
     AlertDetail,
     AlertList,
+    EvidenceAnswer,
     UnacknowledgeAnswer,
     alert_answer,
     alert_detail,
+    evidence_answer,
 )
 from tocsin.api.models_common import Text, Word
 from tocsin.api.paging import PageQuery, labels_from, next_path
@@ -82,6 +85,21 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
 async def read_alert(alert_id: AlertId, doors: Through) -> AlertDetail:
     """An alert with its transitions and the evidence frozen at each."""
     return alert_detail(await doors.services.history.alert(alert_id))
+
+
+@router.get(
+    "/evidence/{evidence_id}",
+    summary="Read a piece of evidence",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_model=EvidenceAnswer,
+)
+async def read_evidence(
+    evidence_id: AlertId, doors: Through, accept: Annotated[str, Header(max_length=1000)] = ""
+) -> EvidenceAnswer | PlainTextResponse:
+    """What was frozen when an alert changed; with `Accept: text/plain` drawn as text. No datasource is asked."""
+    found = await doors.services.history.evidence(evidence_id)
+    plain = "text/plain" in accept.lower() and "application/json" not in accept.lower()
+    return PlainTextResponse(found.text) if plain else evidence_answer(found)
 
 
 @router.post("/alerts/{alert_or_target}/acknowledge", summary="Acknowledge alerts")

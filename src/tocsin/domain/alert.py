@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from tocsin.detect import Severity
+from tocsin.domain.facts import Facts
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Target
 
@@ -69,7 +70,12 @@ class Observation:
     methods: tuple[str, ...]
     flagged: bool
     holding: bool
-    explanation: str = ""
+    facts: Facts | None = None
+
+    @property
+    def explanation(self) -> str:
+        """Why it is odd, in one sentence; "" where it is not."""
+        return "" if self.facts is None else self.facts.sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from tocsin.detect import Learnt, clip_band, follow
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
-from tocsin.domain.evaluation import Judged, instant
+from tocsin.domain.evaluation import Judged, instant, observe
+from tocsin.domain.facts import Background
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Refuted, Target
@@ -88,9 +89,22 @@ def absorb(
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     judged = Judged(
-        fresh, result.scores, verdict.judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy
+        fresh,
+        result.scores,
+        verdict.judgement,
+        verdict.anomalous,
+        np.zeros(len(labels), np.intp),
+        verdict.policy,
+        _background(target, result.learnt, result.learn),
     )
     return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, verdict.refuted, thin))
+
+
+def _background(target: Target, learnt: Learnt, taught: NDArray[np.bool_]) -> Background:
+    auto, rows = learnt.auto, len(taught)
+    season = np.zeros(rows, np.int8) if auto is None else auto.season
+    age = np.zeros(rows, np.int64) if auto is None else auto.age
+    return Background(season, age, taught, target.window)
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -168,6 +182,7 @@ class Painter:
         stop = column + 1
         fresh, scores = self.judged.frame, self.judged.scores
         lower, upper = clip_band(scores, self.judged.policy)
+        seen = observe(self.target, self.judged, row, column)
         parts = [
             np.concatenate([old, new[row, :stop]])[-EVIDENCE_SAMPLES:]
             for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
@@ -187,6 +202,7 @@ class Painter:
             sigma=_listed(parts[4]),
             context=self.context,
             notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
+            facts=None if seen is None else seen.facts,
         )
 
     def _past(self, row: int) -> tuple[Floats, ...]:

@@ -318,6 +318,7 @@ class Monitor:
             await self._conclude(old, reason)
         await self._committer.save_or_owe(moved_in_shadow(old.active.values(), target, self._clock.now()))
         watch.active = {key: replace(alert, shadow=target.shadow) for key, alert in old.active.items()}
+        watch.last_over = old.last_over if same else {}
         if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
             # What is possible may be another now: a bound is believed again until a sample lies beyond it.
             watch.memory, watch.cursor = replace(old.memory, refuted=(False, False)), old.cursor

@@ -14,6 +14,10 @@ MOST_RECENT = 10_000
 """How many ended alerts are looked at, the newest ones."""
 
 
+REMEMBERED_FOR = timedelta(days=14)
+"""How far back ended alerts are looked at, for whoever explains the next one of the same series."""
+
+
 async def recall(
     store: Store, committer: Committer, now: datetime, watches: Mapping[str, Watch], gates: Mapping[str, Gate]
 ) -> None:
@@ -33,11 +37,13 @@ async def recall(
             await committer.save(moved)
             one.active.update({alert.fingerprint: alert for alert in moved.alerts})
     reach = max((watch.target.check_interval for watch in watches.values()), default=timedelta(0))
-    over = AlertFilter(states=(AlertState.RESOLVED, AlertState.EXPIRED), since=now - 2 * reach)
+    over = AlertFilter(states=(AlertState.RESOLVED, AlertState.EXPIRED), since=now - max(2 * reach, REMEMBERED_FOR))
     for record in (await store.alerts(over, Page(limit=MOST_RECENT))).items:
         alert = record.alert
         watch = watches.get(alert.target_name)
         if watch is not None and alert.ends_at is not None:
+            last = watch.last_over.get(alert.fingerprint, alert.last_anomalous_at)
+            watch.last_over[alert.fingerprint] = max(last, alert.last_anomalous_at)
             watch.ended[alert.fingerprint] = max(alert.ends_at, watch.ended.get(alert.fingerprint, alert.ends_at))
 
 

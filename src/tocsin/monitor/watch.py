@@ -20,6 +20,9 @@ from tocsin.monitor.status import TargetStatus
 MAX_REACH_BACK = timedelta(days=7)
 """How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
 
+MOST_LAST = 10_000
+"""Series of a target of which the end of the last alert is remembered."""
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -40,6 +43,7 @@ class Watch:
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
     `begun_at` since when it is evaluated, `backlog` how far it has read back for its first evaluation,
+    `last_over` when the last alert of a series had its last anomaly,
     `left_out` the warning about what of that could not be read.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
@@ -54,6 +58,7 @@ class Watch:
     begun_at: datetime | None = None
     backlog: Backlog | None = None
     left_out: tuple[str, ...] = ()
+    last_over: dict[Fingerprint, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -112,11 +117,19 @@ class Watch:
                 self.active[alert.fingerprint] = alert
             else:
                 self.active.pop(alert.fingerprint, None)
+                self._remember(alert)
+
+    def _remember(self, alert: Alert) -> None:
+        """Take note of the end of an alert for whoever explains the next one; of series long gone no more."""
+        self.last_over[alert.fingerprint] = alert.last_anomalous_at
+        if len(self.last_over) > MOST_LAST:
+            del self.last_over[next(iter(self.last_over))]
 
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     judged, memory = absorb(watch.target, watch.memory, frame, watch.active)
+    judged = replace(judged, background=replace(judged.background, last=watch.last_over))
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)

@@ -22,7 +22,7 @@ from tocsin.domain.ports import (
     SequencedTransition,
 )
 from tocsin.store import codec
-from tocsin.store.documents import evidence_of
+from tocsin.store.documents import anomaly_of, evidence_of
 from tocsin.store.part import Part
 from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, series_labels, transitions
 
@@ -96,7 +96,7 @@ class SqlHistory(Part):
         async with self._database.reading() as connection:
             total = await _count(connection, anomalies, conditions)
             rows = (await connection.execute(asked)).mappings()
-            return Listing([codec.anomaly_of(row) for row in rows], total)
+            return Listing([anomaly_of(row) for row in rows], total)
 
     async def transitions_after(self, sequence: int, limit: int) -> Sequence[SequencedTransition]:
         """Transitions with a higher sequence number, ascending, each with its alert as it is now; at most `limit`."""
