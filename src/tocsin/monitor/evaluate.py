@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -11,7 +11,7 @@ from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import TargetState
-from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back
+from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back, span_of
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.evidence import enrich
@@ -71,7 +71,7 @@ class Evaluator:
         if watch.backlog is None or watch.backlog.at > first.start.timestamp():
             watch.backlog = Backlog.beginning(target, first, series)
         log, already = watch.backlog, watch.backlog.done
-        span = span_in_words(timedelta(seconds=first.start.timestamp() - log.begin))
+        span = span_in_words(span_of(target, series))
 
         def heard(frame: Frame | None) -> None:
             now = self._clock.now()
