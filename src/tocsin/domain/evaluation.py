@@ -29,7 +29,8 @@ class Judged:
 
     `anomalous` is beyond three sigma and all floors; `judgement` uses the target's own entry and exit thresholds.
     Columns before `first` (S,) are history of their series: learnt from, and judged before or not to be judged.
-    `policy` is what the newest column was judged by, `background` what is known of the series beside.
+    `policy` is what the newest column was judged by, `background` what is known of the series beside,
+    `entry` (S, K) the sigma that the dial asks for, where it is on.
     """
 
     frame: Frame
@@ -39,6 +40,7 @@ class Judged:
     first: NDArray[np.intp]
     policy: Policy
     background: Background
+    entry: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
             unit=target.nature.unit,
             season=season,
             samples=samples,
-            threshold=policy.sigma,
+            threshold=policy.sigma if judged.entry is None else max(policy.sigma, float(judged.entry[row, column])),
             floor=float(floor(np.array([expected]), policy)[0]),
             last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
         )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, resolve_methods, wants_auto
+from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, Tolerance, resolve_methods, wants_auto
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
@@ -118,6 +118,14 @@ class Target:
     updated_at: datetime | None = None
 
     @property
+    def tolerance(self) -> Tolerance | None:
+        """What the dial says; None where `sigma_threshold` takes its place."""
+        if self.sigma_threshold is not None:
+            return None
+        merge = max(1, round(self.keep_firing_for / self.step))
+        return Tolerance(self.false_alerts_per_week, self.false_alerts_per_week_total, merge)
+
+    @property
     def policy(self) -> Policy:
         """The thresholds as `detect.judge` wants them; a bound that is not given is that of `nature`."""
         return self.policy_beyond((False, False))
@@ -134,7 +142,7 @@ class Target:
                 upper_bound=None if high else nature.upper_bound,
             )
         return Policy(
-            sigma=self.severity_threshold.sigma,
+            sigma=self.sigma_threshold or self.severity_threshold.sigma,
             direction=self.direction,
             min_effect=least_effect(self.min_effect, self.min_effect_ratio, nature.unit),
             min_effect_ratio=self.min_effect_ratio,

@@ -52,7 +52,8 @@ class _Ledger:
 
 async def backtest(target: Target, gate: Gate, window: Window, aside: Aside, progress: Progress) -> BacktestResult:
     """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
-    start = instant(window.start.timestamp() - target.lookback.total_seconds())
+    # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
+    start = instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
     frame = await fetch(target, gate, Window(start, window.end, window.step))
     memory = await read_back(target, gate, Window(start, window.end, window.step), len(frame.labels))
     return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))

@@ -15,34 +15,58 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
-    """What counts of (S, K) new samples: by the target's thresholds, and `anomalous` from three sigma on.
+class _Part:
+    """Columns that are judged by one policy."""
 
-    `policy` is what the last column was judged by, `refuted` the bounds that are wrong after it.
+    scores: Scores
+    values: Floats
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """(S, K) new samples held against a policy: `anomalous` is what stands out from three sigma on.
+
+    `refuted` are the bounds that are wrong after the last column.
     """
 
-    judgement: Judgement
-    anomalous: NDArray[np.bool_]
-    policy: Policy
+    parts: tuple[_Part, ...]
     refuted: Refuted
+
+    @property
+    def policy(self) -> Policy:
+        """What the last column is judged by."""
+        return self.parts[-1].policy
+
+    @property
+    def anomalous(self) -> NDArray[np.bool_]:
+        """(S, K): beyond three sigma and all floors."""
+        return np.hstack(
+            [judge(part.scores, part.values, replace(part.policy, sigma=ANOMALOUS)).flags for part in self.parts]
+        )
+
+    def judgement(self, entry: Floats | None) -> Judgement:
+        """What counts by the target's own thresholds; `entry` (S, K) as for `detect.judge`."""
+        found, at = [], 0
+        for part in self.parts:
+            stop = at + part.values.shape[1]
+            found.append(judge(part.scores, part.values, part.policy, None if entry is None else entry[:, at:stop]))
+            at = stop
+        if len(found) == 1:
+            return found[0]
+        names = [field.name for field in fields(Judgement)]
+        return Judgement(**{name: np.hstack([getattr(part, name) for part in found]) for name in names})
 
 
 def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refuted) -> Held:
-    """Judge each column by the bounds that no column up to it has refuted: in whatever parts they come, the same."""
+    """Hold each column against the bounds that no column up to it has refuted: the same in whatever parts they come."""
     starts = [0, *_refutations(target, values, refuted), values.shape[1]]
-    parts: list[tuple[Judgement, NDArray[np.bool_]]] = []
-    now, policy = refuted, target.policy_beyond(refuted)
+    parts, now = [], refuted
     for start, stop in pairwise(starts):
         now = _after(target, values[:, : start + 1], now)
-        policy = target.policy_beyond(now)
         columns = slice(start, stop)
-        part, seen = _columns(scores, columns), values[:, columns]
-        parts.append((judge(part, seen, policy), judge(part, seen, replace(policy, sigma=ANOMALOUS)).flags))
-    if len(parts) == 1:
-        return Held(parts[0][0], parts[0][1], policy, now)
-    names = [field.name for field in fields(Judgement)]
-    joined = Judgement(**{name: np.hstack([getattr(part, name) for part, _ in parts]) for name in names})
-    return Held(joined, np.hstack([flags for _, flags in parts]), policy, now)
+        parts.append(_Part(_columns(scores, columns), values[:, columns], target.policy_beyond(now)))
+    return Held(tuple(parts), now)
 
 
 def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:

@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Learnt, clip_band, follow
+from tocsin.detect import (
+    VOICES,
+    Dial,
+    Learnt,
+    Scores,
+    Seen,
+    advance_dial,
+    clip_band,
+    follow,
+)
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
@@ -39,6 +48,7 @@ class Memory:
     learn: NDArray[np.bool_]
     labels: tuple[Labels, ...]
     learnt: Learnt
+    dial: Dial
     refuted: Refuted = (False, False)
     thin: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -46,7 +56,14 @@ class Memory:
     def empty(cls, target: Target) -> "Memory":
         """Nothing seen yet."""
         learnt = Learnt.nothing(0, target.detection_methods, target.step.total_seconds())
-        return cls(np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), learnt)
+        return cls(
+            np.empty(0),
+            np.empty((0, 0)),
+            np.empty((0, 0), bool),
+            (),
+            learnt,
+            Dial.fresh(0, target.step.total_seconds()),
+        )
 
     @property
     def ready(self) -> int:
@@ -55,20 +72,27 @@ class Memory:
 
 
 def absorb(
-    target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerprint, Alert], *, silent: bool = False
+    target: Target,
+    memory: Memory,
+    frame: Frame,
+    active: Mapping[Fingerprint, Alert],
+    *,
+    silent: bool = False,
+    floor: float = 0.0,
 ) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
     of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
-    `silent`: history that is only learnt from.
+    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
     times = np.concatenate([memory.timestamps, frame.timestamps])
-    past, learnt = _recalled(memory, old_rows)
+    past, learnt, dial = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
+    offsets = np.broadcast_to(utc_offsets(times, target.timezone), times.shape)
     result = follow(
         times,
         values,
@@ -80,24 +104,31 @@ def absorb(
         hold=hold,
         methods=target.detection_methods,
         step_s=target.step.total_seconds(),
-        utc_offset_s=utc_offsets(times, target.timezone),
+        utc_offset_s=offsets,
         silent=silent,
     )
     fresh = Frame(
         frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
     )
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
-    verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
+    held_against = judge_within(target, result.scores, fresh.values, memory.refuted)
+    entry, tolerance = None, target.tolerance
+    if tolerance is not None:
+        seen = Seen(result.scores.sigma, held_against.anomalous, _by_auto(result.scores))
+        local = times[len(times) - new :] + offsets[len(times) - new :]
+        dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
     judged = Judged(
         fresh,
         result.scores,
-        verdict.judgement,
-        verdict.anomalous,
+        held_against.judgement(entry),
+        held_against.anomalous,
         np.zeros(len(labels), np.intp),
-        verdict.policy,
+        held_against.policy,
         _background(target, result.learnt, result.learn),
+        entry,
     )
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, verdict.refuted, thin))
+    after = Memory(times, values, result.learn, labels, result.learnt, dial, held_against.refuted, thin)
+    return judged, _trim(target, after)
 
 
 def _background(target: Target, learnt: Learnt, taught: NDArray[np.bool_]) -> Background:
@@ -105,6 +136,13 @@ def _background(target: Target, learnt: Learnt, taught: NDArray[np.bool_]) -> Ba
     season = np.zeros(rows, np.int8) if auto is None else auto.season
     age = np.zeros(rows, np.int64) if auto is None else auto.age
     return Background(season, age, taught, target.window)
+
+
+def _by_auto(scores: Scores) -> NDArray[np.bool_]:
+    """Where the strongest voice is one of `auto`, whose alerts are more often real."""
+    auto = np.array([name in VOICES for name in scores.methods])
+    by: NDArray[np.bool_] = (scores.strongest >= 0) & auto[np.maximum(scores.strongest, 0)]
+    return by
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
@@ -117,13 +155,13 @@ def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
     return np.array([0.0 if each is None else each.total_seconds() for each in offsets])[where]
 
 
-def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt]:
-    """What may be learnt from, and what was learnt, in the order of the rows of now."""
+def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt, Dial]:
+    """What may be learnt from, what was learnt, and the dial, in the order of the rows of now."""
     if len(old_rows) == len(memory.labels):
-        return memory.learn, memory.learnt
+        return memory.learn, memory.learnt, memory.dial
     past = np.zeros((len(old_rows), len(memory.timestamps)), bool)
     past[: len(memory.labels)] = memory.learn
-    return past, memory.learnt.select(old_rows)
+    return past, memory.learnt.select(old_rows), memory.dial.select(old_rows)
 
 
 def _align(memory: Memory, frame: Frame) -> tuple[tuple[Labels, ...], NDArray[np.intp], Floats]:
@@ -161,6 +199,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         learn[rows],
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
+        memory.dial.select(rows),
         memory.refuted,
         memory.thin[keep].copy(),
     )

@@ -19,6 +19,7 @@ from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.housekeeping import keep_house
@@ -62,6 +63,7 @@ class Monitor:
         metrics: Metrics,
         concurrency: Mapping[str, int] | None = None,
         retention: Retention | None = None,
+        false_alerts_per_week: float = DEFAULT_TOLERATED,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._clock, self.metrics = store, clock, metrics
@@ -74,7 +76,8 @@ class Monitor:
         self._scheduler = Scheduler(clock, metrics, self._evaluate)
         self._watches: dict[str, Watch] = {}
         self._people = People(store, clock, self._gates, self._watches)
-        self._overview = Overview(clock, metrics, self._gates, self._watches)
+        self._fleet = Fleet(false_alerts_per_week)
+        self._overview = Overview(clock, metrics, self._gates, self._watches, fleet=self._fleet)
         self._shadowed: dict[str, Target] = {}
         self._editing = asyncio.Lock()
         self._house: asyncio.Task[None] | None = None
@@ -95,7 +98,15 @@ class Monitor:
             self._watches[target.name] = self._fresh(target)
         await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
         self._house = asyncio.create_task(
-            keep_house(self._store, self._committer, self._clock, self.metrics, self._retention), name="housekeeping"
+            keep_house(
+                self._store,
+                self._committer,
+                self._clock,
+                self.metrics,
+                self._retention,
+                settle=lambda: self._fleet.settle(self._watches.values()),
+            ),
+            name="housekeeping",
         )
         if await self._store.setting(RUNNING) != "no":
             self._begin()
@@ -153,7 +164,12 @@ class Monitor:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
         return TargetView(
-            watch.target, replace(watch.status, lag_s=lag_of(watch, self._clock.now(), running=self._running))
+            watch.target,
+            replace(
+                watch.status,
+                lag_s=lag_of(watch, self._clock.now(), running=self._running),
+                dial=self._fleet.dial_of(watch),
+            ),
         )
 
     @whole

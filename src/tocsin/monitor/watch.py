@@ -42,7 +42,8 @@ class Watch:
 
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
-    `begun_at` since when it is evaluated, `backlog` how far it has read back for its first evaluation,
+    `begun_at` since when it is evaluated. `floor`: sigma below which nothing is told, for the sake of all targets.
+    `backlog` how far it has read back for its first evaluation,
     `last_over` when the last alert of a series had its last anomaly,
     `left_out` the warning about what of that could not be read.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
@@ -59,6 +60,7 @@ class Watch:
     backlog: Backlog | None = None
     left_out: tuple[str, ...] = ()
     last_over: dict[Fingerprint, datetime] = field(default_factory=dict)
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target)
@@ -128,7 +130,7 @@ class Watch:
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
-    judged, memory = absorb(watch.target, watch.memory, frame, watch.active)
+    judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor)
     judged = replace(judged, background=replace(judged.background, last=watch.last_over))
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
