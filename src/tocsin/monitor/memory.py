@@ -112,16 +112,16 @@ def absorb(
     )
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     held_against = judge_within(target, result.scores, fresh.values, memory.refuted)
-    entry, tolerance = None, target.tolerance
+    anomalous, entry, tolerance = held_against.anomalous, None, target.tolerance
     if tolerance is not None:
-        seen = Seen(result.scores.sigma, held_against.anomalous, _by_auto(result.scores))
+        seen = Seen(result.scores.sigma, anomalous, _by_auto(result.scores))
         local = times[len(times) - new :] + offsets[len(times) - new :]
         dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
     judged = Judged(
         fresh,
         result.scores,
         held_against.judgement(entry),
-        held_against.anomalous,
+        anomalous,
         np.zeros(len(labels), np.intp),
         held_against.policy,
         _background(target, result.learnt, result.learn),
