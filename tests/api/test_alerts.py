@@ -4,10 +4,12 @@ from datetime import timedelta
 import pytest
 
 from tests.api.fakes import T0, Target
-from tests.api.scene import alert, is_problem
+from tests.api.scene import alert, is_problem, picture
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState
-from tocsin.domain.errors import StoreError
+from tocsin.domain.errors import SourceError, SourceFailure, StoreError
+from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.facts import Facts
 from tocsin.domain.labels import Labels
 
 ALERTS = "/monitoring/alerts"
@@ -148,3 +150,29 @@ async def test_nothing_is_acknowledged_that_is_not_kept(scene, client):
     detail = is_problem(await client.post(f"{ALERTS}/{alert().id}/acknowledge"), 503)
     assert "not kept" in detail
     is_problem(await client.get(ALERTS), 503)
+
+
+async def test_alerts_in_shadow_carry_the_flag_and_can_be_asked_for(scene):
+    told, hidden = alert(), alert(target="quiet", shadow=True)
+    await scene.happen(told, hidden)
+    for query, ids in (("", {told.id, hidden.id}), ("?shadow=true", {hidden.id}), ("?shadow=false", {told.id})):
+        items = (await scene.client.get(f"/monitoring/alerts{query}")).json()["items"]
+        assert {one["id"] for one in items} == ids
+        assert all(one["shadow"] == (one["id"] == hidden.id) for one in items)
+    counts = (await scene.client.get("/monitoring/status")).json()["alerts"]
+    assert (counts["by_state"]["firing"], counts["unacknowledged"], counts["shadow"]) == (1, 1, 1)
+
+
+async def test_evidence_is_read_as_json_and_as_text_without_a_datasource(scene):
+    scene.monitor.failing = SourceError("gone", failure=SourceFailure.UNREACHABLE, transient=True)
+    facts = Facts(250.0, 101.6, 90.0, 110.0, 4.9, ("zscore",), "seconds", "", 60, 3.5, 5.08, None)
+    made = replace(picture("alert:1@2.000"), facts=facts)
+    await scene.store.save_evaluations([Evaluation("cpu", T0, (), (alert(evidence_id=made.id),), (), (made,))])
+    told = (await scene.client.get(f"/monitoring/evidence/{made.id}")).json()
+    assert told["facts"]["sentence"] == facts.sentence
+    assert told["facts"]["deviation"] == pytest.approx(148.4)
+    assert (told["facts"]["samples"], told["facts"]["floor"], told["facts"]["last_at"]) == (60, 5.08, None)
+    answer = await scene.client.get(f"/monitoring/evidence/{made.id}", headers={"Accept": "text/plain"})
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.text == made.text
+    is_problem(await scene.client.get("/monitoring/evidence/alert:2@3"), 404)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from tests.api.fakes import T0
 from tests.api.scene import Scene, alert, is_problem, opened
 from tocsin.api import Limits, Wake
+from tocsin.domain.alert import Reason, Transition
 from tocsin.domain.errors import StoreError
+from tocsin.domain.evaluation import Evaluation
 
 STREAM = "/monitoring/stream"
 
@@ -140,3 +143,21 @@ async def test_a_bell_that_rang_in_between_is_heard():
     wake.ring()
     await asyncio.wait_for(waiting, 10)
     await wake.wait(wake.rings, 0.001)
+
+
+async def test_alerts_in_shadow_are_told_only_when_asked_but_for_their_way_into_it(scene):
+    hidden, known = alert(target="quiet", shadow=True), alert(at=T0 + timedelta(minutes=1))
+    await scene.happen(hidden, known)
+    moved = replace(known, shadow=True)
+    into = Transition(known.id, T0, known.state, known.state, Reason.SHADOWED, known.severity)
+    await scene.store.save_evaluations([Evaluation("cpu", T0, (), (moved,), (into,))])
+    await scene.happen(later(2))
+    told, all_of_it = [], []
+    for query, heard, many in (("", told, 2), ("?shadow=true", all_of_it, 4)):
+        async with opened(scene.app, STREAM + query, headers={"last-event-id": "0"}) as stream:
+            await stream.head()
+            for _ in range(many):
+                event = json.loads((await stream.event())["data"])
+                heard.append((event["alert"]["id"], event["transition"]["reason"]))
+    assert told == [(known.id, "target_in_shadow"), (later(2).id, "anomalous")]
+    assert all_of_it == [(hidden.id, "anomalous"), (known.id, "anomalous"), *told]

@@ -1,5 +1,6 @@
 """A monitor over fakes in scenario time: what the tests of this folder play on."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -54,6 +55,12 @@ class Scene:
                 await self.store.create_target(target)
         await self.monitor.open()
         return self.monitor
+
+    async def read(self) -> None:
+        """Wait until every target has read its history: threads learn from it, which the clock does not see."""
+        async with asyncio.timeout(60):
+            while any(view.status.reason.startswith("reading ") for view in self.monitor.views()):
+                await asyncio.sleep(0.001)
 
     async def restart(self) -> Monitor:
         await self.monitor.close()

@@ -34,6 +34,8 @@ async def test_it_equals_what_monitoring_did(stride, history):
     for seed in range(4):
         scene.source.play("q", troubled(seed), {"instance": str(seed)})
     monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
     await scene.run_for(timedelta(hours=6))
     await monitor.stop()
     live = {t.alert_id: [] for t in await scene.transitions()}

@@ -9,6 +9,7 @@ from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure, StoreError
+from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import TargetState
 from tocsin.monitor.evidence import MAX_CONTEXTS
 from tocsin.sources.fake import ScriptedSource
@@ -308,4 +309,29 @@ async def test_evidence_is_frozen_with_the_samples_that_led_to_it():
     assert evidence.query == "q"
     assert evidence.context == ("busiest processes: stress (pid 7) 1.00 cores",)
     assert evidence.lower[-1] < evidence.expected[-1] < evidence.upper[-1] < evidence.values[-1]
+    await monitor.close()
+
+
+async def test_every_anomaly_tells_what_it_rests_on_and_when_the_last_one_was():
+    scene = Scene(target())
+
+    def curve(grid):
+        second = (grid >= (START + 40 * MINUTE).timestamp()) & (grid < (START + 45 * MINUTE).timestamp())
+        return spike(START + 5 * MINUTE, START + 10 * MINUTE)(grid) + 100.0 * second
+
+    scene.source.play("q", curve)
+    monitor = await scene.open()
+    await scene.run_for(7 * MINUTE)
+    monitor = await scene.restart()
+    await scene.run_for(43 * MINUTE)
+    kept = (await scene.store.anomalies(AnomalyFilter(), Page(limit=100))).items
+    assert all(one.facts is not None and one.explanation == one.facts.sentence for one in kept)
+    first, last = kept[-1].facts, kept[0].facts
+    assert (first.threshold, first.last_at, first.season) == (3.5, None, "")
+    assert first.floor == pytest.approx(0.05 * first.expected)
+    assert 50 <= first.samples <= 60
+    assert last.last_at == START + 9 * MINUTE
+    story = await scene.store.alert(kept[0].alert_id)
+    assert story.evidence[0].facts.last_at == START + 9 * MINUTE
+    assert story.evidence[0].text.startswith(story.evidence[0].facts.sentence)
     await monitor.close()

@@ -20,7 +20,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertFilter, AnomalyFilter, Page
 from tocsin.domain.target import Owner, QueryType, Target
 from tocsin.store import codec, open_store
-from tocsin.store.columns import escape, unescape
+from tocsin.store.columns import EPOCH, MICROSECOND, escape, unescape
 from tocsin.store.documents import definition_text, evidence_body, evidence_of, target_of
 
 
@@ -145,8 +145,8 @@ def test_evidence_round_trips(piece: Evidence) -> None:
 
 def test_evidence_that_cannot_be_read_is_named() -> None:
     body = evidence_body(evidence(alert(), T0))
-    with pytest.raises(codec.Unreadable, match="form 2"):
-        evidence_of("e", 2, body)
+    with pytest.raises(codec.Unreadable, match="form 3"):
+        evidence_of("e", 3, body)
     for broken in (body[:-1], b"", b"\xc1"):
         with pytest.raises(codec.Unreadable, match="evidence 'e'"):
             evidence_of("e", 1, broken)
@@ -191,3 +191,17 @@ def test_a_row_that_was_never_written_like_that_is_named() -> None:
         codec.alert_of({**row, "state": "sleeping"})
     with pytest.raises(codec.Unreadable, match="anomaly 'anomaly:"):
         codec.anomaly_of({**codec.anomaly_row(anomaly(alert())), "labels": "{"})
+
+
+def test_evidence_of_the_first_form_can_still_be_read() -> None:
+    piece = evidence(alert(), T0)
+    span = piece.window
+    window = tuple(each // MICROSECOND for each in (span.start - EPOCH, span.end - EPOCH, span.step))
+    first = msgspec.msgpack.encode(
+        [
+            *(piece.id, piece.query, piece.datasource_uid, window, piece.methods, piece.timestamps, piece.values),
+            *(piece.expected, piece.lower, piece.upper, piece.sigma, piece.context, piece.notes),
+        ]
+    )
+    assert evidence_of(piece.id, 1, first) == piece
+    assert evidence_of(piece.id, 1, first).facts is None

@@ -10,6 +10,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason
 from tocsin.domain.errors import NotFound, StoreError
 from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.facts import Facts
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertFilter, AnomalyFilter, Page, Store
 
@@ -221,6 +222,22 @@ async def test_counts(store: Store) -> None:
         "low": 0, "medium": 1, "high": 0, "critical": 1,
     }  # fmt: skip
     assert counts.unacknowledged == 1
+    assert counts.shadow == 0
+
+
+async def test_alerts_in_shadow_are_kept_found_and_counted_apart(store: Store) -> None:
+    told, hidden, over_now = alert("a"), alert("b", shadow=True), over(alert("c", shadow=True), T0 + MINUTE)
+    await store.save_evaluations([Evaluation("cpu_usage", T0, (), (told, hidden, over_now))])
+    assert await ids(store, AlertFilter(shadow=True)) == [over_now.id, hidden.id]
+    assert await ids(store, AlertFilter(shadow=False)) == [told.id]
+    assert len(await ids(store, AlertFilter())) == 3
+    counts = await store.counts()
+    assert (counts.by_state[AlertState.FIRING], counts.by_state[AlertState.RESOLVED]) == (1, 0)
+    assert (sum(counts.by_severity.values()), counts.unacknowledged, counts.shadow) == (1, 1, 1)
+    out = replace(hidden, shadow=False)
+    await store.save_evaluations([Evaluation("cpu_usage", T0, (), (out,), (move(out, reason=Reason.TOLD),))])
+    assert (await store.counts()).shadow == 0
+    assert (await store.alert(hidden.id)).alert == out
 
 
 async def test_a_story_tells_the_evidence_in_the_order_of_the_transitions(store: Store) -> None:
@@ -293,3 +310,20 @@ async def test_the_anomalies_of_one_alert(store: Store) -> None:
     await store.save_evaluations([Evaluation("cpu_usage", T0, (anomaly(alert("c"), alert_id=None),))])
     found = await store.anomalies(AnomalyFilter(alert_id=alert("b").id), ALL)
     assert [one.labels["instance"] for one in found.items] == ["b"]
+
+
+async def test_what_an_anomaly_rests_on_comes_back_whole(store: Store) -> None:
+    facts = Facts(
+        97.5, 20.25, 10.0, float("nan"), 7.125, ("mad", "we\x00ird"), "seconds", "week", 9, 3.5, 1.0125, T0,
+    )  # fmt: skip
+    made = begun(alert())
+    piece, seen = replace(made.evidence[0], facts=facts), replace(made.anomalies[0], facts=facts)
+    await store.save_evaluations([replace(made, evidence=(piece,), anomalies=(seen,))])
+    told = (await store.evidence(piece.id)).facts
+    (kept,) = (await store.anomalies(AnomalyFilter(), ALL)).items
+    for read in (told, kept.facts):
+        assert read is not None
+        assert read.upper != read.upper, "NaN stays NaN"
+        assert replace(read, upper=0.0) == replace(facts, upper=0.0)
+    assert told is not None
+    assert told.sentence == facts.sentence, "the same words, years later"

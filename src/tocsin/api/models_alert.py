@@ -16,6 +16,7 @@ from tocsin.api.models_common import (
 from tocsin.detect import VOICES, Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.facts import Facts
 from tocsin.domain.feedback import Mark, Recurring, Remarks, Verdict, clock_time
 from tocsin.domain.frame import Window
 from tocsin.domain.ports import AlertRecord, AlertStory
@@ -60,7 +61,8 @@ class RecurringAnswer(AnswerModel):
 
 class AlertFacts(AnswerModel):
     """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
-    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
+    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample. In
+    `shadow` it is recorded and not told.
     """
 
     id: str
@@ -84,6 +86,7 @@ class AlertFacts(AnswerModel):
     confidence_kind: str
     methods: list[str]
     explanation: str
+    shadow: bool
 
 
 class AlertAnswer(AlertFacts):
@@ -120,6 +123,29 @@ class TransitionAnswer(AnswerModel):
     evidence_id: str | None
 
 
+class FactsAnswer(AnswerModel):
+    """Why a sample was called odd, as it was then. `deviation_ratio` is of the expected value; `season` what was taken
+    off (none, day, week; "" where the method knows none); `samples` how many were learnt from; `threshold` the sigma
+    and `floor` the deviation that it took; `last_at` when the last alert of the series before had its last anomaly.
+    """
+
+    value: float | None
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    deviation: float | None
+    deviation_ratio: float | None
+    sigma: float | None
+    methods: list[str]
+    unit: str
+    season: str
+    samples: int | None
+    threshold: float | None
+    floor: float | None
+    last_at: datetime | None
+    sentence: str
+
+
 class EvidenceAnswer(AnswerModel):
     """The picture of a series at one moment; arrays on one grid, null for a gap."""
 
@@ -136,6 +162,7 @@ class EvidenceAnswer(AnswerModel):
     sigma: list[float | None]
     context: list[str]
     notes: list[str]
+    facts: FactsAnswer | None
 
 
 class AlertDetail(AlertAnswer):
@@ -198,6 +225,7 @@ class AnomalyAnswer(AnswerModel):
     window: WindowAnswer
     alert_id: str | None
     evidence_id: str | None
+    facts: FactsAnswer | None
 
 
 class AnomalyList(ListAnswer[AnomalyAnswer]):
@@ -228,6 +256,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         confidence_kind=confidence_kind(alert.methods),
         methods=list(alert.methods),
         explanation=alert.explanation,
+        shadow=alert.shadow,
     )
 
 
@@ -312,6 +341,30 @@ def evidence_answer(evidence: Evidence) -> EvidenceAnswer:
         sigma=[finite(value) for value in evidence.sigma],
         context=list(evidence.context),
         notes=list(evidence.notes),
+        facts=facts_answer(evidence.facts),
+    )
+
+
+def facts_answer(facts: Facts | None) -> FactsAnswer | None:
+    """What an anomaly rests on; None where an older version kept it."""
+    if facts is None:
+        return None
+    return FactsAnswer(
+        value=finite(facts.value),
+        expected=finite(facts.expected),
+        lower=finite(facts.lower),
+        upper=finite(facts.upper),
+        deviation=finite(facts.deviation),
+        deviation_ratio=finite(facts.deviation_ratio),
+        sigma=finite(facts.sigma),
+        methods=list(facts.methods),
+        unit=facts.unit,
+        season=facts.season,
+        samples=facts.samples,
+        threshold=finite(facts.threshold),
+        floor=finite(facts.floor),
+        last_at=facts.last_at,
+        sentence=facts.sentence,
     )
 
 
@@ -339,6 +392,7 @@ def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
         window=window_answer(anomaly.window),
         alert_id=anomaly.alert_id,
         evidence_id=anomaly.evidence_id,
+        facts=facts_answer(anomaly.facts),
     )
 
 

@@ -49,11 +49,14 @@ class TargetCounts(AnswerModel):
 
 
 class AlertCountsAnswer(AnswerModel):
-    """How many alerts are kept by state; of the firing ones by severity, and unacknowledged."""
+    """How many alerts are kept by state; of the firing ones by severity, and unacknowledged; those that fire in
+    shadow are counted apart, in `shadow`.
+    """
 
     by_state: dict[AlertState, int]
     by_severity: dict[Severity, int]
     unacknowledged: int
+    shadow: int
 
 
 class StoreAnswer(AnswerModel):
@@ -146,6 +149,7 @@ def status_answer(status: MonitorStatus) -> StatusAnswer:
             by_state={state: counts.by_state.get(state, 0) for state in AlertState},
             by_severity={severity: counts.by_severity.get(severity, 0) for severity in Severity},
             unacknowledged=counts.unacknowledged,
+            shadow=counts.shadow,
         ),
         datasources=[datasource_answer(one) for one in status.datasources],
         evaluations=status.evaluations,

@@ -21,7 +21,7 @@ from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 from tocsin.domain.matters import MIN_EFFECT_RATIO
-from tocsin.domain.target import MAX_INTERVAL, MIN_INTERVAL, Owner, QueryType, Target, TargetState
+from tocsin.domain.target import HISTORY, MAX_INTERVAL, MIN_INTERVAL, Owner, QueryType, Target, TargetState
 from tocsin.monitor.status import TargetView
 
 LONGEST_STEP_S = 60.0
@@ -51,7 +51,7 @@ class TargetOptions(RequestModel):
         Field(description="History learnt from; max(3600, 60 steps, check_interval) when absent."),
     ] = None
     offset: Annotated[Seconds, Field(description="How long late samples are waited for.")] = 0.0
-    history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = 0.0
+    history: Annotated[Seconds, Field(description="How far back `auto` reads at first.")] = HISTORY.total_seconds()
     timezone: Annotated[Word, Field(description="Whose days and weeks `auto` learns.")] = "UTC"
     sigma_threshold: Annotated[
         Number | None, Field(description="From how many sigma an alert begins, in place of the dial.")

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
 from tocsin.api.models_alert import (
@@ -11,9 +12,11 @@ from tocsin.api.models_alert import (
     AcknowledgeRequest,
     AlertDetail,
     AlertList,
+    EvidenceAnswer,
     UnacknowledgeAnswer,
     alert_answer,
     alert_detail,
+    evidence_answer,
 )
 from tocsin.api.models_common import Text, Word
 from tocsin.api.paging import PageQuery, labels_from, next_path
@@ -38,6 +41,7 @@ class AlertQuery(PageQuery):
     ] = 60.0
     min_severity: Severity | None = None
     include_acknowledged: bool = True
+    shadow: Annotated[bool | None, Field(description="Only those in shadow, or only those that are told.")] = None
     state: list[Word] = Field(
         default=[], max_length=16, description="pending, firing, resolved, expired; repeated or with commas."
     )
@@ -66,6 +70,7 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
         min_severity=query.min_severity,
         since=services.clock.now() - timedelta(minutes=query.minutes),
         include_acknowledged=query.include_acknowledged,
+        shadow=query.shadow,
         labels=labels_from(query.label, query.labels),
     )
     found = await services.history.alerts(which, query.page)
@@ -83,6 +88,21 @@ async def read_alert(alert_id: AlertId, doors: Through) -> AlertDetail:
     story = await doors.services.history.alert(alert_id)
     remarks = await doors.services.monitor.feedback.remarks([story.alert])
     return alert_detail(story, remarks[story.alert.id])
+
+
+@router.get(
+    "/evidence/{evidence_id}",
+    summary="Read a piece of evidence",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_model=EvidenceAnswer,
+)
+async def read_evidence(
+    evidence_id: AlertId, doors: Through, accept: Annotated[str, Header(max_length=1000)] = ""
+) -> EvidenceAnswer | PlainTextResponse:
+    """What was frozen when an alert changed; with `Accept: text/plain` drawn as text. No datasource is asked."""
+    found = await doors.services.history.evidence(evidence_id)
+    plain = "text/plain" in accept.lower() and "application/json" not in accept.lower()
+    return PlainTextResponse(found.text) if plain else evidence_answer(found)
 
 
 @router.post("/alerts/{alert_or_target}/acknowledge", summary="Acknowledge alerts")
@@ -112,15 +132,17 @@ async def unacknowledge(alert_or_target: AlertOrTarget, doors: Through) -> Unack
 async def stream(
     doors: Through,
     last_event_id: Annotated[str | None, Header(max_length=32, description="Go on after this event.")] = None,
+    shadow: Annotated[bool, Query(description="Also those of alerts in shadow.")] = False,  # noqa: FBT002 -- a query
 ) -> EventStream:
     """`event: transition` with its sequence number as `id` and `{alert, transition}` as data. Without `Last-Event-ID`
-    it begins with the next one. A comment every 15 seconds shows that it lives.
+    it begins with the next one. Alerts in shadow are left out but for their way into it. A comment every 15
+    seconds shows that it lives.
     """
     services = doors.services
     last = await services.history.last_sequence()
     # A number beyond the last one is from another database: to wait for it would be to say nothing for ever.
     after = last if last_event_id is None else min(last, _sequence(last_event_id))
-    return EventStream(events(services, after), doors.streams, services.stopping)
+    return EventStream(events(services, after, shadow=shadow), doors.streams, services.stopping)
 
 
 def _sequence(text: str) -> int:

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 from tocsin.api.models_alert import StreamEvent, alert_facts, transition_answer
 from tocsin.api.problems import Refusal, problem_response
 from tocsin.api.services import Services
+from tocsin.domain.alert import Reason
 from tocsin.domain.errors import StoreError
 from tocsin.domain.ports import SequencedTransition
 
@@ -86,7 +87,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def events(services: Services, after: int) -> AsyncIterator[str]:
+async def events(services: Services, after: int, *, shadow: bool = False) -> AsyncIterator[str]:
     """Every transition after the sequence number `after`, then each new one, until the application stops."""
     yield f"retry: {RECONNECT_MS}\n: Tocsin sends every change of an alert\n\n"
     while not services.stopping.is_set():
@@ -98,7 +99,9 @@ async def events(services: Services, after: int) -> AsyncIterator[str]:
             batch = ()
             yield ": the store does not answer\n\n"
         for one in batch:
-            yield _event(one)
+            # Whoever was told of an alert must hear that it went into the shadow.
+            if shadow or not one.alert.shadow or one.transition.reason is Reason.SHADOWED:
+                yield _event(one)
             after = one.sequence
         if not batch and not await _woken(services, heard):
             yield ": alive\n\n"

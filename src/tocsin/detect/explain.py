@@ -89,7 +89,9 @@ def _learnt(ground: Ground) -> str:
 def _passed(deviation: float, expected: float, ground: Ground, unit: str) -> str:
     floor = ""
     if ground.floor:
-        share = f" ({ground.floor / abs(expected):.2g} of expected)" if _has_ratio(ground.floor, expected) else ""
+        share = (
+            f" ({100 * ground.floor / abs(expected):.2g} % of expected)" if _has_ratio(ground.floor, expected) else ""
+        )
         had = number(abs(deviation), unit)
-        floor = f"; from {number(ground.floor, unit)}{share} on it matters, it was {had}"
+        floor = f"; at least {number(ground.floor, unit)}{share} matters, it was {had}"
     return floor + (f"; last like this {ground.last}" if ground.last else "")

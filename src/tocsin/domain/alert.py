@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from tocsin.detect import Severity
+from tocsin.domain.facts import Facts
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Target
 
@@ -45,6 +46,8 @@ class Reason(StrEnum):
     TARGET_DISABLED = "target_disabled"
     TARGET_CHANGED = "target_changed"
     ACCEPTED = "accepted_as_normal"
+    SHADOWED = "target_in_shadow"
+    TOLD = "target_out_of_shadow"
     SOURCE_FAILING = "datasource_failing"
     SOURCE_ANSWERS = "datasource_answers_again"
 
@@ -68,7 +71,12 @@ class Observation:
     methods: tuple[str, ...]
     flagged: bool
     holding: bool
-    explanation: str = ""
+    facts: Facts | None = None
+
+    @property
+    def explanation(self) -> str:
+        """Why it is odd, in one sentence; "" where it is not."""
+        return "" if self.facts is None else self.facts.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class Alert:
 
     `active_at` first anomalous sample; `starts_at` firing since; `ends_at` over at; `last_anomalous_at` the newest
     sample that held it. `severity`, `value`, `expected_value`, `sigma`, `confidence` and `methods` are those of its
-    worst sample so far and never become milder. `anomaly_count` counts anomalous samples. `well_for` is how much of the
+    worst sample so far and never become milder. `anomaly_count` counts anomalous samples. In `shadow` it is
+    recorded and not told. `well_for` is how much of the
     time since `last_anomalous_at` was seen to be well, a step for each such sample: memory for the next sample, not
     kept, because after a start those samples are judged once more.
     """
@@ -103,6 +112,7 @@ class Alert:
     ends_at: datetime | None = None
     last_seen_at: datetime | None = None
     evidence_id: str | None = None
+    shadow: bool = False
     well_for: timedelta = timedelta(0)
 
     @property

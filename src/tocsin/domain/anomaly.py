@@ -1,9 +1,10 @@
 """What was seen in one series, and the evidence that is kept of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from tocsin.detect import Severity
+from tocsin.detect import Severity, number
+from tocsin.domain.facts import Facts, bars
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 
@@ -13,7 +14,8 @@ class Evidence:
     """The picture of one series at one moment, frozen: it can be drawn again without the datasource.
 
     The arrays are (n,) and lie on one grid; None stands for a gap or no opinion. `context` holds what the datasource
-    knew beside the numbers (the busiest processes), `notes` what a reader must know (warnings, partial answers).
+    knew beside the numbers (the busiest processes), `notes` what a reader must know (warnings, partial answers),
+    `facts` why its newest sample was called odd; None for a recovery, and for what an older version kept.
     """
 
     id: str
@@ -29,6 +31,12 @@ class Evidence:
     sigma: tuple[float | None, ...]
     context: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    facts: Facts | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole of it as plain text, without asking anybody."""
+        return render(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,40 @@ class Anomaly:
     samples: int = 1
     alert_id: str | None = None
     evidence_id: str | None = None
+    facts: Facts | None = None
 
     @property
     def deviation(self) -> float:
         """Value less expected value, in the metric's unit."""
         return self.value - self.expected_value
+
+
+MOST_LINES = 12
+"""Samples that the text of evidence lists, the newest ones."""
+
+
+def render(evidence: Evidence) -> str:
+    """Evidence as plain text: the sentence, the query, what was known beside, a line of bars and the newest samples."""
+    unit = "" if evidence.facts is None else evidence.facts.unit
+    window = evidence.window
+    head = [] if evidence.facts is None else [evidence.facts.sentence, ""]
+    lines = [
+        *head,
+        f"query       {evidence.query} ({evidence.datasource_uid})",
+        f"window      {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%Y-%m-%d %H:%M:%S} UTC, by {window.step_s:g} s",
+        f"methods     {', '.join(evidence.methods) or '-'}",
+        *(f"context     {line}" for line in evidence.context),
+        *(f"note        {line}" for line in evidence.notes),
+        "",
+        bars(evidence.values),
+        "",
+        f"{'time (UTC)':<20}{'value':>14}{'expected':>14}{'lower':>14}{'upper':>14}{'sigma':>8}",
+    ]
+    columns = (evidence.values, evidence.expected, evidence.lower, evidence.upper)
+    for place in range(max(0, len(evidence.timestamps) - MOST_LINES), len(evidence.timestamps)):
+        at = datetime.fromtimestamp(evidence.timestamps[place], UTC)
+        cells = (column[place] for column in columns)
+        words = "".join(f"{'-' if cell is None else number(cell, unit):>14}" for cell in cells)
+        sigma = evidence.sigma[place]
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S} {words}{'-' if sigma is None else f'{sigma:+.1f}':>8}")
+    return "\n".join(lines) + "\n"

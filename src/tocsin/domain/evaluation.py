@@ -1,15 +1,16 @@
 """One evaluation of one target: `step` turns judged samples into anomalies, alerts and transitions. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import VOICES, Judgement, Policy, Scores, Severity, calibrated_confidence, confidence_of, explain
+from tocsin.detect import VOICES, Judgement, Policy, Scores, Severity, calibrated_confidence, confidence_of, floor
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.facts import Background, Facts
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.lifecycle import advance, ended
@@ -28,7 +29,8 @@ class Judged:
 
     `anomalous` is beyond three sigma and all floors; `judgement` uses the target's own entry and exit thresholds.
     Columns before `first` (S,) are history of their series: learnt from, and judged before or not to be judged.
-    `policy` is what the newest column was judged by.
+    `policy` is what the newest column was judged by, `background` what is known of the series beside,
+    `entry` (S, K) the sigma that the dial asks for, where it is on.
     """
 
     frame: Frame
@@ -37,6 +39,8 @@ class Judged:
     anomalous: NDArray[np.bool_]
     first: NDArray[np.intp]
     policy: Policy
+    background: Background
+    entry: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
             method=seen.methods[0] if seen.methods else "",
             methods=seen.methods,
             explanation=seen.explanation,
+            facts=seen.facts,
             query=target.query,
             window=Window(instant(stamp) - target.lookback, instant(stamp), target.step),
             samples=len(columns),
@@ -211,6 +216,24 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     upper = upper if policy.upper_bound is None else min(upper, policy.upper_bound)
     anomalous = bool(judged.anomalous[row, column])
     methods = scores.methods_at(row, column)
+    facts = None
+    if anomalous:
+        by_auto = bool(methods) and methods[0] in VOICES
+        season, samples = judged.background.ground(row, column, len(judged.frame.timestamps), by_auto=by_auto)
+        facts = Facts(
+            value=value,
+            expected=expected,
+            lower=lower,
+            upper=upper,
+            sigma=sigma,
+            methods=methods,
+            unit=target.nature.unit,
+            season=season,
+            samples=samples,
+            threshold=policy.sigma if judged.entry is None else max(policy.sigma, float(judged.entry[row, column])),
+            floor=float(floor(np.array([expected]), policy)[0]),
+            last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
+        )
     return Observation(
         labels=judged.frame.labels[row],
         timestamp=instant(float(judged.frame.timestamps[column])),
@@ -224,11 +247,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
-        explanation=explain(
-            value, expected, lower=lower, upper=upper, sigma=sigma, methods=methods, unit=target.nature.unit
-        )
-        if anomalous
-        else "",
+        facts=facts,
     )
 
 
@@ -249,6 +268,16 @@ def conclude(alerts: Mapping[str, Alert] | list[Alert], reason: Reason, target_n
     for alert in listed:
         _note(draft, alert, ended(alert, AlertState.EXPIRED, at), reason, at)
     return Evaluation(target_name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
+
+
+def moved_in_shadow(alerts: Iterable[Alert], target: Target, at: datetime) -> Evaluation:
+    """The evaluation that takes the active alerts of a target into its shadow or out of it; each change is told."""
+    draft = _Draft()
+    for alert in alerts:
+        if alert.shadow is not target.shadow:
+            reason = Reason.SHADOWED if target.shadow else Reason.TOLD
+            _note(draft, alert, replace(alert, shadow=target.shadow), reason, at)
+    return Evaluation(target.name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
 
 
 def datasource_alert(uid: str, failing: str | None, alert: Alert | None, at: datetime) -> Evaluation:

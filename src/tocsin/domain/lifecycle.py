@@ -60,6 +60,7 @@ def _begin(seen: Observation, target: Target) -> Move:
         explanation=seen.explanation,
         starts_at=seen.timestamp if at_once else None,
         last_seen_at=seen.timestamp,
+        shadow=target.shadow,
     )
     return Move(alert, Reason.ANOMALOUS)
 

@@ -125,6 +125,7 @@ class AlertFilter:
     since: datetime | None = None
     """Those active at or after this instant: not over yet, or over since then."""
     include_acknowledged: bool = True
+    shadow: bool | None = None
     labels: Labels = field(default_factory=Labels)
 
 
@@ -257,13 +258,15 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlertCounts:
-    """Counts of the active alerts and of those over."""
+    """Counts of the active alerts and of those over; those in shadow are counted in `shadow` alone."""
 
     by_state: dict[AlertState, int]
     by_severity: dict[Severity, int]
     """Of the firing ones."""
     unacknowledged: int
     """Of the firing ones."""
+    shadow: int = 0
+    """Firing in the shadow of their targets: recorded, not told."""
 
 
 @dataclass(frozen=True, slots=True)

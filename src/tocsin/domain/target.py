@@ -20,6 +20,9 @@ MIN_INTERVAL = timedelta(seconds=1)
 MAX_INTERVAL = timedelta(days=1)
 MAX_STEP = timedelta(days=1)
 MAX_LOOKBACK = timedelta(days=90)
+HISTORY = timedelta(days=14)
+"""How far `auto` reads back by default: two of each weekday, and what is older counts little in what it learns."""
+
 MAX_HISTORY_SAMPLES = 100_000
 MAX_HOLD = timedelta(days=7)
 MAX_SIGMA = 38.0
@@ -87,7 +90,7 @@ class Target:
     step: timedelta = timedelta(seconds=60)
     lookback: timedelta = timedelta(hours=1)
     offset: timedelta = timedelta(0)
-    history: timedelta = timedelta(0)
+    history: timedelta = HISTORY
     timezone: str = "UTC"
     sigma_threshold: float | None = None
     false_alerts_per_week: float = 0.35

@@ -1,14 +1,17 @@
 """Before its first verdict a target learns from what its datasource remembers: in parts, so that none is large."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
+from tocsin.domain.errors import SourceError
 from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import UNMARKED, Marked
-from tocsin.domain.frame import Window
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.target import Target
 from tocsin.monitor.fetch import fetch
-from tocsin.monitor.gate import Gate
+from tocsin.monitor.gate import TARGETS_OWN, Gate
 from tocsin.monitor.memory import Memory, absorb
 
 MAX_SAMPLES = 4_000_000
@@ -20,10 +23,48 @@ MAX_COLUMNS = 20_160
 PART_COLUMNS = 1440
 """Columns asked for at once."""
 
+MAX_TRIES = 3
+"""Failures of one part after which it is left out, as a gap."""
+
 BIG_FRAME = 20_000
 """New samples above which judging goes to a thread: each costs microseconds, and a first window has many."""
 
+BIG_PART = 2_000
+"""The same for a part of the history: many of them come one after the other, and evaluations wait in between."""
+
 _DAY_S = 86400.0
+
+
+@dataclass(slots=True, eq=False)
+class Backlog:
+    """How far a target has read back: a failure loses nothing, it goes on at `at` (unix seconds) where it stopped.
+
+    `begin` is where it began, `done` the share of it that is read (0 to 1), `tries` how often the next part has failed,
+    `left_out` what could not be read.
+    """
+
+    memory: Memory
+    begin: float
+    at: float
+    done: float = 0.0
+    tries: int = 0
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def beginning(cls, target: Target, first: Window, series: int, marked: Marked = UNMARKED) -> "Backlog":
+        """Nothing is read yet of what lies before the window `first`."""
+        span = span_of(target, series).total_seconds()
+        # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample.
+        at = first.start.timestamp() - span
+        at = at if span < _DAY_S else at // _DAY_S * _DAY_S
+        return cls(Memory.empty(target, marked), at, at)
+
+    def left_out_words(self) -> tuple[str, ...]:
+        """The warning about parts that are gaps."""
+        if not self.left_out:
+            return ()
+        many = f"{len(self.left_out)} part{'s' * (len(self.left_out) > 1)} of the history could not be read"
+        return (f"{many}, and {'are' if len(self.left_out) > 1 else 'is'} a gap; the last: {self.left_out[-1]}",)
 
 
 def span_of(target: Target, series: int) -> timedelta:
@@ -39,21 +80,41 @@ async def read_back(
     series: int,
     *,
     marked: Marked = UNMARKED,
+    backlog: Backlog | None = None,
+    heard: Callable[[Frame], None] = lambda _frame: None,
 ) -> Memory:
-    """What is known of a target's series by the samples before the window `first`. Raises `SourceError`."""
-    memory, step_s = Memory.empty(target, marked), target.step.total_seconds()
-    end, span = first.start.timestamp() - step_s, span_of(target, series).total_seconds()
-    # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample.
-    at = first.start.timestamp() - span
-    at = at if span < _DAY_S else at // _DAY_S * _DAY_S
-    while at <= end:
-        until = min(end, at + (PART_COLUMNS - 1) * step_s)
-        frame = await fetch(target, gate, Window(instant(at), instant(until), target.step))
-        big = frame.values.size > BIG_FRAME
-        _, memory = (
-            await asyncio.to_thread(absorb, target, memory, frame, {}, silent=True)
-            if big
-            else absorb(target, memory, frame, {}, silent=True)
-        )
-        at = until + step_s
-    return memory
+    """What is known of a target's series by the samples before the window `first`; `heard` is told of each part.
+
+    With a `backlog` it goes on where that stopped, and writes there how far it came. Raises `SourceError` when a part
+    failed that is worth another try; one that the datasource refuses, or that failed too often, is left out as a gap.
+    """
+    log = backlog or Backlog.beginning(target, first, series, marked)
+    step_s = target.step.total_seconds()
+    end = first.start.timestamp() - step_s
+    while log.at <= end:
+        until = min(end, log.at + (PART_COLUMNS - 1) * step_s)
+        window = Window(instant(log.at), instant(until), target.step)
+        try:
+            # Half of the places stay free for those that are judged already.
+            async with gate.spare:
+                frame = await fetch(target, gate, window)
+        except SourceError as error:
+            log.tries += 1
+            if error.failure not in TARGETS_OWN and log.tries < MAX_TRIES:
+                raise
+            log.left_out = (*log.left_out, f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC: {error}")
+        else:
+            await _learn(target, gate, log, frame)
+            log.done = (until - log.begin) / max(step_s, end - log.begin)
+            heard(frame)
+        log.at, log.tries = until + step_s, 0
+    return log.memory
+
+
+async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None:
+    if frame.values.size > BIG_PART:
+        # One at a time: two would take the event loop's time, and together they are no sooner done.
+        async with gate.learning:
+            _, log.memory = await asyncio.to_thread(absorb, target, log.memory, frame, {}, silent=True)
+    else:
+        _, log.memory = absorb(target, log.memory, frame, {}, silent=True)

@@ -42,14 +42,17 @@ class Committer:
         """End alerts whose target or datasource is gone, off or another now. That much is done and kept already: where
         the store fails in between the end is owed, and `settle` keeps it, or the next start.
         """
-        evaluation = conclude(list(alerts), reason, target_name, at)
+        await self.save_or_owe(conclude(list(alerts), reason, target_name, at))
+
+    async def save_or_owe(self, evaluation: Evaluation) -> None:
+        """Keep what follows from an edit that is kept already, now or as soon as the store can."""
         if evaluation.quiet:
             return
         try:
             await self.save(evaluation)
         except StoreError as error:
             self._owed.append(evaluation)
-            log.error("the end of alerts is not kept yet", target=target_name, error=str(error))
+            log.error("a change of alerts is not kept yet", target=evaluation.target_name, error=str(error))
 
     async def settle(self) -> None:
         """Keep what is owed; raises the last `StoreError` when some of it cannot be yet."""

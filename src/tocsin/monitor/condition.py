@@ -38,12 +38,14 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     if not newly_thin and (age is None or age >= stale_after(target)):
         since = f"since {instant(newest.timestamp()):%Y-%m-%d %H:%M:%S} UTC" if newest else "within the lookback"
         return Condition(TargetState.STALE, f"{total} series are known and none has a sample {since}")
-    silent = "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {_span(age)} old"
+    silent = (
+        "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {span_in_words(age)} old"
+    )
     said = silent + (f"; {thin}" if thin else "")
     if not memory.ready:
         have = int((~np.isnan(memory.values)).sum(axis=1).max())
         wait = max(1, MIN_LEARN - have) * target.step
-        reason = f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {_span(wait)}"
+        reason = f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {span_in_words(wait)}"
         return Condition(TargetState.WARMING_UP, reason + said, at + wait)
     parts = [f"{total} series judged"]
     if memory.ready < total:
@@ -78,7 +80,7 @@ def _of_auto(target: Target, memory: Memory, at: datetime) -> tuple[list[str], d
         wait = timedelta(seconds=seen.wait_s)
         words.append(
             f"{many} of them by the named methods: auto has {seen.have:,} of the {seen.need:,} samples that it needs, "
-            f"and speaks in about {_span(wait)}"
+            f"and speaks in about {span_in_words(wait)}"
         )
         eta = at + wait
     return [*words, *_of_seasons(seen)], eta
@@ -95,7 +97,8 @@ def _of_seasons(seen: Outlook) -> list[str]:
     return found
 
 
-def _span(wait: timedelta) -> str:
+def span_in_words(wait: timedelta) -> str:
+    """A duration in its largest unit of which there are two."""
     seconds = wait.total_seconds()
     for size, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
         if seconds >= 2 * size:

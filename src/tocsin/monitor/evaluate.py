@@ -10,12 +10,15 @@ from tocsin.domain.errors import SourceError, StoreError
 from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
-from tocsin.monitor.backfill import BIG_FRAME, read_back
+from tocsin.domain.target import TargetState
+from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back, span_of
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.judging import refuted_words
+from tocsin.monitor.memory import Memory
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
@@ -42,9 +45,8 @@ class Evaluator:
         try:
             frame = await fetch(watch.target, gate, window)
             watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
-            if watch.cursor is None and not watch.memory.labels:
-                series = len(frame.labels)
-                watch.memory = await read_back(watch.target, gate, window, series, marked=watch.marked)
+            if watch.cursor is None:
+                watch.memory = await self._read_back(watch, gate, window, len(frame.labels))
             elif watch.memory.marked != watch.marked:
                 watch.memory = await relearnt(watch.target, gate, watch.memory, watch.marked, watch.active)
             verdict = await self.judge(watch, gate, frame, window)
@@ -68,6 +70,32 @@ class Evaluator:
         self._succeeded(watch, verdict, frame, began)
         await self.report(gate)
         return True
+
+    async def _read_back(self, watch: Watch, gate: Gate, first: Window, series: int) -> Memory:
+        """The memory before the first window, on from where an earlier try stopped; shown while it goes on."""
+        target, began = watch.target, self._clock.now()
+        stale = watch.backlog is not None and watch.backlog.memory.marked != watch.marked
+        if watch.backlog is None or stale or watch.backlog.at > first.start.timestamp():
+            watch.backlog = Backlog.beginning(target, first, series, watch.marked)
+        log, already = watch.backlog, watch.backlog.done
+        span = span_in_words(span_of(target, series))
+
+        def heard(frame: Frame | None) -> None:
+            now = self._clock.now()
+            left = (now - began) * ((1.0 - log.done) / (log.done - already)) if log.done > already else None
+            same = watch.status.state is TargetState.WARMING_UP
+            watch.status = replace(
+                watch.status,
+                state=TargetState.WARMING_UP,
+                reason=f"reading {span} of history: {log.done:.0%}",
+                since=watch.status.since if same else now,
+                eta=None if left is None else now + left,
+                cost=watch.status.cost if frame is None else watch.status.cost.plus(frame),
+            )
+
+        if log.at < first.start.timestamp():
+            heard(None)
+        return await read_back(target, gate, first, series, backlog=log, heard=heard)
 
     async def _keep(self, watch: Watch, verdict: Verdict, window: Window) -> None:
         await self._committer.save(verdict.evaluation)
@@ -113,7 +141,9 @@ class Evaluator:
             error=str(error),
             transient=error.transient,
         )
-        watch.fail(str(error), self._clock.now())
+        past = watch.backlog
+        stopped = f"reading history stopped at {past.done:.0%}, it goes on there: " if past and past.tries else ""
+        watch.fail(f"{stopped}{error}", self._clock.now())
         watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
 
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
@@ -128,7 +158,7 @@ class Evaluator:
         if verdict.evaluation.suppressed:
             self._metrics.suppressed.inc(verdict.evaluation.suppressed)
             warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
-        warnings = (*warnings, *refuted_words(watch.target, watch.memory.refuted))
+        warnings = (*warnings, *watch.left_out, *refuted_words(watch.target, watch.memory.refuted))
         watch.status = replace(
             watch.status,
             state=condition.state,

@@ -38,9 +38,14 @@ class Gate:
     last_success_at: datetime | None = None
     _places: asyncio.Semaphore = field(init=False)
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    learning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a thread learns from the past: one at a time."""
+    spare: asyncio.Semaphore = field(init=False)
+    """Places that may be used for reading the past, at most half of all but at least one."""
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.concurrency)
+        self.spare = asyncio.Semaphore(max(1, self.concurrency // 2))
 
     async def query(self, query: str, window: Window) -> Frame:
         """Ask the datasource when there is a place; raises `SourceError`."""

@@ -67,18 +67,19 @@ def by_dial(
     *,
     floor: float,
     mute: NDArray[np.bool_] | None = None,
-) -> tuple[Dial, Judgement]:
-    """The dial after the columns at ``local`` seconds (K,), and what counts where it asks for more sigma to begin.
+) -> tuple[Dial, Judgement, Floats | None]:
+    """The dial after the columns at ``local`` seconds (K,), what counts where it asks for more sigma to begin, and how
+    many it asks for (S, K); None where a person has said it.
 
     What lies in a marked window (``mute``, (S, K)) is told all the same, and counts as no false alert.
     """
     tolerance = target.tolerance
     if tolerance is None:
-        return dial, held.judgement
+        return dial, held.judgement, None
     counted = held.anomalous if mute is None else held.anomalous & ~mute
     seen = Seen(scores.sigma, counted, _by_auto(scores))
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
-    return dial, raised(held.judgement, scores.sigma, entry)
+    return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
 def _by_auto(scores: Scores) -> NDArray[np.bool_]:

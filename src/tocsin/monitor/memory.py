@@ -11,7 +11,8 @@ from tocsin.detect import Dial, Learnt, clip_band
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
-from tocsin.domain.evaluation import Judged, instant
+from tocsin.domain.evaluation import Judged, instant, observe
+from tocsin.domain.facts import Background
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
@@ -96,14 +97,31 @@ def absorb(
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     local = frame.timestamps + utc_offsets(frame.timestamps, target.timezone)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
-    dial, judgement = by_dial(target, result.scores, verdict, dial, local, floor=floor, mute=quiet)
+    dial, judgement, entry = by_dial(target, result.scores, verdict, dial, local, floor=floor, mute=quiet)
     allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)
-    judged = Judged(fresh, result.scores, judgement, verdict.anomalous, np.zeros(len(labels), np.intp), verdict.policy)
-    return judged, _trim(
-        target, Memory(times, values, result.learn, labels, result.learnt, dial, memory.marked, verdict.refuted, thin)
+    judged = Judged(
+        fresh,
+        result.scores,
+        judgement,
+        verdict.anomalous,
+        np.zeros(len(labels), np.intp),
+        verdict.policy,
+        _background(target, result.learnt, result.learn),
+        entry,
     )
+    after = Memory(
+        times, values, result.learn, labels, result.learnt, dial, memory.marked, refuted=verdict.refuted, thin=thin
+    )
+    return judged, _trim(target, after)
+
+
+def _background(target: Target, learnt: Learnt, taught: NDArray[np.bool_]) -> Background:
+    auto, rows = learnt.auto, len(taught)
+    season = np.zeros(rows, np.int8) if auto is None else auto.season
+    age = np.zeros(rows, np.int64) if auto is None else auto.age
+    return Background(season, age, taught, target.window)
 
 
 def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt, Dial]:
@@ -173,6 +191,7 @@ class Painter:
         stop = column + 1
         fresh, scores = self.judged.frame, self.judged.scores
         lower, upper = clip_band(scores, self.judged.policy)
+        seen = observe(self.target, self.judged, row, column)
         parts = [
             np.concatenate([old, new[row, :stop]])[-EVIDENCE_SAMPLES:]
             for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
@@ -192,6 +211,7 @@ class Painter:
             sigma=_listed(parts[4]),
             context=self.context,
             notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
+            facts=None if seen is None else seen.facts,
         )
 
     def _past(self, row: int) -> tuple[Floats, ...]:

@@ -48,7 +48,12 @@ class Metrics:
         )
         self.series = Gauge("tocsin_series", "Series held in memory.", registry=self.registry)
         self.targets = Gauge("tocsin_targets", "Targets, by state.", ["state"], registry=self.registry)
-        self.alerts = Gauge("tocsin_alerts", "Alerts kept, by state.", ["state"], registry=self.registry)
+        self.alerts = Gauge(
+            "tocsin_alerts", "Alerts kept, by state; without those in shadow.", ["state"], registry=self.registry
+        )
+        self.shadow = Gauge(
+            "tocsin_alerts_in_shadow", "Alerts that fire in the shadow of their targets.", registry=self.registry
+        )
         self.running = Gauge("tocsin_monitoring_running", "1 while monitoring runs.", registry=self.registry)
         self.store_ok = Gauge("tocsin_store_ok", "1 while the store keeps what it is given.", registry=self.registry)
 
@@ -80,6 +85,7 @@ class Metrics:
         """Take over how many alerts there are."""
         for state in AlertState:
             self.alerts.labels(state.value).set(counts.by_state.get(state, 0))
+        self.shadow.set(counts.shadow)
 
     def exposition(self) -> bytes:
         """All of them in Prometheus' text format."""

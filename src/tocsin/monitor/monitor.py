@@ -11,6 +11,7 @@ import structlog
 from tocsin.detect import Pattern
 from tocsin.domain.alert import Reason
 from tocsin.domain.errors import Conflict, NotFound, StoreError
+from tocsin.domain.evaluation import moved_in_shadow
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
@@ -46,7 +47,10 @@ log = structlog.get_logger(__name__)
 RUNNING = "monitoring.running"
 MAX_TARGETS = 5000
 SAME_SERIES = ("query", "datasource_uid", "query_type")
-SAME_MEMORY = (*SAME_SERIES, "step", "lookback", "detection_methods", "offset")
+SAME_MEMORY = (
+    *(*SAME_SERIES, "step", "lookback", "detection_methods", "offset", "history", "timezone"),
+    *("denominator", "min_denominator"),
+)
 
 
 class Monitor:
@@ -343,9 +347,13 @@ class Monitor:
         reason = Reason.TARGET_CHANGED if target.enabled else Reason.TARGET_DISABLED
         if not same or not target.enabled:
             await self._conclude(old, reason)
-        watch.active = dict(old.active)
+        await self._committer.save_or_owe(moved_in_shadow(old.active.values(), target, self._clock.now()))
+        watch.active = {key: replace(alert, shadow=target.shadow) for key, alert in old.active.items()}
+        watch.last_over = old.last_over if same else {}
         if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
-            watch.memory, watch.cursor = old.memory, old.cursor
+            # What is possible may be another now: a bound is believed again until a sample lies beyond it.
+            watch.memory, watch.cursor = replace(old.memory, refuted=(False, False)), old.cursor
+            watch.backlog, watch.left_out = old.backlog, old.left_out
             if old.target.enabled:
                 watch.status = old.status
         self._watches[target.name] = watch

@@ -13,12 +13,16 @@ from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
+from tocsin.monitor.backfill import Backlog
 from tocsin.monitor.condition import Condition, condition_of, weightless
 from tocsin.monitor.memory import Memory, Painter, absorb
 from tocsin.monitor.status import TargetStatus
 
 MAX_REACH_BACK = timedelta(days=7)
 """How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
+
+MOST_LAST = 10_000
+"""Series of a target of which the end of the last alert is remembered."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -40,7 +44,10 @@ class Watch:
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
     `begun_at` since when it is evaluated. `floor`: sigma below which nothing is told, for the sake of all targets.
-    `begun_at` since when it is evaluated. `marked` is what people say now; what was learnt otherwise is learnt anew.
+    `marked` is what people say now; what was learnt otherwise is learnt anew.
+    `backlog` how far it has read back for its first evaluation,
+    `last_over` when the last alert of a series had its last anomaly,
+    `left_out` the warning about what of that could not be read.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -52,6 +59,9 @@ class Watch:
     cursor: float | None = None
     blind: bool = True
     begun_at: datetime | None = None
+    backlog: Backlog | None = None
+    left_out: tuple[str, ...] = ()
+    last_over: dict[Fingerprint, datetime] = field(default_factory=dict)
     floor: float = 0.0
     marked: Marked = field(default_factory=Marked)
 
@@ -104,17 +114,27 @@ class Watch:
         """Take over what was kept."""
         self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
         self.ended = {}
+        if self.backlog is not None:
+            self.left_out, self.backlog = self.backlog.left_out_words(), None
         # `seen` last: an alert that changed and then went on was seen after its change.
         for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
             if alert.active:
                 self.active[alert.fingerprint] = alert
             else:
                 self.active.pop(alert.fingerprint, None)
+                self._remember(alert)
+
+    def _remember(self, alert: Alert) -> None:
+        """Take note of the end of an alert for whoever explains the next one; of series long gone no more."""
+        self.last_over[alert.fingerprint] = alert.last_anomalous_at
+        if len(self.last_over) > MOST_LAST:
+            del self.last_over[next(iter(self.last_over))]
 
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor)
+    judged = replace(judged, background=replace(judged.background, last=watch.last_over))
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)

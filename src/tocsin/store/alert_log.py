@@ -13,7 +13,7 @@ from tocsin.domain.errors import NotFound
 from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.labels import Labels
 from tocsin.store import codec
-from tocsin.store.documents import EVIDENCE_FORMAT, evidence_body
+from tocsin.store.documents import EVIDENCE_FORMAT, anomaly_row, evidence_body
 from tocsin.store.engine import Database
 from tocsin.store.part import Part
 from tocsin.store.schema import acknowledgements as acknowledgement_rows
@@ -75,7 +75,7 @@ class SqlAlertLog(Part):
             (self._insert_evidence, bodies),
             (self._upsert_alert, [codec.alert_row(alert) for one in evaluations for alert in one.alerts]),
             (self._insert_transition, [codec.transition_row(move) for one in evaluations for move in one.transitions]),
-            (self._insert_anomaly, [codec.anomaly_row(seen) for one in evaluations for seen in one.anomalies]),
+            (self._insert_anomaly, [anomaly_row(seen) for one in evaluations for seen in one.anomalies]),
         ]
 
     def _new_series(self, evaluations: Sequence[Evaluation]) -> list[Labels]:

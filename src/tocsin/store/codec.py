@@ -114,6 +114,7 @@ def alert_row(alert: Alert) -> Parameters:
         "explanation": alert.explanation,
         "anomaly_count": alert.anomaly_count,
         "evidence_id": alert.evidence_id,
+        "shadow": alert.shadow,
     }
 
 
@@ -142,6 +143,7 @@ def alert_of(row: RowMapping) -> Alert:
             explanation=row["explanation"],
             anomaly_count=row["anomaly_count"],
             evidence_id=row["evidence_id"],
+            shadow=row["shadow"],
         )
     except (ValueError, msgspec.MsgspecError) as error:
         raise Unreadable(f"alert {row['id']!r}", error) from error

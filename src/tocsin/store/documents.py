@@ -1,21 +1,27 @@
 """What is kept as one versioned document, not in columns: the definition of a target and a piece of evidence."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Final
 
 import msgspec
+from sqlalchemy import RowMapping
 
 from tocsin.detect import Direction, Severity
-from tocsin.domain.anomaly import Evidence
+from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.facts import Facts
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.target import Owner, QueryType, Target
+from tocsin.domain.target import HISTORY, Owner, QueryType, Target
+from tocsin.store import codec
 from tocsin.store.codec import Unreadable
 from tocsin.store.columns import EPOCH, MICROSECOND, escape, unescape
 
-EVIDENCE_FORMAT: Final = 1
-"""The newest form of `evidence.body`: `_EvidenceV1` as MessagePack."""
+EVIDENCE_FORMAT: Final = 2
+"""The newest form of `evidence.body`: `_Evidence` as MessagePack. Form 1 had no facts."""
+
+_READABLE: Final = (1, 2)
 
 
 class _Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +52,7 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     description: str
     owner: Owner
-    history_s: float = 0.0
+    history_s: float = HISTORY.total_seconds()
     timezone: str = "UTC"
     sigma_threshold: float | None = None
     false_alerts_per_week: float = 0.35
@@ -162,7 +168,82 @@ def _bound_of(value: float | str | None) -> float | None:
     return None if value is None else float(value)
 
 
-class _EvidenceV1(msgspec.Struct, frozen=True, array_like=True):
+class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an anomaly rests on. A field is added with a default."""
+
+    value: float | None
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    sigma: float | None
+    methods: tuple[str, ...]
+    unit: str = ""
+    season: str = ""
+    samples: int | None = None
+    threshold: float | None = None
+    floor: float | None = None
+    last_us: int | None = None
+
+
+def _facts_in(facts: Facts | None) -> _Facts | None:
+    if facts is None:
+        return None
+    numbers = {name: _or_none(getattr(facts, name)) for name in ("value", "expected", "lower", "upper", "sigma")}
+    return _Facts(
+        **numbers,
+        methods=tuple(map(escape, facts.methods)),
+        unit=facts.unit,
+        season=facts.season,
+        samples=facts.samples,
+        threshold=facts.threshold,
+        floor=facts.floor,
+        last_us=None if facts.last_at is None else (facts.last_at - EPOCH) // MICROSECOND,
+    )
+
+
+def _facts_out(read: _Facts | None) -> Facts | None:
+    if read is None:
+        return None
+    value, expected, lower, upper, sigma = (
+        float("nan") if number is None else number
+        for number in (read.value, read.expected, read.lower, read.upper, read.sigma)
+    )
+    return Facts(
+        value=value,
+        expected=expected,
+        lower=lower,
+        upper=upper,
+        sigma=sigma,
+        methods=tuple(map(unescape, read.methods)),
+        unit=read.unit,
+        season=read.season,
+        samples=read.samples,
+        threshold=read.threshold,
+        floor=read.floor,
+        last_at=None if read.last_us is None else EPOCH + read.last_us * MICROSECOND,
+    )
+
+
+def _or_none(number: float) -> float | None:
+    """JSON has no NaN, and no infinity."""
+    return float(number) if isfinite(number) else None
+
+
+_facts_decoder = msgspec.json.Decoder(_Facts)
+
+
+def facts_text(facts: Facts | None) -> str | None:
+    """What an anomaly rests on, as JSON text."""
+    read = _facts_in(facts)
+    return None if read is None else _encode_json(read).decode()
+
+
+def facts_of(text: str | None) -> Facts | None:
+    """The facts of a JSON text; raises `msgspec.MsgspecError`."""
+    return None if text is None else _facts_out(_facts_decoder.decode(text))
+
+
+class _Evidence(msgspec.Struct, frozen=True, array_like=True):
     """Evidence as a MessagePack array: exact doubles (NaN too), nine bytes a number, no names."""
 
     id: str
@@ -178,9 +259,10 @@ class _EvidenceV1(msgspec.Struct, frozen=True, array_like=True):
     sigma: tuple[float | None, ...]
     context: tuple[str, ...]
     notes: tuple[str, ...]
+    facts: _Facts | None = None
 
 
-_evidence_decoder = msgspec.msgpack.Decoder(_EvidenceV1)
+_evidence_decoder = msgspec.msgpack.Decoder(_Evidence)
 # numpy.float64 is a float to the type checker and a stranger to msgspec.
 _encode_msgpack = msgspec.msgpack.Encoder(enc_hook=float).encode
 
@@ -189,7 +271,7 @@ def evidence_body(evidence: Evidence) -> bytes:
     """The evidence in the form `EVIDENCE_FORMAT`."""
     window = evidence.window
     return _encode_msgpack(
-        _EvidenceV1(
+        _Evidence(
             id=escape(evidence.id),
             query=escape(evidence.query),
             datasource_uid=escape(evidence.datasource_uid),
@@ -207,6 +289,7 @@ def evidence_body(evidence: Evidence) -> bytes:
             sigma=evidence.sigma,
             context=tuple(map(escape, evidence.context)),
             notes=tuple(map(escape, evidence.notes)),
+            facts=_facts_in(evidence.facts),
         )
     )
 
@@ -214,7 +297,7 @@ def evidence_body(evidence: Evidence) -> bytes:
 def evidence_of(evidence_id: str, form: int, body: bytes) -> Evidence:
     """The evidence of a row; raises `Unreadable`, also for a form that is newer than this code."""
     what = f"evidence {evidence_id!r}"
-    if form != EVIDENCE_FORMAT:
+    if form not in _READABLE:
         raise Unreadable(what, ValueError(f"it has the form {form}, this version knows {EVIDENCE_FORMAT}"))
     try:
         read = _evidence_decoder.decode(body)
@@ -236,4 +319,19 @@ def evidence_of(evidence_id: str, form: int, body: bytes) -> Evidence:
         sigma=read.sigma,
         context=tuple(map(unescape, read.context)),
         notes=tuple(map(unescape, read.notes)),
+        facts=_facts_out(read.facts),
     )
+
+
+def anomaly_row(anomaly: Anomaly) -> codec.Parameters:
+    """The row of an anomaly, with what it rests on as JSON."""
+    return {**codec.anomaly_row(anomaly), "facts": facts_text(anomaly.facts)}
+
+
+def anomaly_of(row: RowMapping) -> Anomaly:
+    """The anomaly of a row; raises `Unreadable`."""
+    try:
+        facts = facts_of(row["facts"])
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"anomaly {row['id']!r}", error) from error
+    return replace(codec.anomaly_of(row), facts=facts)

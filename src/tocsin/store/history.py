@@ -22,7 +22,7 @@ from tocsin.domain.ports import (
     SequencedTransition,
 )
 from tocsin.store import codec
-from tocsin.store.documents import evidence_of
+from tocsin.store.documents import anomaly_of, evidence_of
 from tocsin.store.part import Part
 from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, marks, series_labels, transitions
 
@@ -104,7 +104,7 @@ class SqlHistory(Part):
         async with self._database.reading() as connection:
             total = await _count(connection, anomalies, conditions)
             rows = (await connection.execute(asked)).mappings()
-            return Listing([codec.anomaly_of(row) for row in rows], total)
+            return Listing([anomaly_of(row) for row in rows], total)
 
     async def transitions_after(self, sequence: int, limit: int) -> Sequence[SequencedTransition]:
         """Transitions with a higher sequence number, ascending, each with its alert as it is now; at most `limit`."""
@@ -135,16 +135,20 @@ class SqlHistory(Part):
         """How many alerts there are now; every state and severity is named, also with 0."""
         by_state = dict.fromkeys(AlertState, 0)
         by_severity = dict.fromkeys(Severity, 0)
-        firing = alerts.c.state == AlertState.FIRING.value
+        firing = (alerts.c.state == AlertState.FIRING.value) & ~alerts.c.shadow
         unanswered = firing & alerts.c.id.not_in(select(acknowledgements.c.alert_id))
-        grouped = select(alerts.c.state, alerts.c.severity, func.count()).group_by(alerts.c.state, alerts.c.severity)
+        of = (alerts.c.state, alerts.c.severity, alerts.c.shadow)
+        in_shadow = 0
         async with self._database.reading() as connection:
-            for state, severity, count in await connection.execute(grouped):
+            for state, severity, shadow, count in await connection.execute(select(*of, func.count()).group_by(*of)):
+                if shadow:
+                    in_shadow += count if state == AlertState.FIRING else 0
+                    continue
                 by_state[AlertState(state)] += count
                 if state == AlertState.FIRING:
                     by_severity[Severity(severity)] += count
             unacknowledged = await _count(connection, alerts, [unanswered])
-        return AlertCounts(by_state, by_severity, unacknowledged)
+        return AlertCounts(by_state, by_severity, unacknowledged, in_shadow)
 
 
 def _alert_conditions(which: AlertFilter) -> list[Condition]:
@@ -159,6 +163,8 @@ def _alert_conditions(which: AlertFilter) -> list[Condition]:
         conditions.append(alerts.c.severity_rank >= which.min_severity.rank)
     if which.since is not None:
         conditions.append(or_(alerts.c.ends_at.is_(None), alerts.c.ends_at >= which.since))
+    if which.shadow is not None:
+        conditions.append(alerts.c.shadow == which.shadow)
     if not which.include_acknowledged:
         conditions.append(alerts.c.id.not_in(select(acknowledgements.c.alert_id)))
     return conditions

@@ -164,6 +164,7 @@ class MemoryStore(MemoryFeedback):
             and which.target_name in (None, alert.target_name)
             and (which.min_severity is None or alert.severity >= which.min_severity)
             and (which.since is None or alert.ends_at is None or alert.ends_at >= which.since)
+            and which.shadow in (None, alert.shadow)
             and (which.include_acknowledged or alert.id not in self._acknowledgements)
             and _has(alert.labels, which.labels)
         )
@@ -209,13 +210,15 @@ class MemoryStore(MemoryFeedback):
     async def counts(self) -> AlertCounts:
         """How many alerts there are now; every state and severity is named."""
         self._check()
-        firing = [one for one in self._alerts.values() if one.state is AlertState.FIRING]
-        states = Counter(one.state for one in self._alerts.values())
+        told = [one for one in self._alerts.values() if not one.shadow]
+        firing = [one for one in told if one.state is AlertState.FIRING]
+        states = Counter(one.state for one in told)
         severities = Counter(one.severity for one in firing)
         return AlertCounts(
             by_state={state: states[state] for state in AlertState},
             by_severity={severity: severities[severity] for severity in Severity},
             unacknowledged=sum(one.id not in self._acknowledgements for one in firing),
+            shadow=sum(one.shadow and one.state is AlertState.FIRING for one in self._alerts.values()),
         )
 
     # care

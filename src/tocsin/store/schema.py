@@ -6,6 +6,7 @@ durations seconds, severities a text beside its rank (0 low to 3 critical), so t
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -17,11 +18,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from tocsin.store.columns import Instant, Words
 
-VERSION = "0003"
+VERSION = "0004"
 """The newest migration, and so the version of the schema that this code reads and writes."""
 
 VERSION_TABLE = "tocsin_schema"
@@ -73,12 +75,13 @@ alerts = Table(
     Column("explanation", Words, nullable=False),
     Column("anomaly_count", Integer, nullable=False),
     Column("evidence_id", Words),
+    Column("shadow", Boolean, nullable=False, server_default=false()),
     # History.alerts: newest change first, a page at a time.
     Index("ix_alerts_updated_at", "updated_at", "id"),
     # History.alerts of one target, newest change first.
     Index("ix_alerts_target_name", "target_name", "updated_at"),
-    # AlertLog.active_alerts; History.counts by state and severity, from the index alone.
-    Index("ix_alerts_state", "state", "severity"),
+    # AlertLog.active_alerts; History.counts by state, severity and shadow, from the index alone.
+    Index("ix_alerts_state", "state", "severity", "shadow"),
     # Housekeeping.prune: those over longest go first.
     Index("ix_alerts_ends_at", "ends_at"),
     # History.alerts by labels; Housekeeping.prune: whether a series is still named.
@@ -201,6 +204,8 @@ anomalies = Table(
     Column("samples", Integer, nullable=False),
     Column("alert_id", Words),
     Column("evidence_id", Words),
+    # What it rests on, as JSON (`documents.facts_text`); NULL for those of an older version.
+    Column("facts", Text),
     # History.anomalies: newest first, a page at a time. Housekeeping.prune: the oldest.
     Index("ix_anomalies_timestamp", "timestamp", "id"),
     # History.anomalies of one target, newest first.
