@@ -91,9 +91,9 @@ def test_bounds_fall_at_the_same_sample_in_whatever_parts_they_come(values, cuts
         part.expected[:] = 0.9
         held = judge_within(watched, part, block[:, start:stop], refuted)
         refuted = held.refuted
-        flags.append(held.judgement(None).flags)
+        flags.append(held.judgement.flags)
     assert refuted == whole.refuted
-    assert np.array_equal(np.hstack(flags), whole.judgement(None).flags)
+    assert np.array_equal(np.hstack(flags), whole.judgement.flags)
 
 
 def test_history_refutes_as_well():
