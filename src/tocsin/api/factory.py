@@ -4,7 +4,7 @@ from anyio import CapacityLimiter
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from tocsin.api import routes_alerts, routes_analysis, routes_control, routes_health, routes_targets
+from tocsin.api import routes_alerts, routes_analysis, routes_backtest, routes_control, routes_health, routes_targets
 from tocsin.api.docs import add_docs
 from tocsin.api.guard import Guard
 from tocsin.api.openapi import DESCRIPTION, Application
@@ -28,7 +28,7 @@ def create_app(services: Services) -> Application:
     security = services.security
     app.needs_token = bool(security.token)
     app.state.doors = Doors(services, Slots(security.limits.streams), CapacityLimiter(security.limits.analyses))
-    for module in (routes_control, routes_targets, routes_alerts, routes_analysis, routes_health):
+    for module in (routes_control, routes_targets, routes_alerts, routes_analysis, routes_backtest, routes_health):
         app.include_router(module.router, responses=COMMON_PROBLEMS)
     for kind in (TocsinError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)

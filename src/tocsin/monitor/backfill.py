@@ -1,6 +1,7 @@
 """Before its first verdict a target learns from what its datasource remembers: in parts, so that none is large."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from tocsin.domain.evaluation import instant
@@ -32,7 +33,14 @@ def span_of(target: Target, series: int) -> timedelta:
 
 async def read_back(target: Target, gate: Gate, first: Window, series: int) -> Memory:
     """What is known of a target's series by the samples before the window `first`. Raises `SourceError`."""
-    memory, step_s = Memory.empty(target), target.step.total_seconds()
+    (memory,) = await read_back_alike((target,), gate, first, series)
+    return memory
+
+
+async def read_back_alike(targets: Sequence[Target], gate: Gate, first: Window, series: int) -> list[Memory]:
+    """The same for targets that differ only in how they judge: each sample is asked for once."""
+    target, memories = targets[0], [Memory.empty(one) for one in targets]
+    step_s = target.step.total_seconds()
     end, span = first.start.timestamp() - step_s, span_of(target, series).total_seconds()
     # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample.
     at = first.start.timestamp() - span
@@ -40,11 +48,12 @@ async def read_back(target: Target, gate: Gate, first: Window, series: int) -> M
     while at <= end:
         until = min(end, at + (PART_COLUMNS - 1) * step_s)
         frame = await gate.query(target.query, Window(instant(at), instant(until), target.step))
-        big = frame.values.size > BIG_FRAME
-        _, memory = (
-            await asyncio.to_thread(absorb, target, memory, frame, {}, silent=True)
-            if big
-            else absorb(target, memory, frame, {}, silent=True)
-        )
+        for n, (one, memory) in enumerate(zip(targets, memories, strict=True)):
+            big = frame.values.size > BIG_FRAME
+            _, memories[n] = (
+                await asyncio.to_thread(absorb, one, memory, frame, {}, silent=True)
+                if big
+                else absorb(one, memory, frame, {}, silent=True)
+            )
         at = until + step_s
-    return memory
+    return memories

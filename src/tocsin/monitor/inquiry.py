@@ -1,5 +1,6 @@
 """Questions about a target that change nothing: check now, plot, patterns, back-test."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from tocsin.monitor.backtest import Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.plot import PATTERN_SPAN, draw, find_patterns
-from tocsin.monitor.status import BacktestResult, CheckResult, Plot
+from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
 from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
@@ -34,6 +35,7 @@ class Inquiry:
         self._clock, self._evaluator = clock, evaluator
         # Apart, so that a picture does not wait for back-tests of minutes.
         self._backtests, self._pictures = Aside(MAX_BACKTESTS_AT_ONCE), Aside(MAX_PICTURES_AT_ONCE)
+        self._turns = asyncio.Semaphore(MAX_BACKTESTS_AT_ONCE)
 
     def close(self) -> None:
         """Give up what is still being computed."""
@@ -94,11 +96,20 @@ class Inquiry:
         return window, await self._pictures.run(lambda go_on: find_patterns(frame, go_on))
 
     async def backtest(
-        self, target: Target, gate: Gate, start: datetime, end: datetime, progress: Progress = lambda _: None
+        self,
+        asked: Sequence[tuple[Target, Gate]],
+        start: datetime,
+        end: datetime,
+        question: Question,
+        progress: Progress,
     ) -> BacktestResult:
-        """What the target would have said between two instants. Raises `SourceError`, `Invalid`."""
-        window = self._window(target, start, min(end, self._clock.now()))
-        return await backtest(target, gate, window, self._backtests, progress)
+        """What the first target would have said between two instants, and how that differs from what the second would
+        have, if there is one. Raises `SourceError`, `Invalid`.
+        """
+        windows = [self._window(target, start, min(end, self._clock.now())) for target, _ in asked]
+        # One at a time holds samples for each thread there is.
+        async with self._turns:
+            return await backtest(asked, windows[0], self._backtests, question, progress)
 
     def _window(self, target: Target, start: datetime, end: datetime) -> Window:
         if start >= end:

@@ -15,7 +15,7 @@ from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
 from tocsin.domain.target import Owner, Target
-from tocsin.monitor.backtest import Progress
+from tocsin.monitor.backtest import NOTHING_ELSE, Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
@@ -34,6 +34,7 @@ from tocsin.monitor.status import (
     DatasourceStatus,
     MonitorStatus,
     Plot,
+    Question,
     TargetView,
 )
 from tocsin.monitor.watch import Watch, not_evaluated
@@ -251,11 +252,19 @@ class Monitor:
         return await self._inquiry.patterns(target, self._gates.of(target))
 
     async def backtest(
-        self, target: Target, start: datetime, end: datetime, progress: Progress = lambda _: None
+        self,
+        target: Target,
+        start: datetime,
+        end: datetime,
+        progress: Progress = lambda _: None,
+        question: Question = NOTHING_ELSE,
     ) -> BacktestResult:
         """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
-        self._gates.accept(target)
-        return await self._inquiry.backtest(target, self._gates.of(target), start, end, progress)
+        targets = [target] if question.against is None else [target, question.against]
+        for one in targets:
+            self._gates.accept(one)
+        asked = [(one, self._gates.of(one)) for one in targets]
+        return await self._inquiry.backtest(asked, start, end, question, progress)
 
     def replace_source(self, source: MetricSource, concurrency: int) -> None:
         """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""

@@ -101,12 +101,17 @@ class Watch:
         """Take over what was kept."""
         self.memory, self.cursor, self.blind = verdict.memory, window.end.timestamp(), False
         self.ended = {}
-        # `seen` last: an alert that changed and then went on was seen after its change.
-        for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
-            if alert.active:
-                self.active[alert.fingerprint] = alert
-            else:
-                self.active.pop(alert.fingerprint, None)
+        take_over(self.active, verdict.evaluation)
+
+
+def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
+    """Bring the active alerts of a target to where an evaluation leaves them."""
+    # `seen` last: an alert that changed and then went on was seen after its change.
+    for alert in (*evaluation.alerts, *evaluation.seen):
+        if alert.active:
+            active[alert.fingerprint] = alert
+        else:
+            active.pop(alert.fingerprint, None)
 
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
