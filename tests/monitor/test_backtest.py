@@ -112,7 +112,7 @@ async def test_a_long_past_is_read_in_parts_that_meet_and_once_for_both_configur
     assert len(parts) == 1 + 4, "the lookback, and three days and a step in parts"
     assert max(one.count for one in parts) <= 1440
     assert all(after.start - before.end == MINUTE for before, after in pairwise(parts))
-    assert (parts[0].start, parts[-1].end) == (begin - target().lookback, START)
+    assert (parts[0].start, parts[-1].end) == (begin - target().lookback - MINUTE, START)
 
     scene.source.requests.clear()
     heard = []
