@@ -28,6 +28,7 @@ NOT_A_SETTING = {"owner", "version", "created_at", "updated_at"}
 """Fields of a target that nobody sets."""
 
 INNER = {
+    "cli.picture:MOST_TICKS": "how dense an axis is",
     "config.server:_MOST_ROWS": "bounds a setting whose own words say so",
     "detect.found:MOST_NOTES": "said by a last note",
     "detect.patterns:MOST_BLOCKS": "the resolution of a test, nothing is cut",

@@ -11,3 +11,8 @@ def scene():
 @pytest.fixture
 def client(scene):
     return scene.client
+
+
+@pytest.fixture
+def make_scene():
+    return Scene

@@ -1,6 +1,7 @@
 """A monitor that does what it is told: the API's port without loops, sources or detection."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,11 @@ import numpy as np
 
 from tocsin.detect import Pattern, Severity
 from tocsin.domain.alert import Acknowledgement
+from tocsin.domain.difference import compare
 from tocsin.domain.errors import Conflict, Invalid, NotFound, TocsinError
 from tocsin.domain.frame import Window
+from tocsin.domain.grouping import Fired, groups_of
+from tocsin.domain.incidents import reckon
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
@@ -27,6 +31,9 @@ from tocsin.monitor.status import (
     MonitorStatus,
     Plot,
     PlotSeries,
+    Question,
+    SketchedSeries,
+    SketchPlot,
     TargetStatus,
     TargetView,
 )
@@ -45,6 +52,9 @@ class FakeMonitor:
         self.since: datetime | None = None
         self.targets: dict[str, Target] = {}
         self.last_backtest: tuple[Target, datetime, datetime] | None = None
+        self.last_question: Question | None = None
+        self.holding, self.given_up = asyncio.Event(), asyncio.Event()
+        self.holding.set()
         # The real one, over no watches: what people say goes to the store.
         self.feedback = Feedback(
             store=store,
@@ -152,13 +162,26 @@ class FakeMonitor:
         trend = Pattern("trend", "up", 0.0, 60.0, 5.0, 4.0, Severity.LOW, 0.99, None, 0, "rises")
         return Window(T0 - timedelta(hours=1), T0, timedelta(minutes=1)), [(CPU, (trend, trend))]
 
-    async def backtest(self, target: Target, start: datetime, end: datetime) -> BacktestResult:
+    async def backtest(
+        self, target: Target, start: datetime, end: datetime, progress: Callable[[float], None], question: Question
+    ) -> BacktestResult:
         self._accept(target)
+        progress(0.5)
+        self.last_question = question
+        try:
+            await self.holding.wait()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
         if self.failing:
             raise self.failing
         self.last_backtest = (target, start, end)
         window = Window(start, end, target.step)
-        return BacktestResult(target.name, window, 1, 60, 60, [], 0, [], [], 0, {Severity.HIGH: 0})
+        result = _told(target, window, question)
+        if question.against is None:
+            return result
+        against = replace(result, target_name=question.against.name)
+        return replace(result, against=against, difference=compare(against.fired, result.fired))
 
     def _ask(self, name: str) -> None:
         self.view(name)
@@ -184,6 +207,31 @@ class FakeMonitor:
             return [(await self.store.alert(alert_or_target)).alert.id]
         self.view(alert_or_target)
         return [one.id for one in await self.store.active_alerts() if one.target_name == alert_or_target]
+
+
+def _told(target: Target, window: Window, question: Question) -> BacktestResult:
+    """One alert, firing since 29 minutes ago; 60 samples."""
+    since = T0 - timedelta(minutes=29)
+    alert = Fired("alert:1", target.name, CPU, Severity.HIGH, since, since, since)
+    two = np.array([np.nan, 1.0])
+    sketched = SketchedSeries(CPU, two, two, two, two, two, 1, (alert,))
+    return BacktestResult(
+        target.name,
+        window,
+        1,
+        60,
+        60,
+        [],
+        1,
+        [],
+        [],
+        0,
+        {Severity.HIGH: 0},
+        fired=[alert],
+        groups=groups_of([alert], T0),
+        reckoning=reckon(question.incidents, [alert], window, 1) if question.incidents else None,
+        plot=SketchPlot(np.array([0.0, 60.0]), 60.0, [sketched], 1) if question.drawing else None,
+    )
 
 
 def file_target(name: str) -> Target:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from tests.api.fakes import T0, Target
-from tests.api.scene import EXAMPLE, JSON, anomaly, is_problem
+from tests.api.fakes import Target
+from tests.api.scene import JSON, anomaly, is_problem
 from tocsin.api.csv import COLUMNS, cell
 from tocsin.detect import Severity
-from tocsin.domain.errors import SourceError, SourceFailure, StoreError
+from tocsin.domain.errors import StoreError
 from tocsin.domain.labels import Labels
 
 ANALYZE, BACKTEST, ANOMALIES = "/monitoring/analyze", "/monitoring/backtest", "/monitoring/anomalies"
@@ -135,50 +135,6 @@ async def test_a_million_points_are_refused_with_the_limit(client):
 async def test_extreme_values_are_answered(client):
     answer = await client.post(ANALYZE, json={"data_points": points(1.7e308, -1.7e308, 5e-324, 0, 1e307, -1e307)})
     assert answer.status_code == 200
-
-
-async def test_backtest_of_a_saved_target(scene, client):
-    scene.monitor.add(Target("cpu", "up", "prometheus-uid"))
-    answer = await client.post(BACKTEST, json={"target": "cpu", "days": 2})
-    assert answer.status_code == 200, answer.text
-    result = answer.json()
-    assert (result["target"], result["samples"], result["alerts_total"]) == ("cpu", 60, 0)
-    assert result["window"] == {"start": "2026-02-27T12:00:00Z", "end": "2026-03-01T12:00:00Z", "step": 60}
-    assert result["by_severity"] == {"high": 0}
-
-
-async def test_backtest_of_an_unsaved_target(scene, client):
-    body = {"target": EXAMPLE, "start": "2026-03-01T10:00:00Z", "end": "2026-03-01T11:00:00Z"}
-    assert (await client.post(BACKTEST, json=body)).status_code == 200
-    target, start, end = scene.monitor.last_backtest
-    assert target.name == "custom_metric"
-    assert (start, end) == (T0 - timedelta(hours=2), T0 - timedelta(hours=1))
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "field"),
-    [
-        ({"target": "nothing", "hours": 1}, 404, None),
-        ({"target": EXAMPLE}, 422, "start"),
-        ({"target": EXAMPLE, "hours": 1, "days": 1}, 422, "start"),
-        ({"target": EXAMPLE, "hours": 0}, 422, "hours"),
-        ({"target": EXAMPLE, "days": 1000}, 422, "days"),
-        ({"target": EXAMPLE, "start": "2026-03-02T00:00:00Z"}, 422, "start"),
-        ({"target": EXAMPLE, "start": "2026-03-01T00:00:00"}, 422, "start"),
-        ({"target": {**EXAMPLE, "check_interval": 0}, "hours": 1}, 422, "target.check_interval"),
-        ({"target": {"name": "x"}, "hours": 1}, 422, "target.query"),
-        ({"target": 3, "hours": 1}, 422, "target"),
-        ({"target": {**EXAMPLE, "query_type": "loki"}, "hours": 1}, 422, "target.query_type"),
-        ({"target": {**EXAMPLE, "datasource_uid": "nowhere"}, "hours": 1}, 422, "target.datasource_uid"),
-    ],
-)
-async def test_backtests_that_cannot_be(client, body, status, field):
-    is_problem(await client.post(BACKTEST, json=body), status, *([field] if field else []))
-
-
-async def test_a_backtest_whose_datasource_fails(scene, client):
-    scene.monitor.failing = SourceError("too slow", failure=SourceFailure.TIMEOUT, transient=True)
-    is_problem(await client.post(BACKTEST, json={"target": EXAMPLE, "hours": 1}), 504)
 
 
 async def test_patterns_of_a_target(scene, client):

@@ -19,6 +19,7 @@ class FakeServer:
     url: str = ""
     answers: dict[tuple[str, str], tuple[int, object]] = field(default_factory=dict)
     asked: list[dict] = field(default_factory=list)
+    content_type: str = "application/json"
 
     def answer(self, method, path, body, status=200):
         self.answers[method, path] = (status, body)
@@ -38,7 +39,7 @@ class FakeServer:
         if status in (301, 302):
             return web.Response(status=status, headers={"Location": str(body)})
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return web.Response(status=status, body=data, content_type="application/json")
+        return web.Response(status=status, body=data, content_type=self.content_type)
 
 
 @pytest.fixture

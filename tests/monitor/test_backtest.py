@@ -1,13 +1,18 @@
 """A back-test says what monitoring said: the same alerts, transitions and anomalies, to the last digit."""
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
+from tocsin.detect import Severity
 from tocsin.domain.errors import Invalid
+from tocsin.domain.grouping import fired, groups_of
 from tocsin.domain.ports import AnomalyFilter, Page
+from tocsin.monitor.status import Question
 
 
 def troubled(seed):
@@ -57,6 +62,9 @@ async def test_it_equals_what_monitoring_did(stride, history):
     replayed = {(a.id, a.sigma, a.expected_value) for a in result.anomalies if a.timestamp > later}
     assert replayed == {(a.id, a.sigma, a.expected_value) for a in kept.items if a.timestamp > later}
     assert len(replayed) > 40
+    stored = fired(await scene.alerts(), await scene.transitions())
+    assert list(result.groups) == groups_of(stored, last.window.end)
+    assert result.messages_total > len(result.groups) > 1
     await monitor.close()
 
 
@@ -86,4 +94,50 @@ async def test_windows_that_cannot_be_are_refused(start, end, why):
     monitor = await scene.open()
     with pytest.raises(Invalid, match=why):
         await monitor.backtest(target(), start, end)
+    await monitor.close()
+
+
+def wave(grid):
+    """Cheap to compute over days, with an outage that no configuration misses."""
+    since = (grid - START.timestamp()) / 60
+    return 50 + (grid / 60 % 7) + 200 * ((since > -600) & (since < -560))
+
+
+async def test_a_long_past_is_read_in_parts_that_meet_and_once_for_both_configurations():
+    scene = Scene()
+    for number in range(2):
+        scene.source.play("q", wave, {"instance": str(number)})
+    monitor = await scene.open()
+    begin = START - timedelta(days=3)
+    alone = await monitor.backtest(target(), begin, START)
+    parts = [one.window for one in scene.source.requests]
+    assert len(parts) == 1 + 4, "the lookback, and three days and a step in parts"
+    assert max(one.count for one in parts) <= 1440
+    assert all(after.start - before.end == MINUTE for before, after in pairwise(parts))
+    assert (parts[0].start, parts[-1].end) == (begin - target().lookback - MINUTE, START)
+
+    scene.source.requests.clear()
+    heard = []
+    question = Question(against=target(check_interval=5 * MINUTE, severity_threshold=Severity.CRITICAL))
+    both = await monitor.backtest(target(), begin, START, heard.append, question)
+    assert [one.window for one in scene.source.requests] == parts, "both want the same samples"
+    assert replace(both, against=None, difference=None) == alone, "the other configuration changes nothing"
+    assert both.against.evaluations < alone.evaluations
+    assert both.difference.kept >= 2
+    assert heard == sorted(heard)
+
+    scene.source.requests.clear()
+    other = Question(against=target(lookback=timedelta(hours=2)))
+    apart = await monitor.backtest(target(), begin, START, heard.append, other)
+    assert len(scene.source.requests) == 2 * len(parts)
+    assert replace(apart, against=None, difference=None) == alone
+    await monitor.close()
+
+
+async def test_a_comparison_needs_a_datasource_that_is_there():
+    scene = Scene()
+    monitor = await scene.open()
+    question = Question(against=target(datasource_uid="nowhere"))
+    with pytest.raises(Invalid, match="datasource"):
+        await monitor.backtest(target(), START - timedelta(hours=5), START, lambda _: None, question)
     await monitor.close()

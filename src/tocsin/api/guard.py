@@ -15,8 +15,10 @@ from tocsin.api.paths import STREAM, slow
 from tocsin.api.problems import Refusal, problem_response
 from tocsin.api.security import refusal_for
 from tocsin.api.services import Security
+from tocsin.api.wanted import NDJSON
 
-_UNENDING = ("text/event-stream", CSV)
+_UNENDING = ("text/event-stream", CSV, NDJSON)
+"""Answers that keep their own time, or go on as long as somebody reads them."""
 
 
 class RateLimit:

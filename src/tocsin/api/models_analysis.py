@@ -1,15 +1,14 @@
-"""Analyses in JSON: given data, back-tests, dry runs, plots and patterns."""
+"""Analyses in JSON: given data, dry runs, plots and patterns."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Discriminator, Field, SkipValidation, Tag
+from pydantic import Field, SkipValidation
 
 from tocsin.api.models_alert import AlertFacts, AnomalyAnswer, TransitionAnswer
 from tocsin.api.models_common import (
     AnswerModel,
     Duration,
-    Instant,
     ListAnswer,
     Number,
     RequestModel,
@@ -18,8 +17,6 @@ from tocsin.api.models_common import (
     finite,
     finite_or_zero,
 )
-from tocsin.api.models_target import TargetRequest
-from tocsin.api.reasons import SAVED, UNSAVED
 from tocsin.detect import Pattern, Severity
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import TargetState
@@ -145,46 +142,6 @@ class CheckAnswer(AnswerModel):
     transitions: list[TransitionAnswer]
     alerts: list[AlertFacts]
     duration_s: float
-    warnings: list[str]
-
-
-def _form(target: object) -> str:
-    return SAVED if isinstance(target, str) else UNSAVED
-
-
-Past = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-
-
-class BacktestRequest(RequestModel):
-    """A saved target by name, or a definition of one, over a past: `start` and `end` (default now), or the last `days`
-    or `hours`.
-    """
-
-    target: Annotated[
-        Annotated[Word, Tag(SAVED)] | Annotated[TargetRequest, Tag(UNSAVED)],
-        Discriminator(_form),
-    ]
-    start: Instant | None = None
-    end: Instant | None = None
-    days: Annotated[Past, Field(le=366)] | None = None
-    hours: Annotated[Past, Field(le=366 * 24)] | None = None
-
-
-class BacktestAnswer(AnswerModel):
-    """What would have fired over `window`, and when. Lists are cut at a limit, the totals are not."""
-
-    target: str
-    window: WindowAnswer
-    series: int
-    samples: int
-    evaluations: int
-    alerts: list[AlertFacts]
-    alerts_total: int
-    transitions: list[TransitionAnswer]
-    transitions_total: int
-    anomalies: list[AnomalyAnswer]
-    anomalies_total: int
-    by_severity: dict[Severity, int]
     warnings: list[str]
 
 

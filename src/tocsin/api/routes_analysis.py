@@ -1,6 +1,5 @@
-"""Analysis of given data, back-tests, patterns and the history of anomalies."""
+"""Analysis of given data, patterns and the history of anomalies."""
 
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,20 +13,16 @@ from tocsin.api.models_alert import AnomalyList, anomaly_answer, window_answer
 from tocsin.api.models_analysis import (
     AnalyzeAnswer,
     AnalyzeRequest,
-    BacktestAnswer,
-    BacktestRequest,
     PatternList,
     series_pattern_answer,
 )
 from tocsin.api.models_common import Instant, Text, Word
-from tocsin.api.models_target import TargetRequest, target_from
 from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
-from tocsin.api.routing import Doors, Through, json_beside_the_loop, problems
-from tocsin.api.translate import analyze, backtest_answer
+from tocsin.api.routing import Through, json_beside_the_loop, problems
+from tocsin.api.translate import analyze
 from tocsin.detect import METHODS, VOICES, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.ports import AnomalyFilter, Page
-from tocsin.domain.target import Target
 
 router = APIRouter(prefix="/monitoring", tags=["analysis and history"])
 
@@ -66,36 +61,6 @@ class PatternQuery(PageQuery):
 async def analyze_data(body: AnalyzeRequest, doors: Through) -> Response:
     """What stands out of a recorded series, each sample held against all the others. Nothing is kept."""
     return await json_beside_the_loop(doors.analyses, lambda: analyze(body))
-
-
-@router.post("/backtest", response_model=BacktestAnswer, summary="Back-test a target", responses=problems(502, 504))
-async def backtest_target(body: BacktestRequest, doors: Through) -> Response:
-    """What a saved or an unsaved target would have raised over a past window, and when. Nothing is kept."""
-    start, end = _window(body, doors.services.clock.now())
-    try:
-        result = await doors.services.monitor.backtest(_target(body, doors), start, end)
-    except Invalid as error:
-        if error.field not in TargetRequest.model_fields:
-            raise
-        raise Invalid(f"target.{error.field}", error.reason) from error
-    return await json_beside_the_loop(doors.analyses, lambda: backtest_answer(result))
-
-
-def _target(body: BacktestRequest, doors: Doors) -> Target:
-    if isinstance(body.target, str):
-        return doors.services.monitor.view(body.target).target
-    return target_from(body.target, doors.services.clock.now())
-
-
-def _window(body: BacktestRequest, now: datetime) -> tuple[datetime, datetime]:
-    """The window asked for; raises `Invalid` unless it is said in exactly one way."""
-    if sum(given is not None for given in (body.start, body.days, body.hours)) != 1:
-        raise Invalid("start", "say exactly one of start (with end, or until now), days or hours")
-    end = min(body.end or now, now)
-    start = body.start or end - timedelta(days=body.days or 0.0, hours=body.hours or 0.0)
-    if start >= end:
-        raise Invalid("start", "must be earlier than end, and than now")
-    return start, end
 
 
 @router.get("/patterns", summary="Patterns of a target", responses=problems(502, 504))

@@ -13,7 +13,15 @@ from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertLog, Clock, History
 from tocsin.domain.target import Target
-from tocsin.monitor.status import BacktestResult, CheckResult, DatasourceStatus, MonitorStatus, Plot, TargetView
+from tocsin.monitor.status import (
+    BacktestResult,
+    CheckResult,
+    DatasourceStatus,
+    MonitorStatus,
+    Plot,
+    Question,
+    TargetView,
+)
 
 SeriesPatterns = tuple[Labels, tuple[Pattern, ...]]
 
@@ -85,7 +93,9 @@ class MonitorPort(Protocol):
         """Trends, seasons and level shifts of a target's series; raises `NotFound`, `SourceError`."""
         ...
 
-    async def backtest(self, target: Target, start: datetime, end: datetime) -> BacktestResult:
+    async def backtest(
+        self, target: Target, start: datetime, end: datetime, progress: Callable[[float], None], question: Question
+    ) -> BacktestResult:
         """What a saved or unsaved target would have raised; raises `Invalid`, `SourceError`."""
         ...
 

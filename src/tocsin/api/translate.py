@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer, window_answer
+from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer
 from tocsin.api.models_analysis import (
     AnalyzeAnswer,
     AnalyzeRequest,
-    BacktestAnswer,
     CheckAnswer,
     DetectionAnswer,
     PlotAnswer,
@@ -21,12 +20,12 @@ from tocsin.api.points import read_points
 from tocsin.detect import METHODS, Detection, detect, resolve_methods
 from tocsin.domain.errors import Invalid
 from tocsin.domain.frame import Floats
-from tocsin.monitor.status import BacktestResult, CheckResult, Plot, PlotSeries
+from tocsin.monitor.status import CheckResult, Plot, PlotSeries
 
 MOST_DETECTIONS = 10_000
 MOST_CELLS = 2_000_000
 MOST_ROWS = 1000
-"""Alerts, transitions and anomalies shown of a dry run or a back-test."""
+"""Alerts, transitions and anomalies shown of a dry run."""
 
 
 def analyze(request: AnalyzeRequest) -> AnalyzeAnswer:
@@ -89,21 +88,22 @@ def plot_answer(plot: Plot) -> PlotAnswer:
 def _plot_series(one: PlotSeries) -> PlotSeriesAnswer:
     return PlotSeriesAnswer(
         labels=dict(one.labels),
-        values=_column(one.values),
-        expected=_column(one.expected),
-        lower=_column(one.lower),
-        upper=_column(one.upper),
-        sigma=_column(one.sigma),
+        values=column(one.values),
+        expected=column(one.expected),
+        lower=column(one.lower),
+        upper=column(one.upper),
+        sigma=column(one.sigma),
         anomalies=list(one.anomalies),
         severities=list(one.severities),
     )
 
 
-def _column(values: Floats) -> list[float | None]:
-    column: list[float | None] = values.tolist()
+def column(values: Floats) -> list[float | None]:
+    """Numbers as JSON can say them: null where there is none."""
+    listed: list[float | None] = values.tolist()
     for index in np.flatnonzero(~np.isfinite(values)).tolist():
-        column[index] = None
-    return column
+        listed[index] = None
+    return listed
 
 
 def check_answer(result: CheckResult) -> CheckAnswer:
@@ -124,23 +124,4 @@ def check_answer(result: CheckResult) -> CheckAnswer:
         alerts=[alert_facts(one) for one in result.alerts[:MOST_ROWS]],
         duration_s=result.duration_s,
         warnings=warnings,
-    )
-
-
-def backtest_answer(result: BacktestResult) -> BacktestAnswer:
-    """A back-test."""
-    return BacktestAnswer(
-        target=result.target_name,
-        window=window_answer(result.window),
-        series=result.series,
-        samples=result.samples,
-        evaluations=result.evaluations,
-        alerts=[alert_facts(one) for one in result.alerts[:MOST_ROWS]],
-        alerts_total=result.alerts_total,
-        transitions=[transition_answer(one) for one in result.transitions[:MOST_ROWS]],
-        transitions_total=len(result.transitions),
-        anomalies=[anomaly_answer(one) for one in result.anomalies[:MOST_ROWS]],
-        anomalies_total=result.anomalies_total,
-        by_severity=dict(result.by_severity),
-        warnings=list(result.warnings),
     )

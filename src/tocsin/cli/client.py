@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 CONNECT_S = 10.0
+LINES = "application/x-ndjson"
 
 Url = Annotated[
     str, typer.Option("--url", envvar="TOCSIN_URL", help="The server; its token is taken from TOCSIN_API_TOKEN(_FILE).")
@@ -36,11 +38,37 @@ def call(
     timeout_s: float = 60.0,
 ) -> Answer:
     """The JSON a server answers; ends the command when it does not (exit codes 2, 3 and 4)."""
+    return asyncio.run(_call(_Asked(method, _address(url, path), list(params), body, timeout_s)))
+
+
+def watch(url: str, path: str, body: Json, *, heard: Callable[[float], None], timeout_s: float) -> Answer:
+    """The same of something that takes long: `heard` is told the share that is done, from 0 to 1."""
+    asked = _Asked("POST", _address(url, path), [], body, timeout_s, heard)
+    answer = asyncio.run(_call(asked))
+    if answer["problem"]:
+        fail(_refusal(answer["problem"]["status"].count(), answer["problem"]), Exit.REFUSED)
+    if not answer["result"]:
+        fail(f"{_origin(asked.address)} broke off before the result", Exit.REFUSED)
+    return answer["result"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request; with `heard` the answer comes in lines, of which the last one counts."""
+
+    method: str
+    address: str
+    params: list[tuple[str, str]]
+    body: Json
+    timeout_s: float
+    heard: Callable[[float], None] | None = None
+
+
+def _address(url: str, path: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         fail("--url must be like http://127.0.0.1:8000, without user name or password", Exit.INPUT)
-    address = url.rstrip("/") + path
-    return asyncio.run(_call(method, address, list(params), body, timeout_s))
+    return url.rstrip("/") + path
 
 
 def segment(name: str) -> str:
@@ -62,25 +90,29 @@ def token() -> str | None:
         fail(f"TOCSIN_API_TOKEN_FILE cannot be read: {error}", Exit.INPUT)
 
 
-async def _call(method: str, address: str, params: list[tuple[str, str]], body: Json, timeout_s: float) -> Answer:
+async def _call(asked: _Asked) -> Answer:
     # Only the commands that talk to a server pay for this import.
     import aiohttp  # noqa: PLC0415
 
-    bearer = token()
-    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
-    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_S)
+    bearer, address = token(), asked.address
+    accept = "application/json" if asked.heard is None else LINES
+    headers = {"Accept": accept, **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
+    timeout = aiohttp.ClientTimeout(total=asked.timeout_s, sock_connect=CONNECT_S)
     # A redirect is not followed: it would carry the token to another place.
     try:
         async with (
             aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            session.request(method, address, params=params, json=body, allow_redirects=False) as response,
+            session.request(
+                asked.method, address, params=asked.params, json=asked.body, allow_redirects=False
+            ) as response,
         ):
-            data = await _read(response)
+            in_lines = asked.heard is not None and response.content_type == LINES
+            data = await _read(response, asked.heard if in_lines else None)
             status, refused = response.status, response.status >= 300
     except aiohttp.InvalidURL:
         fail(f"--url: {_origin(address)} is no URL", Exit.INPUT)
     except TimeoutError:
-        fail(f"no answer from {_origin(address)} within {timeout_s:g} s", Exit.UNREACHABLE)
+        fail(f"no answer from {_origin(address)} within {asked.timeout_s:g} s", Exit.UNREACHABLE)
     except (aiohttp.ClientError, OSError) as error:
         fail(
             f"cannot reach Tocsin at {_origin(address)}: {error}\n"
@@ -88,6 +120,9 @@ async def _call(method: str, address: str, params: list[tuple[str, str]], body: 
             Exit.UNREACHABLE,
         )
     parsed = _parsed(data)
+    if parsed is not None and asked.heard is not None and not in_lines and not refused:
+        # A server of an earlier version knows no lines: what it says is the result.
+        return Answer({"result": parsed.json})
     if refused:
         fail(_refusal(status, parsed), Exit.REFUSED)
     if data and parsed is None:
@@ -95,7 +130,8 @@ async def _call(method: str, address: str, params: list[tuple[str, str]], body: 
     return parsed or Answer(None)
 
 
-async def _read(response: "aiohttp.ClientResponse") -> bytes:
+async def _read(response: "aiohttp.ClientResponse", heard: Callable[[float], None] | None) -> bytes:
+    """The body; of one in lines only the last line, while `heard` is told what those before it say."""
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_any():
@@ -103,6 +139,14 @@ async def _read(response: "aiohttp.ClientResponse") -> bytes:
         if size > MAX_ANSWER_BYTES:
             fail(f"the answer is larger than {MAX_ANSWER_BYTES:,} bytes", Exit.REFUSED)
         parts.append(part)
+        if heard is not None and b"\n" in part:
+            *lines, rest = b"".join(parts).split(b"\n")
+            done = [(_parsed(line) or Answer(None))["progress"].number() for line in lines]
+            told = [share for share in done if share is not None]
+            if told:
+                heard(told[-1])
+            # A line that tells no progress is the last one.
+            parts = [line for line, share in zip(lines, done, strict=True) if share is None and line] + [rest]
     return b"".join(parts)
 
 

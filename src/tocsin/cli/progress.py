@@ -1,6 +1,6 @@
 """What moves on standard error while something takes long; nothing of it when that is no terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -23,6 +23,17 @@ def spinner(label: str) -> Iterator[None]:
     with _progress(SpinnerColumn(), words, TimeElapsedColumn()) as progress:
         progress.add_task(clean(label), total=None)
         yield
+
+
+@contextmanager
+def share(label: str) -> Iterator[Callable[[float], None]]:
+    """A bar; what it yields is told how much is done, from 0 to 1."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    words = TextColumn("{task.description}", markup=False)
+    with _progress(words, BarColumn(), TaskProgressColumn(), TimeElapsedColumn()) as progress:
+        task = progress.add_task(clean(label), total=1.0)
+        yield lambda done: progress.update(task, completed=done)
 
 
 @contextmanager

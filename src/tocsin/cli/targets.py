@@ -1,6 +1,5 @@
 """`tocsin targets`: what is watched, and how it is doing."""
 
-import json
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit, fail
+from tocsin.cli.fields import fields
 from tocsin.cli.findings import show_alerts, show_anomalies
 from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, severity, state, table
 from tocsin.config.duration import format_duration, parse_duration
@@ -135,7 +135,7 @@ def create(
         body["timezone"] = timezone
     body.update({key: _seconds(key, text) for key, text in spans.items() if text is not None})
     body.update({key: value for key, value in numbers.items() if value is not None})
-    body.update(_fields(more or []))
+    body.update(fields(more or []))
     _tell(call(url, "POST", "/monitoring/targets", body=body), as_json=as_json)
 
 
@@ -266,17 +266,3 @@ def labels_of(given: list[str]) -> dict[str, Json]:
             fail(f"--label: must look like name=value, not {text!r}", Exit.INPUT)
         labels[name] = value
     return labels
-
-
-def _fields(given: list[str]) -> dict[str, Json]:
-    """Fields as the API names them; a value that is no JSON is text."""
-    fields: dict[str, Json] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            fail(f"--set: must look like field=value, not {text!r}", Exit.INPUT)
-        try:
-            fields[name] = json.loads(value)
-        except ValueError:
-            fields[name] = value
-    return fields

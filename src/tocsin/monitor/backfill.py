@@ -1,7 +1,7 @@
 """Before its first verdict a target learns from what its datasource remembers: in parts, so that none is large."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -118,3 +118,19 @@ async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None
             _, log.memory = await asyncio.to_thread(absorb, target, log.memory, frame, {}, silent=True)
     else:
         _, log.memory = absorb(target, log.memory, frame, {}, silent=True)
+
+
+async def read_back_alike(
+    known: Sequence[tuple[Target, Marked]], gate: Gate, first: Window, series: int
+) -> list[Memory]:
+    """The same at once, for targets that differ only in how they judge: each sample is asked for once."""
+    logs = [Backlog.beginning(target, first, series, marked) for target, marked in known]
+    at, step_s = logs[0].at, known[0][0].step.total_seconds()
+    end = first.start.timestamp() - step_s
+    while at <= end:
+        until = min(end, at + (PART_COLUMNS - 1) * step_s)
+        frame = await fetch(known[0][0], gate, Window(instant(at), instant(until), known[0][0].step))
+        for (target, _), log in zip(known, logs, strict=True):
+            await _learn(target, gate, log, frame)
+        at = until + step_s
+    return [log.memory for log in logs]

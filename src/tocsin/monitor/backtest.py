@@ -1,72 +1,61 @@
-"""What a target would have said over a past window: the live code with other timestamps."""
+"""What a target would have said over a past window: read in parts, judged part by part, counted to the message."""
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
-import numpy as np
-
-from tocsin.domain.alert import Alert, Transition
-from tocsin.domain.anomaly import Anomaly
-from tocsin.domain.evaluation import Evaluation, instant
+from tocsin.domain.difference import compare
+from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import UNMARKED, Marked
-from tocsin.domain.frame import Floats, Frame, Window
-from tocsin.domain.labels import Fingerprint
-from tocsin.domain.target import Target, TargetState
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.grouping import groups_of
+from tocsin.domain.incidents import reckon
+from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside, GoOn
-from tocsin.monitor.backfill import read_back
+from tocsin.monitor.backfill import PART_COLUMNS, read_back_alike
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.memory import Memory
-from tocsin.monitor.status import BacktestResult, TargetStatus
-from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation, phase
+from tocsin.monitor.rehearsal import Rehearsal, columns_of
+from tocsin.monitor.sketch import Sketch
+from tocsin.monitor.status import BacktestResult, Question
+from tocsin.monitor.tally import MAX_LISTED
 
-MAX_LISTED = 1000
-"""How many alerts, transitions and anomalies a result lists; the totals count all."""
-
-QUIET_STRIDE = 64
-"""How many evaluations are tried at once while nothing is active: when all of them are quiet, they are the same."""
+PART_SAMPLES = 2_000_000
+"""Samples asked for at once, as far as the number of series can be known: of a wide target less time."""
 
 Progress = Callable[[float], None]
+NOTHING_ELSE = Question()
 
 
-@dataclass(slots=True)
-class _Ledger:
-    """What a back-test has found so far."""
+class Asked(NamedTuple):
+    """A target, where its samples come from, and what people have said of it."""
 
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    transitions: list[Transition] = field(default_factory=list)
-    anomalies: list[Anomaly] = field(default_factory=list)
-    anomalies_total: int = 0
-    evaluations: int = 0
-    series: set[Fingerprint] = field(default_factory=set)
-
-    def add(self, evaluation: Evaluation, count: int) -> None:
-        self.evaluations += count
-        self.alerts.update({alert.id: alert for alert in evaluation.alerts})
-        self.transitions.extend(evaluation.transitions[: MAX_LISTED - len(self.transitions)])
-        self.anomalies.extend(evaluation.anomalies[: MAX_LISTED - len(self.anomalies)])
-        self.anomalies_total += len(evaluation.anomalies)
+    target: Target
+    gate: Gate
+    marked: Marked = UNMARKED
 
 
 async def backtest(
-    target: Target,
-    gate: Gate,
-    window: Window,
-    aside: Aside,
-    progress: Progress,
-    *,
-    marked: Marked = UNMARKED,
+    asked: Sequence[Asked], window: Window, aside: Aside, question: Question, progress: Progress
 ) -> BacktestResult:
-    """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
-    # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
-    start = instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
-    first = Window(start, window.end, window.step)
-    frame = await fetch(target, gate, first)
-    memory = await read_back(target, gate, first, len(frame.labels), marked=marked)
-    return await aside.run(lambda go_on: rehearse(target, frame, window, progress, go_on, memory=memory))
+    """Replay the first target over `window`, and the second, if any, to compare it with; raises `SourceError`,
+    `Invalid`. What lies before the window is learnt from first. `progress` hears shares from 0 to 1.
+
+    Memory holds the lookback and a part of the window. Targets that want the same samples share them.
+    """
+    runs = [_rehearsal(one.target, window, question if n == 0 else NOTHING_ELSE) for n, one in enumerate(asked)]
+    for run, one in zip(runs, asked, strict=True):
+        run.memory = Memory.empty(one.target, one.marked)
+    gates = [one.gate for one in asked]
+    alike = len({_needs(one.target) for one in asked}) == 1
+    together = [(gates[0], runs)] if alike else [(gate, [run]) for gate, run in zip(gates, runs, strict=True)]
+    for n, (gate, some) in enumerate(together):
+        await _play(some, gate, aside, _Shares(progress, n / len(together), 1.0 / len(together)))
+    results = await aside.run(lambda _: [_result(run, question) for run in runs])
+    progress(1.0)
+    return results[0] if len(results) == 1 else _compared(*results)
 
 
 def rehearse(
@@ -77,77 +66,124 @@ def rehearse(
     go_on: GoOn = lambda: None,
     *,
     memory: Memory | None = None,
+    question: Question = NOTHING_ELSE,
 ) -> BacktestResult:
-    """The same with the samples at hand; pure but for `progress`, which hears shares from 0 to 1, and `go_on`.
+    """The same of one target with the samples at hand; pure but for `progress` and `go_on`.
 
     `memory` is what was known before the first column of `frame`.
     """
-    watch = Watch(target, TargetStatus(TargetState.WAITING, "back-test", window.start))
+    run = _rehearsal(target, window, question)
     if memory is not None:
-        watch.memory = memory
-    ledger = _Ledger()
+        run.memory = memory
+    run.tally.read(frame)
+    columns = len(frame.timestamps)
     begin = int((frame.timestamps < window.start.timestamp()).sum())
     if begin:
-        _accept(watch, _judge(watch, frame, 0, begin, history=True), frame.timestamps[begin - 1])
-    bounds = _evaluations(target, frame.timestamps, begin)
-    for n in range(0, len(bounds) - 1, QUIET_STRIDE):
-        part = bounds[n : n + QUIET_STRIDE + 1]
-        start, stop = part[0], part[-1]
-        go_on()
-        whole = None if watch.active else _judge(watch, frame, start, stop)
-        if whole is not None and whole.evaluation.quiet:
-            ledger.add(whole.evaluation, len(part) - 1)
-            _accept(watch, whole, frame.timestamps[stop - 1])
-        else:
-            for first, last in pairwise(part):
-                go_on()
-                verdict = _judge(watch, frame, first, last)
-                ledger.add(verdict.evaluation, 1)
-                _accept(watch, verdict, frame.timestamps[last - 1])
-        ledger.series.update(labels.fingerprint for labels in watch.memory.labels)
-        progress((stop - begin) / max(1, len(frame.timestamps) - begin))
-    return _result(target, frame, window, ledger)
+        run.learn(columns_of(frame, 0, begin))
+    run.judge(columns_of(frame, begin, columns), go_on, progress)
+    run.finish(go_on)
+    progress(1.0)
+    return _result(run, question)
 
 
-def _evaluations(target: Target, timestamps: Floats, begin: int) -> list[int]:
-    """The columns where evaluations begin, and the end: each takes what is new at its own scattered time."""
-    interval = target.check_interval.total_seconds()
-    seen_from = timestamps[begin:] + target.offset.total_seconds() - phase(target)
-    slots = np.ceil(seen_from / interval - 1e-9)
-    changes = np.flatnonzero(np.diff(slots)) + 1
-    return [begin, *(begin + changes).tolist(), len(timestamps)] if len(seen_from) else []
-
-
-def _judge(watch: Watch, frame: Frame, start: int, stop: int, *, history: bool = False) -> Verdict:
-    part = Frame(frame.timestamps[start:stop], frame.values[:, start:stop], frame.labels)
-    at = instant(part.timestamps[-1])
-    if watch.cursor is None and not history:
-        watch.cursor = float(part.timestamps[0])
-    return conclude_evaluation(watch, part, at, ())
-
-
-def _accept(watch: Watch, verdict: Verdict, stamp: float) -> None:
-    at: datetime = instant(stamp)
-    if watch.cursor is None:
-        # The lookback before the window only teaches.
-        watch.memory, watch.cursor = verdict.memory, float(stamp)
-        return
-    watch.apply(verdict, Window(at, at, watch.target.step))
-
-
-def _result(target: Target, frame: Frame, window: Window, ledger: _Ledger) -> BacktestResult:
-    fired = [alert for alert in ledger.alerts.values() if alert.starts_at is not None]
-    return BacktestResult(
-        target_name=target.name,
-        window=window,
-        series=len(ledger.series),
-        samples=frame.samples,
-        evaluations=ledger.evaluations,
-        alerts=tuple(fired[:MAX_LISTED]),
-        alerts_total=len(fired),
-        transitions=tuple(ledger.transitions),
-        anomalies=tuple(ledger.anomalies),
-        anomalies_total=ledger.anomalies_total,
-        by_severity=dict(Counter(alert.severity for alert in fired)),
-        warnings=frame.warnings,
+def _needs(target: Target) -> tuple[object, ...]:
+    """What decides which samples a back-test of the target reads."""
+    return (
+        target.datasource_uid,
+        target.query,
+        target.denominator,
+        target.min_denominator,
+        target.step,
+        target.lookback,
+        target.reads_back,
     )
+
+
+def _rehearsal(target: Target, window: Window, question: Question) -> Rehearsal:
+    grid = Window.aligned(window.start.timestamp(), window.end.timestamp(), target.step.total_seconds())
+    sketch = Sketch(target, grid, question.drawing) if question.drawing is not None else None
+    return Rehearsal(target, grid, sketch=sketch)
+
+
+async def _play(runs: Sequence[Rehearsal], gate: Gate, aside: Aside, progress: Progress) -> None:
+    """Read history, lookback and window once, for rehearsals that need the same."""
+    target, window = runs[0].target, runs[0].window
+    # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
+    step, start = target.step, instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
+    early = await fetch(target, gate, Window(start, window.start - step, step))
+    first = Window(start, window.end, step)
+    known = [(run.target, run.memory.marked) for run in runs]
+    memories = await read_back_alike(known, gate, first, len(early.labels))
+    for run, memory in zip(runs, memories, strict=True):
+        run.memory = memory
+    await aside.run(partial(_learn, runs, early))
+    series, at = len(early.labels), window.start
+    while at <= window.end:
+        columns = max(1, min(PART_COLUMNS, PART_SAMPLES // max(1, series)))
+        until = min(window.end, at + (columns - 1) * step)
+        frame = await fetch(target, gate, Window(at, until, step))
+        shares = _Shares(progress, (at - window.start) / (window.end + step - window.start))
+        shares.width = (until + step - at) / (window.end + step - window.start) / len(runs)
+        await aside.run(partial(_judge, runs, frame, shares))
+        series, at = max(series, len(frame.labels)), until + step
+    await aside.run(partial(_finish, runs))
+
+
+@dataclass(slots=True)
+class _Shares:
+    """Where in the whole the part lies that is judged now."""
+
+    progress: Progress
+    begin: float
+    width: float = 0.0
+
+    def __call__(self, share: float) -> None:
+        self.progress(self.begin + share * self.width)
+
+
+def _learn(runs: Sequence[Rehearsal], frame: Frame, _: GoOn) -> None:
+    for run in runs:
+        run.tally.read(frame)
+        run.learn(frame)
+
+
+def _judge(runs: Sequence[Rehearsal], frame: Frame, shares: _Shares, go_on: GoOn) -> None:
+    for run in runs:
+        run.tally.read(frame)
+        run.judge(frame, go_on, shares)
+        shares.begin += shares.width
+
+
+def _finish(runs: Sequence[Rehearsal], go_on: GoOn) -> None:
+    for run in runs:
+        run.finish(go_on)
+
+
+def _result(run: Rehearsal, question: Question) -> BacktestResult:
+    tally = run.tally
+    alerts = sorted(tally.fired.values(), key=lambda one: (one.starts_at, one.alert_id))
+    series = len(tally.series)
+    return BacktestResult(
+        target_name=run.target.name,
+        window=run.window,
+        series=series,
+        samples=tally.samples,
+        evaluations=tally.evaluations,
+        alerts=tuple(tally.alerts.values())[:MAX_LISTED],
+        alerts_total=len(alerts),
+        transitions=tuple(tally.transitions),
+        transitions_total=tally.transitions_total,
+        anomalies=tuple(tally.anomalies),
+        anomalies_total=tally.anomalies_total,
+        by_severity=tally.by_severity,
+        warnings=tally.warnings,
+        fired=tuple(alerts),
+        groups=tuple(groups_of(alerts, run.window.end, told=not run.target.shadow)),
+        reckoning=reckon(question.incidents, alerts, run.window, series) if question.incidents else None,
+        plot=run.sketch.plot(alerts) if run.sketch is not None else None,
+    )
+
+
+def _compared(result: BacktestResult, against: BacktestResult) -> BacktestResult:
+    difference = compare(against.fired, result.fired, against.reckoning, result.reckoning)
+    return replace(result, against=against, difference=difference)

@@ -1,5 +1,6 @@
 """Questions about a target that change nothing: check now, plot, patterns, back-test."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,12 +14,12 @@ from tocsin.domain.ports import Clock
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside
 from tocsin.monitor.backfill import read_back
-from tocsin.monitor.backtest import Progress, backtest
+from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.plot import PATTERN_SPAN, draw, find_patterns
-from tocsin.monitor.status import BacktestResult, CheckResult, Plot
+from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
 from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
@@ -36,6 +37,7 @@ class Inquiry:
         self._clock, self._evaluator, self._marked = clock, evaluator, marked
         # Apart, so that a picture does not wait for back-tests of minutes.
         self._backtests, self._pictures = Aside(MAX_BACKTESTS_AT_ONCE), Aside(MAX_PICTURES_AT_ONCE)
+        self._turns = asyncio.Semaphore(MAX_BACKTESTS_AT_ONCE)
 
     def close(self) -> None:
         """Give up what is still being computed."""
@@ -97,20 +99,19 @@ class Inquiry:
 
     async def backtest(
         self,
-        target: Target,
-        gate: Gate,
+        asked: Sequence[Asked],
         start: datetime,
         end: datetime,
+        question: Question = NOTHING_ELSE,
         progress: Progress = lambda _: None,
-        *,
-        marked: Marked | None = None,
     ) -> BacktestResult:
-        """What the target would have said between two instants, by default with all that people said of it. Raises
-        `SourceError`, `Invalid`.
+        """What the first target would have said between two instants, and how that differs from what the second would
+        have, if there is one. Raises `SourceError`, `Invalid`.
         """
-        known = self._marked(target.name) if marked is None else marked
-        window = self._window(target, start, min(end, self._clock.now()))
-        return await backtest(target, gate, window, self._backtests, progress, marked=known)
+        windows = [self._window(target, start, min(end, self._clock.now())) for target, *_ in asked]
+        # One at a time holds samples for each thread there is.
+        async with self._turns:
+            return await backtest(asked, windows[0], self._backtests, question, progress)
 
     def _window(self, target: Target, start: datetime, end: datetime) -> Window:
         if start >= end:

@@ -175,6 +175,32 @@ def _trim(target: Target, memory: Memory) -> Memory:
     )
 
 
+def may_forget(target: Target, memory: Memory, frame: Frame) -> NDArray[np.bool_]:
+    """(K,): after which of the new columns of `frame` a series may have come to be forgotten, had evaluation stopped
+    there. What is absorbed in one go up to such a column and on from there is what monitoring makes of it.
+    """
+    present = ~np.isnan(frame.values)
+    if frame.labels == memory.labels and present.all():
+        return np.zeros(len(frame.timestamps), bool)
+    labels, _, values = _align(memory, frame)
+    old, rows, columns = len(memory.timestamps), len(labels), len(frame.timestamps)
+    where = np.where(np.isnan(values), -1, np.arange(old + columns))
+    last = np.maximum.accumulate(where, axis=1)[:, old:]
+    silent_for = np.arange(old, old + columns) - last
+    # A series without a sample in sight is not known before its first one, unless `auto` still remembers it.
+    known = last >= 0
+    reached = known & (silent_for == target.window)
+    auto = memory.learnt.auto
+    if auto is not None:
+        unseen = np.zeros(rows, np.int64)
+        unseen[: len(memory.labels)] = auto.unseen
+        remembered = np.ceil(REMEMBERED / target.step)
+        since = np.where(known & (last >= old), silent_for, unseen[:, None] + np.arange(1, columns + 1))
+        reached |= since == remembered
+    forgotten: NDArray[np.bool_] = reached.any(axis=0)
+    return forgotten
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Painter:
     """Makes the frozen evidence of a series out of memory before and after an evaluation."""

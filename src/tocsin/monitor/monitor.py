@@ -8,15 +8,11 @@ from datetime import datetime
 
 import structlog
 
-from tocsin.detect import Pattern
 from tocsin.domain.alert import Reason
 from tocsin.domain.errors import Conflict, NotFound, StoreError
 from tocsin.domain.evaluation import moved_in_shadow
-from tocsin.domain.frame import Window
-from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
 from tocsin.domain.target import Owner, Target
-from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.feedback import Feedback
@@ -29,14 +25,12 @@ from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.overview import Overview, lag_of
 from tocsin.monitor.people import People
 from tocsin.monitor.proposals import Proposals
+from tocsin.monitor.questions import Questions
 from tocsin.monitor.recall import recall
 from tocsin.monitor.scheduler import Scheduler
 from tocsin.monitor.status import (
-    BacktestResult,
-    CheckResult,
     DatasourceStatus,
     MonitorStatus,
-    Plot,
     TargetView,
 )
 from tocsin.monitor.watch import Watch, not_evaluated
@@ -53,7 +47,7 @@ SAME_MEMORY = (
 )
 
 
-class Monitor:
+class Monitor(Questions):
     """Watches targets over the sources it was given; whatever it answers as done has been kept by the store."""
 
     def __init__(
@@ -252,29 +246,7 @@ class Monitor:
                         self._shadowed[name] = self._watches[name].target
                     await self._replace(target)
 
-    # questions
-
-    async def check(self, name: str) -> CheckResult:
-        """A dry run now; raises `NotFound`, `SourceError`."""
-        watch = self._watch(name)
-        return await self._inquiry.check(watch, self._gates.of(watch.target))
-
-    async def plot(self, name: str, start: datetime | None, end: datetime | None, max_series: int) -> Plot:
-        """The target's series over a window; raises `NotFound`, `Invalid`, `SourceError`."""
-        target = self._watch(name).target
-        return await self._inquiry.plot(target, self._gates.of(target), start, end, max_series)
-
-    async def patterns(self, name: str) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
-        """The patterns of the target's series; raises `NotFound`, `SourceError`."""
-        target = self._watch(name).target
-        return await self._inquiry.patterns(target, self._gates.of(target))
-
-    async def backtest(
-        self, target: Target, start: datetime, end: datetime, progress: Progress = lambda _: None
-    ) -> BacktestResult:
-        """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
-        self._gates.accept(target)
-        return await self._inquiry.backtest(target, self._gates.of(target), start, end, progress)
+    # datasources and status
 
     def replace_source(self, source: MetricSource, concurrency: int) -> None:
         """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""

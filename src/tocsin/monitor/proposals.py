@@ -13,6 +13,7 @@ from tocsin.domain.ports import Clock, Store
 from tocsin.domain.proposal import FIELDS, Change, Difference, Proposal, ProposalKind, ProposalState, Step
 from tocsin.domain.propose import propose, with_field
 from tocsin.domain.target import Owner, Target
+from tocsin.monitor.backtest import Asked
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.inquiry import Inquiry
@@ -220,8 +221,8 @@ class Proposals:
         start = end - COMPARED_OVER
         known = self._feedback.marked(target.name)
         other, marked = _changed(target, known, proposal.change, start)
-        before = await self._inquiry.backtest(target, gate, start, end, marked=known)
-        after = await self._inquiry.backtest(other, gate, start, end, marked=marked)
+        before = await self._inquiry.backtest([Asked(target, gate, known)], start, end)
+        after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end)
         verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
         false, real = (_seen(verdicts, verdict, before) for verdict in (Verdict.FALSE, Verdict.REAL))
         notes = [

@@ -8,7 +8,10 @@ from enum import StrEnum
 from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, Transition
 from tocsin.domain.anomaly import Anomaly
+from tocsin.domain.difference import Difference
 from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.grouping import Fired, Group
+from tocsin.domain.incidents import Incident, Reckoning
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertCounts, StoreHealth
 from tocsin.domain.target import QueryType, Refuted, Target, TargetState
@@ -181,8 +184,56 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """How a back-test is to be drawn: at most so many series, each thinned out to at most so many columns."""
+
+    series: int = 6
+    points: int = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a back-test is asked beside the target and the time: a target to compare it with, incidents, a plot."""
+
+    against: Target | None = None
+    incidents: tuple[Incident, ...] = ()
+    drawing: Drawing | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SketchedSeries:
+    """One series thinned out, arrays (n,): lowest and highest value of each column, the mean of what was expected, the
+    widest band; NaN = nothing there. `alerts` counts all, `spans` holds the first of them.
+    """
+
+    labels: Labels
+    low: Floats
+    high: Floats
+    expected: Floats
+    lower: Floats
+    upper: Floats
+    alerts: int
+    spans: tuple[Fired, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SketchPlot:
+    """The plot of a back-test: columns of `column_s` seconds that begin at `timestamps` (n,), unix seconds."""
+
+    timestamps: Floats
+    column_s: float
+    series: Sequence[SketchedSeries]
+    series_total: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """What would have fired over `window`. Lists are cut at a limit; the totals are not."""
+    """What would have fired over `window`. Lists are cut at a limit; the totals are not.
+
+    `fired` are all alerts in short, `groups` how they are told together. `reckoning` holds them against the incidents
+    that were given. `against` is the other configuration, `difference` what changes from that one to this one.
+    """
 
     target_name: str
     window: Window
@@ -196,3 +247,15 @@ class BacktestResult:
     anomalies_total: int
     by_severity: Mapping[Severity, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    transitions_total: int = 0
+    fired: Sequence[Fired] = ()
+    groups: Sequence[Group] = ()
+    reckoning: Reckoning | None = None
+    plot: SketchPlot | None = None
+    against: "BacktestResult | None" = None
+    difference: Difference | None = None
+
+    @property
+    def messages_total(self) -> int:
+        """How many messages people would have got."""
+        return sum(len(group.messages) for group in self.groups)

@@ -116,12 +116,9 @@ class Watch:
         self.ended = {}
         if self.backlog is not None:
             self.left_out, self.backlog = self.backlog.left_out_words(), None
-        # `seen` last: an alert that changed and then went on was seen after its change.
-        for alert in (*verdict.evaluation.alerts, *verdict.evaluation.seen):
-            if alert.active:
-                self.active[alert.fingerprint] = alert
-            else:
-                self.active.pop(alert.fingerprint, None)
+        take_over(self.active, verdict.evaluation)
+        for alert in verdict.evaluation.alerts:
+            if not alert.active:
                 self._remember(alert)
 
     def _remember(self, alert: Alert) -> None:
@@ -129,6 +126,16 @@ class Watch:
         self.last_over[alert.fingerprint] = alert.last_anomalous_at
         if len(self.last_over) > MOST_LAST:
             del self.last_over[next(iter(self.last_over))]
+
+
+def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
+    """Bring the active alerts of a target to where an evaluation leaves them."""
+    # `seen` last: an alert that changed and then went on was seen after its change.
+    for alert in (*evaluation.alerts, *evaluation.seen):
+        if alert.active:
+            active[alert.fingerprint] = alert
+        else:
+            active.pop(alert.fingerprint, None)
 
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:

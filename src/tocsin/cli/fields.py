@@ -1,0 +1,31 @@
+"""Fields of a target on the command line, and times as ISO 8601 writes intervals."""
+
+import json
+
+from tocsin.cli.answer import Json
+from tocsin.cli.exits import Exit, fail
+
+
+def fields(given: list[str]) -> dict[str, Json]:
+    """Fields as the API names them; a value that is no JSON is text."""
+    named: dict[str, Json] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            fail(f"--set: must look like field=value, not {text!r}", Exit.INPUT)
+        try:
+            named[name] = json.loads(value)
+        except ValueError:
+            named[name] = value
+    return named
+
+
+def intervals(given: list[str]) -> list[Json]:
+    """`START/END` each, two timestamps; whether they are any the server says."""
+    listed: list[Json] = []
+    for text in given:
+        start, slash, end = text.partition("/")
+        if not slash or not start or not end:
+            fail(f"--incident: must look like 2026-01-31T12:00:00Z/2026-01-31T13:00:00Z, not {text!r}", Exit.INPUT)
+        listed.append({"start": start, "end": end})
+    return listed

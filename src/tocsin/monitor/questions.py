@@ -1,0 +1,57 @@
+"""Questions to the monitor about one target; nothing is kept."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tocsin.detect import Pattern
+from tocsin.domain.frame import Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.target import Target
+from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress
+from tocsin.monitor.feedback import Feedback
+from tocsin.monitor.gates import Gates
+from tocsin.monitor.inquiry import Inquiry
+from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
+from tocsin.monitor.watch import Watch
+
+
+class Questions:
+    """What of the monitor only asks: an `Inquiry` about targets by name."""
+
+    _gates: Gates
+    _inquiry: Inquiry
+    feedback: Feedback
+
+    def _watch(self, name: str) -> Watch:
+        """The watch of a target; raises `NotFound`."""
+        raise NotImplementedError
+
+    async def check(self, name: str) -> CheckResult:
+        """A dry run now; raises `NotFound`, `SourceError`."""
+        watch = self._watch(name)
+        return await self._inquiry.check(watch, self._gates.of(watch.target))
+
+    async def plot(self, name: str, start: datetime | None, end: datetime | None, max_series: int) -> Plot:
+        """The target's series over a window; raises `NotFound`, `Invalid`, `SourceError`."""
+        target = self._watch(name).target
+        return await self._inquiry.plot(target, self._gates.of(target), start, end, max_series)
+
+    async def patterns(self, name: str) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
+        """The patterns of the target's series; raises `NotFound`, `SourceError`."""
+        target = self._watch(name).target
+        return await self._inquiry.patterns(target, self._gates.of(target))
+
+    async def backtest(
+        self,
+        target: Target,
+        start: datetime,
+        end: datetime,
+        progress: Progress = lambda _: None,
+        question: Question = NOTHING_ELSE,
+    ) -> BacktestResult:
+        """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
+        targets = [target] if question.against is None else [target, question.against]
+        for one in targets:
+            self._gates.accept(one)
+        asked = [Asked(one, self._gates.of(one), self.feedback.marked(one.name)) for one in targets]
+        return await self._inquiry.backtest(asked, start, end, question, progress)
