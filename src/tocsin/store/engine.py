@@ -30,6 +30,7 @@ DATABASE_NAME: Final = "tocsin.db"
 BUSY_TIMEOUT_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000
 CONNECT_TIMEOUT_S: Final = 5
+CACHE_KB: Final = 512
 CONNECTIONS: Final = 5
 """Readers at once, and one writer among them; each SQLite connection is a thread."""
 
@@ -150,6 +151,8 @@ def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) ->
         # FULL: a commit is on the disk before it is told; with NORMAL a power cut could take back the last ones.
         "synchronous = FULL",
         "foreign_keys = ON",
+        # Of each connection, beside the system's own cache of the file: SQLite's default of 2 MB fills up over hours.
+        f"cache_size = -{CACHE_KB}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
