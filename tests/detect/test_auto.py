@@ -214,7 +214,7 @@ def test_the_unit_and_the_zero_do_not_matter(seed, unit, shift):
     known = ~np.isnan(one.sigma)
     assert (known == ~np.isnan(other.sigma)).all()
     # Levels have a share in the floors, and at a fence a sample more or less is set aside: nearly, not exactly.
-    assert np.allclose(one.sigma[known], other.sigma[known], atol=0.05, rtol=0.05)
+    assert np.allclose(one.sigma[known], other.sigma[known], atol=0.05, rtol=0.1)
 
 
 def test_series_do_not_know_each_other():

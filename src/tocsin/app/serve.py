@@ -39,6 +39,7 @@ KEEP_ALIVE_S = 5
 """How long a connection may wait between two requests."""
 
 LOOK_AT_FILE_EVERY_S = 2.0
+GIVE_BACK_EVERY_S = 10.0
 BACKLOG = 2048
 
 
@@ -126,10 +127,11 @@ async def _run(config: Config, listener: socket.socket, reload: Reload) -> int:
     )
     server = _Server(settings)
     _obey_signals(server, application)
-    reloading = None
+    reloading = tidying = None
     try:
         await application.open()
-        give_back_memory()
+        gc.collect()
+        tidying = asyncio.create_task(_give_back_memory(), name="memory")
         if config.path is not None:
             reloading = asyncio.create_task(_watch_file(application, config.path, reload), name="configuration file")
         scheme = "https" if settings.is_ssl else "http"
@@ -138,17 +140,24 @@ async def _run(config: Config, listener: socket.socket, reload: Reload) -> int:
         )
         await server.serve(sockets=[listener])
     finally:
-        if reloading is not None:
-            reloading.cancel()
+        for task in (reloading, tidying):
+            if task is not None:
+                task.cancel()
         await application.close()
     return 0
 
 
-def give_back_memory() -> None:
-    """What only the start needed goes back to the system; where the C library cannot, nothing happens."""
-    gc.collect()
+async def _give_back_memory() -> None:
+    """What only the start needed, and later what large questions needed, goes back to the system.
+
+    glibc keeps what is freed in the middle of its heap until it is asked: without this the process grows with the
+    largest moment it ever had. Where the C library cannot, nothing happens.
+    """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        trim = ctypes.CDLL(None).malloc_trim
+        while True:
+            trim(0)
+            await asyncio.sleep(GIVE_BACK_EVERY_S)
 
 
 def _obey_signals(server: uvicorn.Server, application: Application) -> None:

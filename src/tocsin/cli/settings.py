@@ -8,6 +8,7 @@ import typer
 
 from tocsin.cli.answer import Json
 from tocsin.cli.exits import Exit, fail
+from tocsin.cli.heap import share_one_heap
 from tocsin.cli.terminal import console, facts, print_json, safe
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def serve(
     Another address than loopback needs a token (TOCSIN_API_TOKEN or TOCSIN_API_TOKEN_FILE), and TLS:
     --tls-cert with --tls-key, or --behind-proxy.
     """
+    share_one_heap()
     # The whole engine is imported here and not before: other commands start without it.
     from tocsin.app import serve as run  # noqa: PLC0415
     from tocsin.config.load import load  # noqa: PLC0415

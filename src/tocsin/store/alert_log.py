@@ -1,10 +1,9 @@
 """`AlertLog` over SQL: the write side of alerts."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +17,9 @@ from tocsin.store.engine import Database
 from tocsin.store.part import Part
 from tocsin.store.schema import acknowledgements as acknowledgement_rows
 from tocsin.store.schema import alerts, anomalies, evidence, series_labels, transitions
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 
 _ACTIVE: Final = tuple(state.value for state in ACTIVE)
 _KNOWN_SERIES: Final = 100_000
@@ -63,7 +65,7 @@ class SqlAlertLog(Part):
 
     def _inserts(
         self, evaluations: Sequence[Evaluation], series: Sequence[Labels]
-    ) -> list[tuple[SqliteInsert | PostgresInsert, list[codec.Parameters]]]:
+    ) -> list[tuple["SqliteInsert | PostgresInsert", list[codec.Parameters]]]:
         """One statement a table, in the order in which rows refer to each other."""
         bodies = [
             {"id": part.id, "format": EVIDENCE_FORMAT, "body": evidence_body(part)}
@@ -129,7 +131,7 @@ def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
 
 
-def _alert_upsert(database: Database) -> SqliteInsert | PostgresInsert:
+def _alert_upsert(database: Database) -> "SqliteInsert | PostgresInsert":
     """Insert an alert or replace the older form of it; an ended one stays as it is."""
     insert = database.insert(alerts)
     new = insert.excluded
