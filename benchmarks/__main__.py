@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ALL = ("detect", "auto", "decode", "store", "pipe", "idle")
+ALL = ("detect", "auto", "quality", "decode", "store", "pipe", "idle")
 
 
 def main():

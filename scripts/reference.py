@@ -29,7 +29,15 @@ from tocsin.config.defaults import host_targets, prometheus_targets
 from tocsin.config.duration import format_duration
 from tocsin.config.environment import Environment
 from tocsin.config.load import load
-from tocsin.config.model import ConfigError, DatasourceConfig, HostConfig, Overrides, ServerConfig, StoreConfig
+from tocsin.config.model import (
+    ConfigError,
+    DatasourceConfig,
+    HostConfig,
+    MonitoringConfig,
+    Overrides,
+    ServerConfig,
+    StoreConfig,
+)
 from tocsin.detect import METHODS, MIN_LEARN, Severity
 from tocsin.detect.retrospective import FEWEST
 from tocsin.domain.target import Target
@@ -89,7 +97,7 @@ def page(title: str, lines: Iterable[str]) -> str:
 
 
 SECTIONS = ("", "datasources[]", "datasources[].tls", "datasources[].basic_auth", "targets[]", "server", "store")
-SECTIONS += ("store.retention", "host")
+SECTIONS += ("store.retention", "host", "monitoring")
 
 
 def known_settings() -> dict[str, list[str]]:
@@ -133,7 +141,7 @@ def default_of(path: str) -> str:
         return FOLLOWING[path]
     section, _, key = path.rpartition(".")
     owners = {"targets[]": Target("", "", ""), "server": ServerConfig(), "store.retention": StoreConfig()}
-    owners |= {"host": HostConfig(), "datasources[].tls": DatasourceConfig("", "")}
+    owners |= {"host": HostConfig(), "monitoring": MonitoringConfig(), "datasources[].tls": DatasourceConfig("", "")}
     owner = DatasourceConfig("", "") if section == "datasources[]" else owners.get(section)
     if key in IN_SECONDS and not isinstance(owner, Target):
         return shown(timedelta(seconds=getattr(owner, f"{key}_s")))

@@ -22,6 +22,7 @@ from tocsin.monitor.status import (
     BacktestResult,
     CheckResult,
     DatasourceStatus,
+    FleetView,
     Health,
     MonitorStatus,
     Plot,
@@ -95,6 +96,7 @@ class FakeMonitor:
             failures=0,
             overruns=0,
             lag_s=0.25,
+            false_alerts=FleetView(1.5, 35.0, 0.0),
             store=await self.store.probe(),
         )
 

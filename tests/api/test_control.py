@@ -26,7 +26,9 @@ async def test_starting_without_a_store_is_not_acknowledged(scene, client):
 async def test_status_says_exactly_this(scene, client):
     await scene.happen(alert())
     status = (await client.get("/monitoring/status")).json()
-    assert set(status) == {"running", "since", "targets", "alerts", "datasources", "evaluations", "lag_s", "store"}
+    assert set(status) == {
+        "running", "since", "targets", "alerts", "datasources", "evaluations", "lag_s", "false_alerts", "store"
+    }  # fmt: skip
     assert set(status["targets"]) == {"total", "enabled", "by_state"}
     assert set(status["targets"]["by_state"]) == {
         "disabled", "waiting", "warming_up", "ready", "no_data", "error"
@@ -35,6 +37,7 @@ async def test_status_says_exactly_this(scene, client):
     assert status["alerts"]["by_severity"]["high"] == 1
     assert status["alerts"]["unacknowledged"] == 1
     assert (status["evaluations"], status["lag_s"], status["store"]["ok"]) == (7, 0.25, True)
+    assert status["false_alerts"] == {"expected_per_week": 1.5, "tolerated_per_week": 35.0, "floor_sigma": 0.0}
 
 
 async def test_datasources(client):

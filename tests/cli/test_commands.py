@@ -18,6 +18,8 @@ TARGET = {
     "offset": 0,
     "pending_for": 90,
     "keep_firing_for": 300,
+    "sigma_threshold": None,
+    "false_alerts_per_week": 0.35,
     "direction": "above",
     "min_effect": 0.01,
     "alert_above": None,
@@ -29,6 +31,15 @@ TARGET = {
         "reason": "all series are judged",
         "series": 3,
         "series_ready": 3,
+        "dial": {
+            "sigma_least": 3.5,
+            "sigma_median": 3.5,
+            "sigma_most": 6.0,
+            "raised": 2,
+            "expected_per_week": 1.25,
+            "weeks": 2.0,
+            "over": False,
+        },
         "warnings": ["slow"],
     },
 }
@@ -189,6 +200,7 @@ def test_a_target_is_shown_whole(run, full):
         "all series are judged",
         "file, read-only here",
         "slow",
+        "of all 1.25",
         "[bold]matter",
     ):
         assert word in text

@@ -1,5 +1,6 @@
 """The state of the whole, of datasources and of the process in JSON."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from pydantic import ConfigDict
@@ -63,6 +64,16 @@ class StoreAnswer(AnswerModel):
     size_bytes: int | None
 
 
+class FalseAlertsAnswer(AnswerModel):
+    """False alerts a week that are to be expected of all targets, how many are tolerated, and from how many sigma on
+    anything is told at all to keep to that (`floor_sigma`, 0 = each target's own threshold is enough).
+    """
+
+    expected_per_week: float
+    tolerated_per_week: float
+    floor_sigma: float
+
+
 class StatusAnswer(AnswerModel):
     """How all of it is doing. `alerts` is null while the store cannot count them; `lag_s` that of
     the target furthest behind.
@@ -75,6 +86,7 @@ class StatusAnswer(AnswerModel):
     datasources: list[DatasourceAnswer]
     evaluations: int
     lag_s: float
+    false_alerts: FalseAlertsAnswer
     store: StoreAnswer
 
 
@@ -138,5 +150,6 @@ def status_answer(status: MonitorStatus) -> StatusAnswer:
         datasources=[datasource_answer(one) for one in status.datasources],
         evaluations=status.evaluations,
         lag_s=status.lag_s,
+        false_alerts=FalseAlertsAnswer(**asdict(status.false_alerts)),
         store=StoreAnswer(ok=status.store.ok, detail=status.store.detail, size_bytes=status.store.size_bytes),
     )

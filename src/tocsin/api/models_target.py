@@ -1,6 +1,6 @@
 """Targets in JSON: what people send, what they get, and the one place where absent fields find their defaults."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -109,6 +109,21 @@ class CostAnswer(AnswerModel):
     bytes: int
 
 
+class DialAnswer(AnswerModel):
+    """From how many sigma the series of a target are told, as of the end of yesterday. `raised` counts those above what
+    the target itself asks for; `expected_per_week` are the false alerts to be expected, learnt from so many `weeks`;
+    `over`: more than is tolerated, though thresholds are as high as they can be.
+    """
+
+    sigma_least: float
+    sigma_median: float
+    sigma_most: float
+    raised: int
+    expected_per_week: float
+    weeks: float
+    over: bool
+
+
 class TargetStateAnswer(AnswerModel):
     """How a target is doing, and why. `lag_s`: how far its newest judged instant lies back beyond what its offset,
     interval and step explain; null while it is not watched.
@@ -127,6 +142,7 @@ class TargetStateAnswer(AnswerModel):
     failures: int
     overruns: int
     cost: CostAnswer
+    dial: DialAnswer | None
     warnings: list[str]
 
 
@@ -343,5 +359,6 @@ def _state_answer(view: TargetView) -> TargetStateAnswer:
         failures=status.failures,
         overruns=status.overruns,
         cost=CostAnswer(queries=status.cost.queries, samples=status.cost.samples, bytes=status.cost.size_bytes),
+        dial=None if status.dial is None else DialAnswer(**asdict(status.dial)),
         warnings=list(status.warnings),
     )

@@ -128,6 +128,7 @@ async def build(config: Config) -> Application:
         metrics=Metrics(),
         concurrency=limits,
         retention=retention,
+        false_alerts_per_week=config.monitoring.false_alerts_per_week,
         on_commit=wake.ring,
     )
     services = Services(

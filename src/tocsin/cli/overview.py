@@ -8,7 +8,7 @@ import typer
 from tocsin import __version__
 from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call
-from tocsin.cli.terminal import console, facts, instant, print_json, safe, state, table
+from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, state, table
 
 
 def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -29,6 +29,7 @@ def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
             "evaluations",
             safe(f"{answer['evaluations'].count():,}, {answer['lag_s'].number() or 0:.1f} s behind at most"),
         ),
+        ("false alerts", safe(_false_alerts(answer["false_alerts"]))),
         ("store", safe("ok", "green") if store["ok"] else safe(f"failing: {store['detail'].text()}", "red")),
     ]
     out = console()
@@ -59,6 +60,15 @@ def _show_datasources(datasources: Answer) -> None:
             safe(each["last_error"].text() or "-"),
         )
     console().print(rows)
+
+
+def _false_alerts(answer: Answer) -> str:
+    if not answer:
+        return "-"
+    floor = answer["floor_sigma"].number()
+    raised = f"; nothing is told below {number(floor)} sigma" if floor else ""
+    expected, tolerated = (number(answer[name].number()) for name in ("expected_per_week", "tolerated_per_week"))
+    return f"{expected} a week expected, {tolerated} tolerated{raised}"
 
 
 def _states(targets: Answer) -> str:

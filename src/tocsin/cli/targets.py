@@ -213,6 +213,7 @@ def _tell(target: Answer, *, as_json: bool) -> None:
         *((name.replace("_", " "), safe(_span(target[name]))) for name in _SPANS),
         ("methods", safe(", ".join(target["detection_methods"].words()))),
         ("alerts from", severity(target["severity_threshold"])),
+        ("dial", safe(_dial(target))),
         ("direction", safe(target["direction"].text())),
     ]
     floors = ("min_effect", "min_effect_ratio", "alert_above", "alert_below", "lower_bound", "upper_bound")
@@ -226,6 +227,22 @@ def _tell(target: Answer, *, as_json: bool) -> None:
         *(("warning", safe(each, "yellow")) for each in now["warnings"].words()),
     ]
     console().print(facts(rows))
+
+
+def _dial(target: Answer) -> str:
+    fixed = target["sigma_threshold"].number()
+    if fixed is not None:
+        return f"off: alerts from {number(fixed)} sigma"
+    told = f"{number(target['false_alerts_per_week'].number())} false alerts a week tolerated of a series"
+    now = target["state"]["dial"]
+    if not now:
+        return told
+    over = ", MORE than is tolerated" if now["over"] else ""
+    return (
+        f"{told}; of all {number(now['expected_per_week'].number())} are expected{over}; "
+        f"from {number(now['sigma_least'].number())} to {number(now['sigma_most'].number())} sigma, "
+        f"raised for {now['raised'].count()} series"
+    )
 
 
 def _span(answer: Answer) -> str:

@@ -17,6 +17,7 @@ _SLOW = Target(
     lookback=timedelta(hours=1),
     keep_firing_for=timedelta(minutes=5),
     detection_methods=METHODS,
+    sigma_threshold=Severity.MEDIUM.sigma,
     direction=Direction.ABOVE,
     lower_bound=0.0,
 )
@@ -40,7 +41,8 @@ def host_targets() -> tuple[Target, ...]:
 
     All but `host_process_cpu` wait for minutes and have a floor below which nothing matters: a package install, a
     browser or a compile makes every one of these numbers unusual, and none of them a problem. They name the four
-    methods: the floors decide here, and what was measured for an hour of ordinary use was measured with these.
+    methods and fix the threshold: the floors decide here, not the dial, and what was measured for an hour of ordinary
+    use was measured with these.
     """
     return (_process_cpu(), *_exhaustion(), *_saturation())
 
@@ -63,7 +65,7 @@ def _process_cpu() -> Target:
         alert_above=0.85,
         min_effect=0.5,
         lower_bound=0.0,
-        severity_threshold=Severity.MEDIUM,
+        sigma_threshold=Severity.MEDIUM.sigma,
         description=(
             "One process keeps a whole core busy: cores used by the busiest process, averaged over 15 s, above 0.85 "
             "and at least half a core more than in the last ten minutes. Quick, so that a runaway loop shows within "

@@ -10,7 +10,7 @@ from tocsin.config.environment import FILE, Environment, read_environment
 from tocsin.config.model import HOST, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
 from tocsin.config.safety import Complain
 from tocsin.config.section import Section
-from tocsin.config.server import FLAGS, read_host, read_server, read_store
+from tocsin.config.server import FLAGS, read_host, read_monitoring, read_server, read_store
 from tocsin.config.targets import read_targets
 
 EXTENSION = "x-"
@@ -42,6 +42,7 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     targets = read_targets([] if root is None else root.sections("targets"), known)
     server = read_server(_inner(root, "server"), environment, overrides, extra.append)
     store = read_store(_inner(root, "store"), environment)
+    monitoring = read_monitoring(_inner(root, "monitoring"))
     if root is not None:
         root.finish(ignore=EXTENSION)
     problems = [*sorted([*document.problems, *_from(document, extra)], key=_line), *variable.problems]
@@ -49,7 +50,7 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     if problems:
         raise ConfigError(problems)
     state_dir = overrides.state_dir or environment.state_dir or default_state_dir(env)
-    return Config(path, datasources, targets, server, store, host, state_dir.expanduser())
+    return Config(path, datasources, targets, server, store, host, monitoring, state_dir.expanduser())
 
 
 def default_state_dir(env: Mapping[str, str]) -> Path:

@@ -69,6 +69,13 @@ class HostConfig:
 
 
 @dataclass(frozen=True)
+class MonitoringConfig:
+    """How many false alerts a week are tolerated of everything that is watched."""
+
+    false_alerts_per_week: float = 35.0
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of a server. `path` is the file they came from, which a reload reads again."""
 
@@ -78,6 +85,7 @@ class Config:
     server: ServerConfig
     store: StoreConfig
     host: HostConfig
+    monitoring: MonitoringConfig
     state_dir: Path
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from tocsin.config.environment import FILE, Environment
-from tocsin.config.model import HostConfig, Overrides, Problem, ServerConfig, StoreConfig
+from tocsin.config.model import HostConfig, MonitoringConfig, Overrides, Problem, ServerConfig, StoreConfig
 from tocsin.config.safety import Complain, check_server
 from tocsin.config.secret import Secret
 from tocsin.config.section import Section, read_secret
@@ -132,6 +132,17 @@ def _token(environment: Environment, complain: Complain) -> Secret | None:
     except ValueError as error:
         complain(Problem(FILE, None, "TOCSIN_API_TOKEN_FILE", str(error)))
         return None
+
+
+def read_monitoring(section: Section | None) -> MonitoringConfig:
+    """What holds for all targets together."""
+    if section is None:
+        return MonitoringConfig()
+    tolerated = section.number("false_alerts_per_week", MonitoringConfig().false_alerts_per_week)
+    if not 0 < tolerated < float("inf"):
+        section.place("false_alerts_per_week").complain("must be a number above zero")
+    section.finish()
+    return MonitoringConfig(tolerated)
 
 
 def _days(text: str) -> float:

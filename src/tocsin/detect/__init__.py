@@ -4,6 +4,8 @@ from tocsin.detect.auto import VOICES, AutoState
 from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
+from tocsin.detect.dial import LEVELS as DIAL_LEVELS
+from tocsin.detect.dial import Dial, Seen, Tolerance, advance_dial
 from tocsin.detect.explain import explain
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
@@ -16,6 +18,7 @@ from tocsin.detect.retrospective import sigmas
 __all__ = [
     "ANOMALOUS",
     "AUTO",
+    "DIAL_LEVELS",
     "METHODS",
     "MIN_LEARN",
     "REASONS",
@@ -25,6 +28,7 @@ __all__ = [
     "Baseline",
     "Detection",
     "Detections",
+    "Dial",
     "Direction",
     "Followed",
     "Judgement",
@@ -33,7 +37,10 @@ __all__ = [
     "Policy",
     "Replay",
     "Scores",
+    "Seen",
     "Severity",
+    "Tolerance",
+    "advance_dial",
     "backtest",
     "calibrated_confidence",
     "clip_band",

@@ -17,10 +17,13 @@ REASONS: tuple[str, ...] = (
     "wrong_direction",
     "below_min_effect",
     "outside_alert_range",
+    "below_dial",
 )
 """What a code of ``Judgement.reasons`` means."""
 
-_NORMAL, _FLAGGED, _NO_OPINION, _WRONG_DIRECTION, _BELOW_MIN_EFFECT, _OUTSIDE_ALERT_RANGE = range(len(REASONS))
+_NORMAL, _FLAGGED, _NO_OPINION, _WRONG_DIRECTION, _BELOW_MIN_EFFECT, _OUTSIDE_ALERT_RANGE, _BELOW_DIAL = range(
+    len(REASONS)
+)
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,21 @@ class Judgement:
     reasons: NDArray[np.uint8]
 
 
-def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
+def judge(scores: Scores, values: object, policy: Policy, entry: Array | None = None) -> Judgement:
     """Which samples (S, K) count under ``policy``, and for each the reason why or why not (see ``REASONS``).
 
     ``holding`` relaxes the floors on effect by half, and a series that is ``held`` holds as long as its value may alert
-    at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
+    at all: what is expected has followed it by then. ``entry`` (S, K) is how many sigma it takes to begin where that is
+    more than the policy says: what the dial asks. It does not take more to hold on. Raises ValueError when shapes do
+    not fit.
     """
     block = np.asarray(values, dtype=np.float64)
     if block.shape != scores.sigma.shape:
         raise ValueError(f"values {block.shape} and scores {scores.sigma.shape} differ in shape")
     reasons = _reasons(scores, block, policy, policy.sigma, 1.0)
     holding = _reasons(scores, block, policy, policy.holds_from, 0.5) == _FLAGGED
+    if entry is not None:
+        reasons[(reasons == _FLAGGED) & (np.abs(scores.sigma) < entry)] = _BELOW_DIAL
     holding |= scores.held & _may_alert(block, policy)
     return Judgement(reasons == _FLAGGED, holding, reasons)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, resolve_methods, wants_auto
+from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, Tolerance, resolve_methods, wants_auto
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 
@@ -104,10 +104,18 @@ class Target:
     updated_at: datetime | None = None
 
     @property
+    def tolerance(self) -> Tolerance | None:
+        """What the dial says; None where `sigma_threshold` takes its place."""
+        if self.sigma_threshold is not None:
+            return None
+        merge = max(1, round(self.keep_firing_for / self.step))
+        return Tolerance(self.false_alerts_per_week, self.false_alerts_per_week_total, merge)
+
+    @property
     def policy(self) -> Policy:
         """The thresholds as `detect.judge` wants them."""
         return Policy(
-            sigma=self.severity_threshold.sigma,
+            sigma=self.sigma_threshold or self.severity_threshold.sigma,
             direction=self.direction,
             min_effect=self.min_effect,
             min_effect_ratio=self.min_effect_ratio,

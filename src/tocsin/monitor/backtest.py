@@ -60,7 +60,8 @@ async def backtest(
     marked: Marked = UNMARKED,
 ) -> BacktestResult:
     """Replay `target` over `window`; what lies before it is learnt from first. Raises `SourceError`."""
-    start = instant(window.start.timestamp() - target.lookback.total_seconds())
+    # The same samples that monitoring asks for at its first evaluation: what is remembered for weeks begins there.
+    start = instant(window.start.timestamp() - (target.lookback + target.step).total_seconds())
     frame = await gate.query(target.query, Window(start, window.end, window.step))
     first = Window(start, window.end, window.step)
     memory = await read_back(target, gate, first, len(frame.labels), marked=marked)

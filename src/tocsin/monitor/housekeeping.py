@@ -1,5 +1,6 @@
 """The slow loop: retention, the store's health, and the gauges that nobody else sets."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -15,10 +16,19 @@ PROBE_EVERY = timedelta(seconds=15)
 PRUNE_EVERY = timedelta(minutes=10)
 
 
-async def keep_house(store: Store, committer: Committer, clock: Clock, metrics: Metrics, retention: Retention) -> None:
-    """Probe and prune for ever; a store that fails is said and tried again."""
+async def keep_house(
+    store: Store,
+    committer: Committer,
+    clock: Clock,
+    metrics: Metrics,
+    retention: Retention,
+    *,
+    settle: Callable[[], None] = lambda: None,
+) -> None:
+    """Probe and prune for ever; a store that fails is said and tried again. `settle` is called each time."""
     prune_at = clock.now()
     while True:
+        settle()
         try:
             health = await store.probe()
             committer.health = health

@@ -8,7 +8,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Followed, Learnt, Scores, clip_band, follow, judge
+from tocsin.detect import (
+    ANOMALOUS,
+    VOICES,
+    Dial,
+    Followed,
+    Learnt,
+    Scores,
+    Seen,
+    advance_dial,
+    clip_band,
+    follow,
+    judge,
+)
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant
@@ -37,13 +49,22 @@ class Memory:
     learn: NDArray[np.bool_]
     labels: tuple[Labels, ...]
     learnt: Learnt
+    dial: Dial
     marked: Marked = UNMARKED
 
     @classmethod
     def empty(cls, target: Target, marked: Marked = UNMARKED) -> "Memory":
         """Nothing seen yet."""
         learnt = Learnt.nothing(0, target.detection_methods, target.step.total_seconds())
-        return cls(np.empty(0), np.empty((0, 0)), np.empty((0, 0), bool), (), learnt, marked)
+        return cls(
+            np.empty(0),
+            np.empty((0, 0)),
+            np.empty((0, 0), bool),
+            (),
+            learnt,
+            Dial.fresh(0, target.step.total_seconds()),
+            marked,
+        )
 
     @property
     def ready(self) -> int:
@@ -52,36 +73,61 @@ class Memory:
 
 
 def absorb(
-    target: Target, memory: Memory, frame: Frame, active: Mapping[Fingerprint, Alert], *, silent: bool = False
+    target: Target,
+    memory: Memory,
+    frame: Frame,
+    active: Mapping[Fingerprint, Alert],
+    *,
+    silent: bool = False,
+    floor: float = 0.0,
 ) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
     of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
-    `silent`: history that is only learnt from.
+    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma.
     """
     labels, old_rows, values = _align(memory, frame)
     times = np.concatenate([memory.timestamps, frame.timestamps])
-    past, learnt = _recalled(memory, old_rows)
+    past, learnt, dial = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
-    result = _followed(target, (times, values, labels), Known(past, learnt), memory.marked, hold=hold, silent=silent)
+    columns = (times, values, labels)
+    mute = mute_of(memory.marked.windows, labels, times)
+    result = _followed(target, columns, Known(past, learnt), (memory.marked, mute), hold=hold, silent=silent)
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
-    judgement = judge(result.scores, fresh.values, policy)
+    anomalous = judge(result.scores, fresh.values, replace(policy, sigma=ANOMALOUS)).flags
+    entry, tolerance = None, target.tolerance
+    if tolerance is not None:
+        sigma, counted = result.scores.sigma, anomalous
+        if mute is not None:
+            # What happened in a marked window says nothing of how often such samples come without a reason.
+            muted = mute[:, len(memory.timestamps) :]
+            sigma, counted = np.where(muted, np.nan, sigma), anomalous & ~muted
+        local = frame.timestamps + utc_offsets(frame.timestamps, target.timezone)
+        seen = Seen(sigma, counted, _by_auto(result.scores))
+        dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
+    judgement = judge(result.scores, fresh.values, policy, entry)
     allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)
-    anomalous = judge(result.scores, fresh.values, replace(policy, sigma=3.0)).flags
     judged = Judged(fresh, result.scores, judgement, anomalous, np.zeros(len(labels), np.intp))
-    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, memory.marked))
+    return judged, _trim(target, Memory(times, values, result.learn, labels, result.learnt, dial, memory.marked))
+
+
+def _by_auto(scores: Scores) -> NDArray[np.bool_]:
+    """Where the strongest voice is one of `auto`, whose alerts are more often real."""
+    auto = np.array([name in VOICES for name in scores.methods])
+    by: NDArray[np.bool_] = (scores.strongest >= 0) & auto[np.maximum(scores.strongest, 0)]
+    return by
 
 
 def _followed(
     target: Target,
     columns: tuple[Floats, Floats, tuple[Labels, ...]],
     known: Known,
-    marked: Marked,
+    said: tuple[Marked, NDArray[np.bool_] | None],
     *,
     hold: NDArray[np.bool_] | None,
     silent: bool,
@@ -91,7 +137,7 @@ def _followed(
     """
     times, values, labels = columns
     first, end = known.learn.shape[1], len(times)
-    mute = mute_of(marked.windows, labels, times)
+    marked, mute = said
     breaks = cuts(marked.levels, times, first)
     parts: list[Followed] = []
     for number in range(len(breaks) + 1):
@@ -147,13 +193,13 @@ def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:
     return np.array([0.0 if each is None else each.total_seconds() for each in offsets])[where]
 
 
-def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt]:
-    """What may be learnt from, and what was learnt, in the order of the rows of now."""
+def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt, Dial]:
+    """What may be learnt from, what was learnt, and the dial, in the order of the rows of now."""
     if len(old_rows) == len(memory.labels):
-        return memory.learn, memory.learnt
+        return memory.learn, memory.learnt, memory.dial
     past = np.zeros((len(old_rows), len(memory.timestamps)), bool)
     past[: len(memory.labels)] = memory.learn
-    return past, memory.learnt.select(old_rows)
+    return past, memory.learnt.select(old_rows), memory.dial.select(old_rows)
 
 
 def _align(memory: Memory, frame: Frame) -> tuple[tuple[Labels, ...], NDArray[np.intp], Floats]:
@@ -190,6 +236,7 @@ def _trim(target: Target, memory: Memory) -> Memory:
         learn[rows],
         tuple(memory.labels[row] for row in rows),
         memory.learnt.select(rows),
+        memory.dial.select(rows),
         memory.marked,
     )
 

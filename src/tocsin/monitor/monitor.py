@@ -19,6 +19,7 @@ from tocsin.monitor.backtest import Progress
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.feedback import Feedback
+from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.housekeeping import keep_house
@@ -60,6 +61,7 @@ class Monitor:
         metrics: Metrics,
         concurrency: Mapping[str, int] | None = None,
         retention: Retention | None = None,
+        false_alerts_per_week: float = DEFAULT_TOLERATED,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._clock, self.metrics = store, clock, metrics
@@ -89,7 +91,8 @@ class Monitor:
             update=self.update_target,
         )
         self._people = People(store, clock, self._gates, self._watches)
-        self._overview = Overview(clock, metrics, self._gates, self._watches)
+        self._fleet = Fleet(false_alerts_per_week)
+        self._overview = Overview(clock, metrics, self._gates, self._watches, fleet=self._fleet)
         self._shadowed: dict[str, Target] = {}
         self._editing = asyncio.Lock()
         self._house: asyncio.Task[None] | None = None
@@ -111,7 +114,15 @@ class Monitor:
             self._watches[target.name] = self._fresh(target)
         await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
         self._house = asyncio.create_task(
-            keep_house(self._store, self._committer, self._clock, self.metrics, self._retention), name="housekeeping"
+            keep_house(
+                self._store,
+                self._committer,
+                self._clock,
+                self.metrics,
+                self._retention,
+                settle=lambda: self._fleet.settle(self._watches.values()),
+            ),
+            name="housekeeping",
         )
         if await self._store.setting(RUNNING) != "no":
             self._begin()
@@ -168,9 +179,8 @@ class Monitor:
     def view(self, name: str) -> TargetView:
         """One target; raises `NotFound`."""
         watch = self._watch(name)
-        return TargetView(
-            watch.target, replace(watch.status, lag_s=lag_of(watch, self._clock.now(), running=self._running))
-        )
+        lag_s = lag_of(watch, self._clock.now(), running=self._running)
+        return TargetView(watch.target, replace(watch.status, lag_s=lag_s, dial=self._fleet.dial_of(watch)))
 
     @whole
     async def create_target(self, target: Target) -> TargetView:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tocsin.domain.ports import AlertCounts, Clock, StoreHealth
 from tocsin.domain.target import TargetState
+from tocsin.monitor.fleet import Fleet
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.status import MonitorStatus
@@ -20,8 +21,10 @@ def lag_of(watch: Watch, now: datetime, *, running: bool) -> float | None:
 class Overview:
     """Counts over the monitor's own `watches` and `gates`; keeps nothing but the gauges it sets."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, gates: Gates, watches: Mapping[str, Watch]) -> None:
-        self._clock, self._metrics, self._gates, self._watches = clock, metrics, gates, watches
+    def __init__(
+        self, clock: Clock, metrics: Metrics, gates: Gates, watches: Mapping[str, Watch], *, fleet: Fleet
+    ) -> None:
+        self._clock, self._metrics, self._gates, self._watches, self._fleet = clock, metrics, gates, watches, fleet
 
     def status(
         self, *, running: bool, since: datetime | None, counts: AlertCounts | None, store: StoreHealth
@@ -43,6 +46,7 @@ class Overview:
             failures=sum(watch.status.failures for watch in watches),
             overruns=sum(watch.status.overruns for watch in watches),
             lag_s=self._furthest_behind_s(running=running),
+            false_alerts=self._fleet.view(),
             store=store,
         )
 

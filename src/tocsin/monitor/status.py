@@ -32,6 +32,33 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class DialView:
+    """From how many sigma the series of a target are told: the least, the median and the most of them; how many were
+    `raised` above what the target itself asks for, the false alerts to be expected of all of them, how many weeks
+    that was learnt from, and whether that is `over` what is tolerated, though thresholds are as high as they can be.
+    """
+
+    sigma_least: float
+    sigma_median: float
+    sigma_most: float
+    raised: int
+    expected_per_week: float
+    weeks: float
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """False alerts a week to be expected of all targets, how many are tolerated, and the floor under all thresholds
+    (sigma, 0 = none) that this takes.
+    """
+
+    expected_per_week: float
+    tolerated_per_week: float
+    floor_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
     """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing.
 
@@ -51,6 +78,7 @@ class TargetStatus:
     failures: int = 0
     overruns: int = 0
     cost: Cost = field(default_factory=Cost)
+    dial: DialView | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -101,6 +129,7 @@ class MonitorStatus:
     failures: int
     overruns: int
     lag_s: float
+    false_alerts: FleetView
     store: StoreHealth
 
 

@@ -40,6 +40,7 @@ class Watch:
     `cursor` is the last judged instant (unix seconds), None before the first evaluation. `active` are the committed
     pending and firing alerts by series, `ended` the ends of recent ones, for the first evaluation after a start.
     `begun_at` since when it is evaluated. `marked` is what people say now; what was learnt otherwise is learnt anew.
+    `begun_at` since when it is evaluated. `floor`: sigma below which nothing is told, for the sake of all targets.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -52,6 +53,7 @@ class Watch:
     blind: bool = True
     begun_at: datetime | None = None
     marked: Marked = field(default_factory=Marked)
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         self.memory = Memory.empty(self.target, self.marked)
@@ -112,7 +114,7 @@ class Watch:
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
-    judged, memory = absorb(watch.target, watch.memory, frame, watch.active)
+    judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor)
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     painter = Painter(watch.target, watch.memory, judged, context, at)

@@ -1,0 +1,183 @@
+"""The dial: from how many false alerts a week a person tolerates to the sigma from which one is told. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.calibrate import Array, likely_real
+
+LEVELS: Array = np.array([*np.arange(3.0, 6.0, 0.25), 6, 6.5, 7, 8, 10, 13, 17, 22, 29, 38], dtype=np.float64)
+"""The sigmas among which a threshold is chosen."""
+
+MEMORY_DAYS = 28.0
+"""A day counts e times less after so many."""
+
+LEAST_WEEKS = 1.0
+"""A shorter history counts as this long: one alert in the first hour is no rate."""
+
+_WEEK, _DAY_S = 7.0, 86400.0
+
+Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+class Tolerance(NamedTuple):
+    """What is tolerated: false alerts a week ``per_series`` and in ``total``; no threshold is below ``floor`` (sigma).
+
+    Anomalies at most ``merge`` columns apart are one alert.
+    """
+
+    per_series: float
+    total: float
+    merge: int
+    floor: float = 0.0
+
+
+class Seen(NamedTuple):
+    """What detection says of K columns of S series: ``sigma``, where it is ``anomalous`` (3 sigma and all floors) and
+    where it is ``auto`` that says so; NaN sigma = no opinion. Each (S, K).
+    """
+
+    sigma: Array
+    anomalous: Flags
+    auto: Flags
+
+
+@dataclass(frozen=True)
+class Dial:
+    """What is remembered of the alerts of S series; all arrays have S rows.
+
+    ``false`` (S, L) false alerts to be expected by their highest level, ``weeks`` looked at, both fading; ``today``
+    columns looked at since ``day`` (a local day's number, -1 = none yet) began. Of the alert under way: ``quiet``
+    columns since its last anomaly, its ``peak`` sigma and how likely it is ``wrong``. ``entry`` is the threshold of
+    today, 0 where nothing is known yet.
+    """
+
+    step_s: float
+    false: Array
+    weeks: Array
+    today: Ints
+    quiet: Ints
+    peak: Array
+    wrong: Array
+    entry: Array
+    day: int = -1
+
+    @classmethod
+    def fresh(cls, rows: int, step_s: float) -> Dial:
+        """Series of which nothing is known."""
+        never = np.full(rows, np.iinfo(np.int64).max // 2)
+        weeks, peak, wrong, entry = (np.zeros(rows) for _ in range(4))
+        today = np.zeros(rows, np.int64)
+        return cls(step_s, np.zeros((rows, len(LEVELS))), weeks, today, never, peak, wrong, entry)
+
+    @property
+    def rows(self) -> int:
+        """How many series."""
+        return len(self.weeks)
+
+    def select(self, rows: object) -> Dial:
+        """The same with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
+        where = np.asarray(rows, dtype=np.intp)
+        fresh = Dial.fresh(len(where), self.step_s)
+        old = where >= 0
+        for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry"):
+            getattr(fresh, name)[old] = getattr(self, name)[where[old]]
+        return replace(fresh, day=self.day)
+
+    def rates(self, correction: Array | None = None) -> Array:
+        """(S, L): false alerts a week to be expected of each series at each threshold.
+
+        ``correction`` (S, L), or what broadcasts to it, is added to what was counted: what people said of alerts.
+        """
+        counted = self.false if correction is None else self.false + correction
+        above = np.cumsum(np.maximum(counted, 0.0)[:, ::-1], axis=1)[:, ::-1]
+        result: Array = above / np.maximum(self.weeks, LEAST_WEEKS)[:, None]
+        return result
+
+
+def advance_dial(
+    dial: Dial, local: Array, seen: Seen, tolerance: Tolerance, correction: Array | None = None
+) -> tuple[Dial, Array]:
+    """Go through K columns at ``local`` seconds (K,); the dial afterwards and the threshold in force at each, (S, K).
+
+    Thresholds change when a local day ends, by what was seen before: in whatever parts the columns come, the result
+    is the same.
+    """
+    rows, columns = seen.sigma.shape
+    entry = np.zeros((rows, columns))
+    days = np.floor(local / _DAY_S).astype(np.int64)
+    start = 0
+    while start < columns:
+        day = int(days[start])
+        if dial.day not in (-1, day):
+            dial = _turned(dial, day, tolerance, correction)
+        dial = replace(dial, day=day)
+        stop = max(int(np.searchsorted(days, day, side="right")), start + 1)
+        here = slice(start, stop)
+        entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]
+        part = Seen(seen.sigma[:, here], seen.anomalous[:, here], seen.auto[:, here])
+        dial = _counted(dial, part, tolerance.merge)
+        start = stop
+    return dial, entry
+
+
+def thresholds(rates: Array, tolerance: Tolerance) -> Array:
+    """(S,): for each series the lowest level at which it keeps to what is tolerated of one, raised together where all
+    of them would tell more than is tolerated in total. Where no level is high enough, the highest.
+    """
+    last = len(LEVELS) - 1
+    fits = rates <= tolerance.per_series + 1e-9
+    own = np.where(fits.any(axis=1), fits.argmax(axis=1), last)
+    return LEVELS[np.maximum(own, common_level(rates, own, tolerance.total))]
+
+
+def common_level(rates: Array, own: NDArray[np.intp], total: float) -> int:
+    """The lowest level that, as a floor under every series' ``own``, keeps the sum of ``rates`` (S, L) to ``total``."""
+    if not len(rates):
+        return 0
+    each = np.arange(len(rates))
+    for level in range(len(LEVELS)):
+        if rates[each, np.maximum(own, level)].sum() <= total + 1e-9:
+            return level
+    return len(LEVELS) - 1
+
+
+def _turned(dial: Dial, day: int, tolerance: Tolerance, correction: Array | None) -> Dial:
+    """A day is over: what it taught is folded in, and thresholds are chosen anew."""
+    fading = np.exp(-max(day - dial.day, 0) / MEMORY_DAYS)
+    weeks = (dial.weeks + dial.today * dial.step_s / _DAY_S / _WEEK) * fading
+    after = replace(dial, false=dial.false * fading, weeks=weeks, today=np.zeros_like(dial.today))
+    return replace(after, entry=thresholds(after.rates(correction), tolerance))
+
+
+def _counted(dial: Dial, seen: Seen, merge: int) -> Dial:
+    """The alerts of some columns of one day, each at its highest level so far."""
+    columns = seen.sigma.shape[1]
+    quiet, today = dial.quiet + columns, dial.today + (~np.isnan(seen.sigma)).sum(axis=1)
+    if not seen.anomalous.any():
+        return replace(dial, quiet=quiet, today=today)
+    false, peak, wrong = dial.false.copy(), dial.peak.copy(), dial.wrong.copy()
+    for row in np.flatnonzero(seen.anomalous.any(axis=1)):
+        since = int(dial.quiet[row])
+        last = -1
+        for column in np.flatnonzero(seen.anomalous[row]).tolist():
+            since, last = (since + column + 1 if last < 0 else column - last), column
+            size = abs(float(seen.sigma[row, column]))
+            if since > merge:
+                peak[row] = wrong[row] = 0.0
+            if size > peak[row]:
+                if peak[row]:
+                    false[row, _level(peak[row])] -= wrong[row]
+                peak[row], wrong[row] = size, 1.0 - likely_real(size, auto=bool(seen.auto[row, column]))
+                false[row, _level(size)] += wrong[row]
+        quiet[row] = columns - 1 - last
+    return replace(dial, false=false, peak=peak, wrong=wrong, quiet=quiet, today=today)
+
+
+def _level(sigma: float) -> int:
+    return max(0, int(np.searchsorted(LEVELS, sigma, side="right")) - 1)

@@ -1,0 +1,100 @@
+"""The cap over all targets: how many false alerts a week are to be expected, and from how many sigma one is told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tocsin.detect import DIAL_LEVELS, Dial, Tolerance
+from tocsin.domain.frame import Floats
+from tocsin.monitor.status import DialView, FleetView
+from tocsin.monitor.watch import Watch
+
+DEFAULT_TOLERATED = 35.0
+"""False alerts a week that are tolerated of everything that is watched, unless the settings say otherwise."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """`curve` (L,): false alerts a week of one target with each level as a floor; `view` what people are told; `of`
+    which day, rows and thresholds.
+    """
+
+    of: tuple[object, ...]
+    curve: Floats
+    view: DialView | None = None
+
+
+class Fleet:
+    """Keeps the sum of what targets are expected to tell to `tolerated`, by a floor under all their thresholds.
+
+    Targets whose threshold is fixed by a person are not counted: nobody asked for a budget there.
+    """
+
+    def __init__(self, tolerated: float = DEFAULT_TOLERATED) -> None:
+        self._tolerated = tolerated
+        self._known: dict[str, _Known] = {}
+        self.floor = 0.0
+
+    def settle(self, watches: Iterable[Watch]) -> None:
+        """Choose the floor anew and give it to all watches. Rates are summed anew where a day has ended."""
+        counted = [watch for watch in watches if watch.target.enabled and watch.target.tolerance is not None]
+        self._known = {watch.target.name: self._of(watch) for watch in counted}
+        total = self._total()
+        fits = total <= self._tolerated + 1e-9
+        level = int(fits.argmax()) if fits.any() else len(DIAL_LEVELS) - 1
+        self.floor = float(DIAL_LEVELS[level]) if level else 0.0
+        for watch in counted:
+            watch.floor = self.floor
+
+    def dial_of(self, watch: Watch) -> DialView | None:
+        """What the dial of a target has come to by the end of yesterday; None where a person fixed the threshold."""
+        if watch.target.tolerance is None or not watch.memory.dial.rows:
+            return None
+        known = self._of(watch)
+        if known.view is None:
+            known.view = dial_view(watch, watch.target.tolerance)
+            self._known[watch.target.name] = known
+        return known.view
+
+    def view(self) -> FleetView:
+        """What is to be expected with the floor of now."""
+        level = int(np.searchsorted(DIAL_LEVELS, self.floor)) if self.floor else 0
+        return FleetView(float(self._total()[level]), self._tolerated, self.floor)
+
+    def _total(self) -> Floats:
+        return sum((known.curve for known in self._known.values()), np.zeros(len(DIAL_LEVELS)))
+
+    def _of(self, watch: Watch) -> _Known:
+        dial, target = watch.memory.dial, watch.target
+        of = (dial.day, dial.rows, target.policy.sigma, target.tolerance, watch.floor)
+        known = self._known.get(target.name)
+        return known if known is not None and known.of == of else _Known(of, curve_of(dial, target.policy.sigma))
+
+
+def curve_of(dial: Dial, base: float) -> Floats:
+    """(L,): false alerts a week to be expected of all its series, with each level as a floor; ``base`` sigma is always
+    asked for.
+    """
+    if not dial.rows:
+        return np.zeros(len(DIAL_LEVELS))
+    own = np.searchsorted(DIAL_LEVELS, np.maximum(dial.entry, base))
+    rates, each = dial.rates(), np.arange(dial.rows)
+    return np.array([rates[each, np.maximum(own, level)].sum() for level in range(len(DIAL_LEVELS))])
+
+
+def dial_view(watch: Watch, tolerance: Tolerance) -> DialView:
+    """From how many sigma the series of a target are told, in numbers."""
+    dial, base = watch.memory.dial, watch.target.policy.sigma
+    entry = np.maximum(np.maximum(dial.entry, watch.floor), base)
+    level = np.minimum(np.searchsorted(DIAL_LEVELS, entry), len(DIAL_LEVELS) - 1)
+    rates = dial.rates()[np.arange(dial.rows), level]
+    return DialView(
+        sigma_least=float(entry.min()),
+        sigma_median=float(np.median(entry)),
+        sigma_most=float(entry.max()),
+        raised=int((entry > base).sum()),
+        expected_per_week=float(rates.sum()),
+        weeks=float(dial.weeks.max()),
+        over=bool((rates > tolerance.per_series + 1e-6).any() or rates.sum() > tolerance.total + 1e-6),
+    )

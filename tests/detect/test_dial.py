@@ -1,0 +1,150 @@
+"""The dial: what is tolerated is kept to, nothing of it depends on the parts in which samples come."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.detect import DIAL_LEVELS, Dial, Seen, Tolerance, advance_dial
+from tocsin.detect.calibrate import calibrated_confidence, likely_real
+from tocsin.detect.dial import thresholds
+
+DAY = 24
+STEP_S = 3600.0
+
+
+def seen(sigma: np.ndarray, *, auto: bool = True) -> Seen:
+    return Seen(sigma, np.abs(np.nan_to_num(sigma)) >= 3, np.full(sigma.shape, auto))
+
+
+def walk(sigma: np.ndarray, tolerance: Tolerance, parts: list[int] | None = None) -> tuple[Dial, np.ndarray]:
+    times = np.arange(sigma.shape[1]) * STEP_S
+    dial, entries = Dial.fresh(len(sigma), STEP_S), []
+    bounds = [0, *(parts or []), sigma.shape[1]]
+    for start, stop in pairwise(bounds):
+        dial, entry = advance_dial(dial, times[start:stop], seen(sigma[:, start:stop]), tolerance)
+        entries.append(entry)
+    return dial, np.concatenate(entries, axis=1)
+
+
+def bursts(days: int, sigma: float, every: int = 1) -> np.ndarray:
+    values = np.zeros((1, days * DAY))
+    values[0, 5 :: every * DAY] = sigma
+    return values
+
+
+def test_a_series_that_cries_every_day_is_told_from_higher_up() -> None:
+    tolerance = Tolerance(per_series=0.35, total=100.0, merge=2)
+    dial, entry = walk(bursts(21, 3.1), tolerance)
+    assert entry[0, 0] == 0.0, "nothing is known on the first day"
+    # 7 alerts a week that are real with 69 %: 2.1 false ones.
+    assert dial.rates()[0, 0] == pytest.approx(7 * (1 - calibrated_confidence(3.1)), rel=0.1)
+    assert entry[0, -1] == 3.25, "just above what it cries with"
+
+
+def test_alerts_that_are_surely_real_do_not_raise_it() -> None:
+    dial, entry = walk(bursts(28, 6.0, every=7), Tolerance(0.35, 100.0, 2))
+    assert entry.max() <= DIAL_LEVELS[0]
+    assert dial.rates()[0, 0] < 0.02
+
+
+def test_named_methods_count_as_the_poor_witnesses_they_are() -> None:
+    assert likely_real(4.0, auto=False) < 0.05 < 0.9 < likely_real(4.0, auto=True)
+    assert likely_real(38.0, auto=False) == pytest.approx(0.87, abs=0.01)
+
+
+def test_anomalies_near_each_other_are_one_alert_at_its_peak() -> None:
+    values = np.zeros((1, 2 * DAY))
+    values[0, [3, 4, 6]] = 3.1, 4.1, 3.5
+    dial, _ = walk(values, Tolerance(0.35, 100.0, merge=2))
+    fading = np.exp(-1 / 28)
+    assert dial.false.sum() == pytest.approx((1 - calibrated_confidence(4.1)) * fading)
+    assert dial.false[0, np.searchsorted(DIAL_LEVELS, 4.1) - 1] > 0
+    apart, _ = walk(values, Tolerance(0.35, 100.0, merge=1))
+    assert apart.false.sum() == pytest.approx((2 - calibrated_confidence(4.1) - calibrated_confidence(3.5)) * fading)
+
+
+def test_a_total_raises_all_series_together_and_only_as_far_as_it_takes() -> None:
+    rates = np.zeros((10, len(DIAL_LEVELS)))
+    rates[:, :2] = 0.3
+    rates[:, 2:4] = 0.1
+    own = thresholds(rates, Tolerance(per_series=0.35, total=100.0, merge=1))
+    assert (own == DIAL_LEVELS[0]).all()
+    together = thresholds(rates, Tolerance(per_series=0.35, total=1.0, merge=1))
+    assert (together == DIAL_LEVELS[2]).all()
+    assert rates[:, 2].sum() <= 1.0 < rates[:, 1].sum()
+
+
+def test_where_no_threshold_is_high_enough_the_highest_is_taken() -> None:
+    rates = np.ones((1, len(DIAL_LEVELS)))
+    assert thresholds(rates, Tolerance(0.35, 100.0, 1))[0] == DIAL_LEVELS[-1]
+
+
+def test_old_alerts_fade_and_the_threshold_comes_down() -> None:
+    noisy = bursts(14, 3.1)
+    quiet = np.zeros((1, 90 * DAY))
+    _, entry = walk(np.concatenate([noisy, quiet], axis=1), Tolerance(0.35, 100.0, 2))
+    assert entry[0, 14 * DAY] > 3.0
+    assert entry[0, -1] == 3.0
+
+
+def test_a_gap_is_no_time_in_which_it_was_quiet() -> None:
+    noisy = bursts(7, 3.1)
+    gap = np.full((1, 7 * DAY), np.nan)
+    dial, _ = walk(np.concatenate([noisy, gap, np.zeros((1, DAY))], axis=1), Tolerance(0.35, 100.0, 2))
+    calm, _ = walk(np.concatenate([noisy, np.zeros((1, 8 * DAY))], axis=1), Tolerance(0.35, 100.0, 2))
+    assert dial.weeks[0] < calm.weeks[0]
+    assert dial.rates()[0, 0] > calm.rates()[0, 0]
+
+
+def test_what_people_said_of_alerts_corrects_the_count() -> None:
+    tolerance = Tolerance(0.35, 100.0, 2)
+    dial, _ = walk(bursts(21, 3.1), tolerance)
+    correction = np.zeros((1, len(DIAL_LEVELS)))
+    correction[0, 0] = -dial.false[0, 0]
+    assert dial.rates(correction)[0, 0] == 0.0
+    assert thresholds(dial.rates(correction), tolerance)[0] == DIAL_LEVELS[0]
+
+
+def test_a_new_series_begins_with_nothing_and_the_others_keep_theirs() -> None:
+    dial, _ = walk(np.concatenate([bursts(21, 3.1), bursts(21, 4.0)]), Tolerance(0.35, 100.0, 2))
+    chosen = dial.select([1, -1, 0])
+    assert np.array_equal(chosen.false[[0, 2]], dial.false[[1, 0]])
+    assert chosen.false[1].sum() == 0
+    assert chosen.entry[1] == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_in_whatever_parts_the_samples_come(data: st.DataObject) -> None:
+    columns = 6 * DAY
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    sigma = random.standard_t(2, (3, columns))
+    sigma[random.random(sigma.shape) < 0.1] = np.nan
+    parts = sorted(data.draw(st.sets(st.integers(1, columns - 1), max_size=8)))
+    tolerance = Tolerance(0.35, 1.0, data.draw(st.integers(1, 10)))
+    whole, entry = walk(sigma, tolerance)
+    again, other = walk(sigma, tolerance, parts)
+    assert np.array_equal(entry, other)
+    for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry"):
+        assert np.array_equal(getattr(whole, name), getattr(again, name)), name
+    order = random.permutation(3)
+    turned, moved = walk(sigma[order], Tolerance(0.35, 1.0, tolerance.merge))
+    assert np.array_equal(moved, entry[order])
+    assert np.array_equal(turned.false, whole.false[order])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 5.0))
+def test_what_it_promises_of_the_past_it_keeps(seed: int, tolerated: float) -> None:
+    """With the threshold chosen at the end, the alerts of the past would have been no more than tolerated."""
+    sigma = np.random.default_rng(seed).standard_t(3, (2, 20 * DAY))
+    dial, _ = walk(sigma, Tolerance(tolerated, 1e9, 1))
+    rates = dial.rates()
+    chosen = np.searchsorted(DIAL_LEVELS, thresholds(rates, Tolerance(tolerated, 1e9, 1)))
+    last = len(DIAL_LEVELS) - 1
+    for row, level in enumerate(chosen):
+        assert rates[row, level] <= tolerated + 1e-9 or level == last
+        assert level == 0 or rates[row, level - 1] > tolerated
