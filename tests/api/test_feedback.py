@@ -10,7 +10,6 @@ from tests.api.scene import Scene, alert, client_of, is_problem
 from tests.monitor.scene import MINUTE, START, noise, target
 from tests.monitor.scene import Scene as Monitored
 from tocsin.api import Readiness, Services, create_app
-from tocsin.detect import Severity
 from tocsin.domain.alert import Alert
 from tocsin.domain.ports import AlertFilter, Page
 
@@ -143,7 +142,7 @@ def nightly(grid):
 
 
 async def test_what_recurs_is_shown_and_once_accepted_expected_unless_it_gets_worse():
-    watched = target(detection_methods=("zscore",), check_interval=5 * MINUTE, severity_threshold=Severity.CRITICAL)
+    watched = target(detection_methods=("zscore",), check_interval=5 * MINUTE, sigma_threshold=5.5)
     async with Whole(watched) as whole:
         whole.world.source.play("q", nightly, {"instance": "a"})
         for _ in range(4):
