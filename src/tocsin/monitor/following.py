@@ -38,7 +38,9 @@ def followed(
             level = breaks[number - 1][1]
             since = (level.since or level.at).timestamp()
             quiet = None if mute is None else mute[:, :start]
-            known = let_in(known, values[:, :start], times[:start], rows_with(level.labels, labels), since, quiet)
+            known = let_in(
+                known, values[:, :start], times[:start], rows_with(level.labels, labels), since=since, mute=quiet
+            )
         if start == stop and number < len(breaks):
             continue
         result = follow(

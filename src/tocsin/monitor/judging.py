@@ -71,13 +71,15 @@ def by_dial(
     """The dial after the columns at ``local`` seconds (K,), what counts where it asks for more sigma to begin, and how
     many it asks for (S, K); None where a person has said it.
 
-    What lies in a marked window (``mute``, (S, K)) is told all the same, and counts as no false alert.
+    What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how often false alerts come.
     """
     tolerance = target.tolerance
     if tolerance is None:
         return dial, held.judgement, None
-    counted = held.anomalous if mute is None else held.anomalous & ~mute
-    seen = Seen(scores.sigma, counted, _by_auto(scores))
+    sigma, counted = scores.sigma, held.anomalous
+    if mute is not None:
+        sigma, counted = np.where(mute, np.nan, sigma), counted & ~mute
+    seen = Seen(sigma, counted, _by_auto(scores))
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
     return dial, raised(held.judgement, scores.sigma, entry), entry
 

@@ -56,7 +56,7 @@ class Known(NamedTuple):
     learnt: Learnt
 
 
-def let_in(known: Known, values: Floats, times: Floats, rows: Mask, since: float, mute: Mask | None) -> Known:
+def let_in(known: Known, values: Floats, times: Floats, rows: Mask, *, since: float, mute: Mask | None) -> Known:
     """The same after the levels of `rows` (S,) since an instant are normal: what came before teaches no more, what came
     since does. `values`, `mute` (S, T) and `times` (T,) are the columns before it.
     """
