@@ -31,7 +31,7 @@ async def test_status_says_exactly_this(scene, client):
     }  # fmt: skip
     assert set(status["targets"]) == {"total", "enabled", "by_state"}
     assert set(status["targets"]["by_state"]) == {
-        "disabled", "waiting", "warming_up", "ready", "no_data", "error"
+        "disabled", "waiting", "warming_up", "ready", "stale", "no_data", "error"
     }  # fmt: skip
     assert status["alerts"]["by_state"] == {"pending": 0, "firing": 1, "resolved": 0, "expired": 0}
     assert status["alerts"]["by_severity"]["high"] == 1

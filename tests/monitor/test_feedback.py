@@ -117,7 +117,9 @@ async def test_the_band_of_other_series_and_targets_stays():
     for instance in ("a", "b"):
         scene.source.play("q", troubled(6.5), {"instance": instance})
     monitor = await scene.open()
-    await scene.run_for(5 * MINUTE)
+    await scene.run_for(3 * MINUTE)
+    await scene.read()
+    await scene.run_for(2 * MINUTE)
     other, asked = learnt(scene, "other"), len(scene.source.requests)
     marking = await monitor.feedback.mark_window(window(*INCIDENT, labels={"instance": "a"}))
     assert [band.labels["instance"] for band in marking.bands.bands] == ["a"]

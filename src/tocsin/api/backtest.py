@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer, window_answer
+from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer
 from tocsin.api.models_backtest import (
     BacktestAnswer,
     DifferenceAnswer,
@@ -15,6 +15,7 @@ from tocsin.api.models_backtest import (
     SketchedSeriesAnswer,
     SummaryAnswer,
 )
+from tocsin.api.models_common import window_answer
 from tocsin.api.translate import MOST_ROWS, column
 from tocsin.domain.grouping import Fired, Group
 from tocsin.domain.incidents import Reckoning

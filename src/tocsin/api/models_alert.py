@@ -12,13 +12,13 @@ from tocsin.api.models_common import (
     Word,
     finite,
     finite_or_zero,
+    window_answer,
 )
 from tocsin.detect import VOICES, Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.facts import Facts
 from tocsin.domain.feedback import Mark, Recurring, Remarks, Verdict, clock_time
-from tocsin.domain.frame import Window
 from tocsin.domain.ports import AlertRecord, AlertStory
 
 
@@ -394,8 +394,3 @@ def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
         evidence_id=anomaly.evidence_id,
         facts=facts_answer(anomaly.facts),
     )
-
-
-def window_answer(window: Window) -> WindowAnswer:
-    """A time range."""
-    return WindowAnswer(start=window.start, end=window.end, step=window.step_s)

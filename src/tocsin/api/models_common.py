@@ -7,6 +7,8 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from tocsin.domain.frame import Window
+
 T = TypeVar("T")
 
 EARLIEST, LATEST = 1900, 2200
@@ -91,3 +93,8 @@ class WindowAnswer(AnswerModel):
     start: datetime
     end: datetime
     step: Duration
+
+
+def window_answer(window: Window) -> WindowAnswer:
+    """A time range."""
+    return WindowAnswer(start=window.start, end=window.end, step=window.step_s)

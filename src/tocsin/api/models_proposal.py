@@ -20,7 +20,7 @@ class ChangeAnswer(AnswerModel):
     sigma: float | None
 
 
-class DifferenceAnswer(AnswerModel):
+class ComparedAnswer(AnswerModel):
     """What a back-test says: alerts without and with the change; of the verdicts on alerts that it finds again without
     it (`…_seen`) those false that are gone, and those real that are still there.
     """
@@ -58,7 +58,7 @@ class ProposalAnswer(AnswerModel):
     why: str
     change: ChangeAnswer
     evidence: list[str]
-    difference: DifferenceAnswer | None
+    difference: ComparedAnswer | None
     created_at: datetime
     updated_at: datetime
     before: float | None
@@ -101,8 +101,8 @@ def _change(one: Proposal) -> ChangeAnswer:
     )
 
 
-def _difference(one: Difference) -> DifferenceAnswer:
-    return DifferenceAnswer(
+def _difference(one: Difference) -> ComparedAnswer:
+    return ComparedAnswer(
         start=one.start,
         end=one.end,
         alerts_before=one.alerts_before,

@@ -9,14 +9,14 @@ from pydantic import Field
 
 from tocsin.api.csv import MEDIA_TYPE as CSV
 from tocsin.api.csv import ROWS_AT_ONCE, download
-from tocsin.api.models_alert import AnomalyList, anomaly_answer, window_answer
+from tocsin.api.models_alert import AnomalyList, anomaly_answer
 from tocsin.api.models_analysis import (
     AnalyzeAnswer,
     AnalyzeRequest,
     PatternList,
     series_pattern_answer,
 )
-from tocsin.api.models_common import Instant, Text, Word
+from tocsin.api.models_common import Instant, Text, Word, window_answer
 from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
 from tocsin.api.routing import Through, json_beside_the_loop, problems
 from tocsin.api.translate import analyze

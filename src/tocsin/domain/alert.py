@@ -56,7 +56,8 @@ class Reason(StrEnum):
 class Observation:
     """What one sample of one series says, with all words an alert needs.
 
-    `flagged`: beyond the entry threshold and all floors; `holding`: beyond the lower exit threshold.
+    `flagged`: beyond the entry threshold and all floors; `holding`: beyond the lower exit threshold; `away`: so because
+    it has not come back to the level that it left, on whatever side of what is expected by now.
     """
 
     labels: Labels
@@ -71,6 +72,7 @@ class Observation:
     methods: tuple[str, ...]
     flagged: bool
     holding: bool
+    away: bool = False
     facts: Facts | None = None
 
     @property
@@ -86,9 +88,8 @@ class Alert:
     `active_at` first anomalous sample; `starts_at` firing since; `ends_at` over at; `last_anomalous_at` the newest
     sample that held it. `severity`, `value`, `expected_value`, `sigma`, `confidence` and `methods` are those of its
     worst sample so far and never become milder. `anomaly_count` counts anomalous samples. In `shadow` it is
-    recorded and not told. `well_for` is how much of the
-    time since `last_anomalous_at` was seen to be well, a step for each such sample: memory for the next sample, not
-    kept, because after a start those samples are judged once more.
+    recorded and not told. `well_for` is how much of the time since `last_anomalous_at` was seen to be well, a step for
+    each such sample: memory for the next sample, not kept, because after a start those samples are judged once more.
     """
 
     id: str

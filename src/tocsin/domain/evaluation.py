@@ -247,6 +247,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
+        away=bool(judged.judgement.holding[row, column] and scores.held[row, column]),
         facts=facts,
     )
 

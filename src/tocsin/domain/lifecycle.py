@@ -33,7 +33,7 @@ def advance(alert: Alert | None, observation: Observation | None, target: Target
     # Never earlier: the caller may have put it later, where a time in which nobody could look is not to count.
     alert = replace(alert, last_seen_at=max(at, alert.last_seen_at or at))
     same_side = (observation.sigma > 0) == ((alert.sigma or 0.0) > 0)
-    if observation.flagged or (observation.holding and same_side):
+    if observation.flagged or (observation.holding and (same_side or observation.away)):
         return _hold(alert, observation, target)
     return _quiet(alert, target, at)
 

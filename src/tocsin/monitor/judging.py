@@ -71,7 +71,8 @@ def by_dial(
     """The dial after the columns at ``local`` seconds (K,), what counts where it asks for more sigma to begin, and how
     many it asks for (S, K); None where a person has said it.
 
-    What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how often false alerts come.
+    What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how
+    often false alerts come.
     """
     tolerance = target.tolerance
     if tolerance is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from tocsin.domain.alert import Reason
-from tocsin.domain.errors import Conflict, NotFound, StoreError
+from tocsin.domain.errors import Conflict, StoreError
 from tocsin.domain.evaluation import moved_in_shadow
 from tocsin.domain.ports import Clock, MetricSource, Retention, Store
 from tocsin.domain.target import Owner, Target
@@ -358,12 +358,6 @@ class Monitor(Questions):
         if gate.alert is not None:
             alert, gate.alert = gate.alert, None
             await self._committer.end([alert], reason, alert.target_name, self._clock.now())
-
-    def _watch(self, name: str) -> Watch:
-        watch = self._watches.get(name)
-        if watch is None:
-            raise NotFound(f"there is no target named {name!r}")
-        return watch
 
     @staticmethod
     def _owned_by_api(target: Target) -> None:

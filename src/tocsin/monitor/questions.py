@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tocsin.detect import Pattern
+from tocsin.domain.errors import NotFound
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
@@ -20,11 +21,8 @@ class Questions:
 
     _gates: Gates
     _inquiry: Inquiry
+    _watches: dict[str, Watch]
     feedback: Feedback
-
-    def _watch(self, name: str) -> Watch:
-        """The watch of a target; raises `NotFound`."""
-        raise NotImplementedError
 
     async def check(self, name: str) -> CheckResult:
         """A dry run now; raises `NotFound`, `SourceError`."""
@@ -55,3 +53,9 @@ class Questions:
             self._gates.accept(one)
         asked = [Asked(one, self._gates.of(one), self.feedback.marked(one.name)) for one in targets]
         return await self._inquiry.backtest(asked, start, end, question, progress)
+
+    def _watch(self, name: str) -> Watch:
+        watch = self._watches.get(name)
+        if watch is None:
+            raise NotFound(f"there is no target named {name!r}")
+        return watch
