@@ -16,10 +16,20 @@ from tocsin.detect.judge import Policy, clip_band, judge
 
 WINDOW = 1440
 
+LINGER = 5
+"""So many columns the sigma of a back-test lingers: what stood out is still near, though nothing does any more."""
+
+LINGER_SHARE = 0.98
+"""What is left of it from one column to the next."""
+
 
 @dataclass(frozen=True)
 class Backtest:
-    """Each array has the shape of the values that came in; NaN (False, -1, 0) where there is no opinion."""
+    """Each array has the shape of the values that came in; NaN (False, -1, 0) where there is no opinion.
+
+    ``sigma`` says how odd a sample or one shortly before it is: with ``auto`` it lingers (see ``LINGER``), so a 3 there
+    is no flag yet. ``flags`` and the other arrays are those of the sample alone.
+    """
 
     sigma: Array
     expected: Array
@@ -79,6 +89,8 @@ def backtest(
                 getattr(scores, name)[:, ahead] = part
         scores.lower[:, ahead], scores.upper[:, ahead] = lower, upper
         flags[:, ahead] = judge(result, kept, rule).flags
+        if wants_auto(methods):
+            scores.sigma[:, ahead] = _lingering(result.sigma)
     shape = np.asarray(values).shape
     return Backtest(
         sigma=scores.sigma.reshape(shape),
@@ -90,6 +102,15 @@ def backtest(
         agreeing=scores.agreeing.reshape(shape),
         methods=names,
     )
+
+
+def _lingering(sigma: Array) -> Array:
+    """Sigmas (S, T) on their own side, no smaller than what is left of those before; NaN stays NaN."""
+    known = np.abs(np.nan_to_num(sigma, nan=0.0))
+    size = known.copy()
+    for lag in range(1, min(LINGER, sigma.shape[1] - 1) + 1):
+        np.maximum(size[:, lag:], known[:, :-lag] * LINGER_SHARE**lag, out=size[:, lag:])
+    return np.where(np.isnan(sigma), np.nan, np.copysign(size, sigma))
 
 
 def _in_order(times: Array) -> NDArray[np.intp]:
