@@ -10,7 +10,7 @@ from tests.detect import naive
 
 from tocsin.detect import VOICES, AutoState, Policy, backtest, follow
 from tocsin.detect.auto import advance
-from tocsin.detect.auto.medians import mean_of_5, mean_of_10, median_of_3, median_of_5, median_of_9
+from tocsin.detect.auto.medians import mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
 from tocsin.detect.auto.ruler import BINS, BODY, FAR, LARGEST, LOWEST, RATIO, places, tails
 from tocsin.detect.auto.state import Grid
 
@@ -265,7 +265,7 @@ def test_what_is_learnt_fits_in_twelve_kilobytes_and_survives_as_bytes():
         (b"", "no learnt state"),
         (b"\x80\x04\x95\n", "no learnt state"),
         (b'{"version": 99, "step_s": 60, "arrays": {}}\n', "layout 99"),
-        (b'{"version": 1, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
+        (b'{"version": 2, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
     ],
 )
 def test_bytes_that_are_no_state_are_refused(data, why):
@@ -304,9 +304,9 @@ def test_running_medians_and_means_are_the_plain_ones(seed, columns):
     assert np.array_equal(median_of_3(*parts[:3]), naive.median_of(parts[:3]))
     assert np.array_equal(median_of_5(parts[:5]), naive.median_of(parts[:5]))
     assert np.array_equal(median_of_9(parts), naive.median_of(parts))
-    values = rng.standard_normal((2, columns + 9))
-    assert np.allclose(mean_of_5(values), naive.means_of(values, 5), rtol=0, atol=1e-12)
+    values = rng.standard_normal((2, columns + 29))
     assert np.allclose(mean_of_10(values), naive.means_of(values, 10), rtol=0, atol=1e-12)
+    assert np.allclose(mean_of_30(mean_of_10(values)), naive.means_of(values, 30), rtol=0, atol=1e-12)
 
 
 @settings(deadline=None, max_examples=30)

@@ -24,10 +24,10 @@ def _fired(one: Target, height: float, lasts: int):
     return rehearse(one, Frame(times, values[None], (Labels({}),)), window).fired
 
 
-@pytest.mark.parametrize("height", [20.0, -20.0])
+@pytest.mark.parametrize("height", [20.0, -20.0, -8.0])
 @pytest.mark.parametrize("lasts", [120, 600])
 def test_it_lasts_as_long_as_the_shift(height, lasts):
-    one = target(lookback=timedelta(hours=1))
+    one = target(lookback=timedelta(hours=1), keep_firing_for=timedelta(minutes=5))
     (alert,) = _fired(one, height, lasts)
     begun = START + timedelta(days=DAYS)
     assert abs(alert.starts_at - begun) <= 2 * MINUTE

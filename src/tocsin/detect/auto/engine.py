@@ -24,7 +24,7 @@ from tocsin.detect.auto.learn import (
 )
 from tocsin.detect.auto.ruler import BINS, places
 from tocsin.detect.auto.score import Verdicts, verdicts
-from tocsin.detect.auto.state import DAYS, LAG, LEAD, REFERENCES, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.state import DAYS, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
 from tocsin.detect.auto.voices import SMALLEST
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
@@ -364,7 +364,7 @@ def _remembered(
     references, count = state.references.copy(), state.reference_count.copy()
     for column in np.flatnonzero(pick.any(axis=0)):
         rows = np.flatnonzero(pick[:, column])
-        window = slice(LEAD + column - LAG + 1, LEAD + column + 1)
+        window = slice(LEAD + column - SPAN + 1, LEAD + column + 1, STRIDE)
         season = state.profile[rows][:, all_bins[window]].astype(np.float64)
         level = filled[rows, window] - season - state.center[rows, None]
         references[rows, count[rows] % REFERENCES] = np.clip(level, -6e4, 6e4).astype(np.float16)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import tails
-from tocsin.detect.auto.state import DAY_ROWS, DAYS, FEWEST_A_DAY, LEAD, AutoState, Ints
+from tocsin.detect.auto.state import DAY_ROWS, DAYS, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
 from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
 from tocsin.detect.calibrate import Array
 
@@ -67,7 +67,7 @@ def first_learning(state: AutoState) -> AutoState:
     parts = residuals(lead, lead, FIRST, known).parts
     size = np.quantile(np.abs(parts), 0.6, axis=2) / 0.8416
     scale = np.repeat(size.T[:, :, None], state.grid.hours, axis=2)
-    scale[:, -1] = 0.3
+    scale[:, VOICES.index("shape")] = 0.3
     return replace(known, scale=scale.astype(np.float32))
 
 

@@ -45,16 +45,15 @@ def median_of_9(parts: Sequence[Array]) -> Array:
     return median_of_3(lowest, middle, highest)
 
 
-def mean_of_5(values: Array) -> Array:
-    """The mean of each five neighbouring columns; (S, n) to (S, n - 4)."""
-    two = values[:, 1:] + values[:, :-1]
-    four = two[:, 2:] + two[:, :-2]
-    return (four[:, 1:] + values[:, :-4]) * 0.2
-
-
 def mean_of_10(values: Array) -> Array:
     """The mean of each ten neighbouring columns; (S, n) to (S, n - 9)."""
     two = values[:, 1:] + values[:, :-1]
     four = two[:, 2:] + two[:, :-2]
     eight = four[:, 4:] + four[:, :-4]
     return (eight[:, 2:] + two[:, :-8]) * 0.1
+
+
+def mean_of_30(tens: Array) -> Array:
+    """The mean of each thirty neighbouring columns from the means of ten; (S, n) to (S, n - 20)."""
+    result: Array = (tens[:, 20:] + tens[:, 10:-10] + tens[:, :-20]) * (1.0 / 3.0)
+    return result

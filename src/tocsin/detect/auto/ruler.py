@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from tocsin.detect.calibrate import Array
 
-BINS = 40
+BINS = 32
 """Bins of |z|, of equal width on a log scale; the first holds everything below ``LOWEST``."""
 
 LOWEST = 0.5
-RATIO = 1.2
+RATIO = 1.25
 LARGEST = LOWEST * RATIO ** (BINS - 1)
-"""A deviation beyond this (612 scales) is not told apart from it."""
+"""A deviation beyond this (505 scales) is not told apart from it."""
 
 BODY = 0.05
 """Share of all samples, one side, through which the tail is drawn; with ``FAR`` it fixes its shape."""
@@ -24,7 +24,7 @@ FAR = 0.002
 """The second share. Deeper than the incidents of a bad fortnight and it would learn them, shallower and a bursty
 series would be judged by its calm hours; see docs/detection.md for the sensitivity."""
 
-VOICE_CAP = 30.0
+VOICE_CAP = 24.0
 """No voice says more than this many nats: one that shouts cannot carry the mean alone."""
 
 _BODY_NATS, FAR_NATS = -math.log(BODY), -math.log(FAR)

@@ -1,4 +1,4 @@
-"""From samples to one number: eight voices to tail probabilities, averaged, discounted, put on the sigma scale."""
+"""From samples to one number: nine voices to tail probabilities, averaged, discounted, put on the sigma scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
 from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
 
-GAIN = 1.12
+GAIN = 1.13
 """Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial."""
 
 DOUBT = 0.8
@@ -24,14 +24,21 @@ BURSTY = 0.1
 USUAL = 4.0
 """Episodes a week that cost nothing."""
 
-_SIGNED = 6
+QUICK_SHARE = 0.9
+"""What the mean of the quick voices alone counts: an onset need not wait for the slow ones, which hear it late."""
+
+SLOW_CAP = 12.0
+"""A slow voice says no more nats than this: a series may stay at a new level for days, and that alone is no alert."""
+
+_QUICK = VOICES.index("shape")
+_SIGNED = [VOICES.index(name) for name in VOICES if name not in ("volatility", "shape")]
 _NATS = np.linspace(0.0, 48.0, 961)
 _SIGMA = sigma_of_log_tail(-_NATS)
 _LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])
 
 
 class Verdicts(NamedTuple):
-    """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``log_z``, ``below`` (8, S, K).
+    """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``log_z``, ``below`` (9, S, K).
     ``level`` and ``deseasoned`` are what was expected and what came, in the row's own unit without the season.
 
     ``strongest`` (S, K) is an index into ``VOICES``; ``agreeing`` has bit v where voice v alone would be at 3 sigma.
@@ -54,10 +61,9 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
 
     ``bins`` (LEAD + K,) are their bins of the day. Rows that are not ``ready`` get sigma 0.
     """
-    columns = values.shape[1] - LEAD
     season = state.profile[:, bins].astype(np.float64)
-    found = residuals(values, values - season, columns, state)
     hours = bins[LEAD:] * state.grid.hours // state.grid.bins
+    found = residuals(values, values - season, values.shape[1] - LEAD, state)
     least = voice_floors(state)[:, :, None]
     usual = state.scale.transpose(1, 0, 2)[:, :, hours].astype(np.float64)
     scale = np.sqrt(usual * usual + least * least)
@@ -66,11 +72,14 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
     log_z = np.log(np.clip(np.abs(z, out=z), LOWEST * 1e-6, LARGEST))
     log_far, shape = (_side(part, below) for part in (state.log_far, state.shape))
     said = nats(log_z, log_far, shape)
+    np.minimum(said[_QUICK:], SLOW_CAP, out=said[_QUICK:])
     damp = discount(state)[:, None]
-    total = said.mean(axis=0) * (GAIN / damp)
+    quick = said[:_QUICK].sum(axis=0)
+    every = quick + said[_QUICK:].sum(axis=0)
+    total = np.maximum(quick * (QUICK_SHARE / _QUICK), every * (1.0 / len(VOICES))) * (GAIN / damp)
     total[~state.ready] = 0.0
     sigma = np.interp(total, _NATS, _SIGMA)
-    leaning = np.where(below[:_SIGNED], -said[:_SIGNED], said[:_SIGNED]).sum(axis=0)
+    leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
     agreeing = np.zeros(sigma.shape, np.uint16)
     loud = sigma >= ANOMALOUS
     if loud.any():
@@ -101,7 +110,7 @@ def discount(state: AutoState) -> Array:
 
 
 def _side(part: NDArray[np.float32], below: NDArray[np.bool_]) -> Array:
-    """(S, 8, 2) picked by the side of each sample: (8, S, K)."""
+    """(S, 9, 2) picked by the side of each sample: (9, S, K)."""
     ordered = part.astype(np.float64).transpose(1, 0, 2)
     result: Array = np.where(below, ordered[:, :, 1:], ordered[:, :, :1])
     return result

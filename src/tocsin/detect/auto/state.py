@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.calibrate import Array
 
-VERSION = 1
+VERSION = 2
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
-VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "drift", "volatility", "shape")
-"""What each of the eight voices looks at, in the order of every array of them (see ``voices.residuals``)."""
+VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
+"""What each of the nine voices looks at, in the order of every array of them (see ``voices.residuals``): quick ones
+first, then the three that hear a sample late and a changed level for long.
+"""
 
 LEAD = 132
 """Columns before a sample that its residuals look back on."""
@@ -42,6 +44,10 @@ WAITING_REFERENCES = 24
 """Places in the ring of windows for those seen since the last learning: they are compared with from the next one on."""
 
 LAG = 8
+STRIDE = 4
+"""A window is every fourth of 29 columns: eight numbers."""
+
+SPAN = STRIDE * (LAG - 1) + 1
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -81,7 +87,7 @@ class AutoState:
     ``center`` and ``spread`` (mean absolute deviation) following the series. ``age`` counts columns since its first
     sample, ``unseen`` those since its last one, ``since`` those since it last learnt, ``mass`` how many samples the
     histogram is worth. ``recent`` are the last ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale``
-    (S, 8, hours) is each voice's usual size, ``counts`` (S, 8, 2, BINS) its histogram above and below, ``log_far`` and
+    (S, 9, hours) is each voice's usual size, ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and
     ``shape`` its tail. ``days`` (S, 8, bins) are finished days, ``profile`` (S, bins) what the next one should be,
     ``references`` (S, 120, 8) windows of the past, ``anchor`` the level that a row left and is still away from (see
     ``anchor.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does not

@@ -1,4 +1,4 @@
-"""Eight looks at the newest samples, each a residual: what happened less what was to be expected."""
+"""Nine looks at the newest samples, each a residual: what happened less what was to be expected."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tocsin.detect.auto.medians import back, mean_of_5, mean_of_10, median_of_3, median_of_5, median_of_9
-from tocsin.detect.auto.state import LAG, LEAD, REFERENCES, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.medians import back, mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
+from tocsin.detect.auto.state import LAG, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
 from tocsin.detect.calibrate import Array
 
 SPREAD_SHARE = 0.04
@@ -19,7 +19,6 @@ LEVEL_SHARE = 1e-4
 SMALLEST = 1e-12
 
 _STEPS_10 = (10, 20, 30, 40, 50)
-_STEPS_6 = (6, 12, 18, 24, 30)
 _STEPS_24 = (24, 48, 72, 96, 120)
 _FEWEST_REFERENCES = 40
 _VOLATILITY_FLOOR = 0.1
@@ -28,7 +27,7 @@ _SMALL = 1 << 14
 
 
 class Residuals(NamedTuple):
-    """``parts`` (8, S, K) in the order of ``VOICES``; ``level`` (S, K): what is expected, without the season."""
+    """``parts`` (9, S, K) in the order of ``VOICES``; ``level`` (S, K): what is expected, without the season."""
 
     parts: Array
     level: Array
@@ -43,7 +42,7 @@ def floors(state: AutoState) -> Array:
 
 
 def voice_floors(state: AutoState) -> Array:
-    """(8, S): the least scale of each voice; volatility and shape count in logarithms and scales of their own."""
+    """(9, S): the least scale of each voice; volatility and shape count in logarithms and scales of their own."""
     result = np.repeat(floors(state)[None], len(VOICES), axis=0)
     result[VOICES.index("volatility")] = _VOLATILITY_FLOOR
     result[VOICES.index("shape")] = _SHAPE_FLOOR
@@ -55,9 +54,10 @@ def residuals(values: Array, deseasoned: Array, columns: int, state: AutoState) 
 
     ``change``: from the sample before. ``spike``: from the median of the three before. ``level``: of the deseasoned
     series from the median of the nine before. ``step``: the mean of two from the median of the five before them.
-    ``shift``: the mean of ten from the median of the five means of ten before. ``drift``: the same with five,
-    deseasoned. ``volatility``: the logarithm of the mean absolute change over ten, from its median over 120.
-    ``shape``: the distance of the last eight samples from the nearest of the remembered windows (discord, Keogh 2005).
+    ``shift``: the mean of ten from the median of the five means of ten before. ``volatility``: the logarithm of the
+    mean absolute change over ten, from its median over 120. ``shape``: the distance of every fourth of the last 29
+    samples from the nearest of the remembered windows (discord, Keogh 2005). ``away``: the mean of ten, deseasoned,
+    from the middle of the last days. ``astray``: the same with thirty.
     """
     x, y = values, deseasoned
     parts = np.empty((len(VOICES), len(x), columns))
@@ -68,10 +68,12 @@ def residuals(values: Array, deseasoned: Array, columns: int, state: AutoState) 
     before = median_of_5([back(y, columns, lag) for lag in range(2, 7)])
     parts[3] = 0.5 * (back(y, columns, 0) + back(y, columns, 1)) - before
     parts[4] = _against_before(mean_of_10(x), columns, _STEPS_10)
-    parts[5] = _against_before(mean_of_5(y), columns, _STEPS_6)
     change = mean_of_10(np.abs(x[:, 1:] - x[:, :-1]))
-    parts[6] = _against_before(np.log(change + floors(state)[:, None]), columns, _STEPS_24)
-    parts[7] = _distance(y, columns, state)
+    parts[5] = _against_before(np.log(change + floors(state)[:, None]), columns, _STEPS_24)
+    parts[6] = _distance(y, columns, state)
+    tens = mean_of_10(y)
+    parts[7] = back(tens, columns, 0) - state.center[:, None]
+    parts[8] = back(mean_of_30(tens), columns, 0) - state.center[:, None]
     return Residuals(parts, level)
 
 
@@ -86,7 +88,7 @@ def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
     if not known.size:
         return result
     scale = (state.spread + 3.0 * floors(state))[known]
-    recent = deseasoned[known, LEAD - LAG + 1 :]
+    recent = deseasoned[known, LEAD - SPAN + 1 :]
     query = np.arcsinh((recent - state.center[known, None]) / scale[:, None]).astype(np.float32)
     reference = state.references[known].astype(np.float64) / scale[:, None, None]
     # The newest window of each place in the ring, by its number: those since the last learning are not asked yet.
@@ -100,14 +102,14 @@ def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
     if columns == 1 and query.size * window.shape[1] <= _SMALL:
         # The same sums in three calls, where calls and not numbers are what costs.
         away = np.empty((LAG, len(known), window.shape[1]), np.float32)
-        np.subtract(query.T[:, :, None], window.transpose(2, 0, 1), out=away)
+        np.subtract(query.T[::STRIDE, :, None], window.transpose(2, 0, 1), out=away)
         away *= away
         result[known, 0] = np.sqrt(np.add.reduce(away, axis=0).min(axis=1) / LAG) + 1e-3
         return result
     total = np.zeros((len(known), columns, window.shape[1]), np.float32)
     part = np.empty_like(total)
     for lag in range(LAG):
-        np.subtract(query[:, lag : lag + columns, None], window[:, None, :, lag], out=part)
+        np.subtract(query[:, STRIDE * lag : STRIDE * lag + columns, None], window[:, None, :, lag], out=part)
         np.multiply(part, part, out=part)
         np.add(total, part, out=total)
     result[known] = np.sqrt(total.min(axis=2) / LAG) + 1e-3
