@@ -50,7 +50,7 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     if problems:
         raise ConfigError(problems)
     state_dir = overrides.state_dir or environment.state_dir or default_state_dir(env)
-    return Config(path, datasources, targets, server, store, host, monitoring, state_dir.expanduser())
+    return Config(path, datasources, targets, server, store, host, state_dir.expanduser(), monitoring)
 
 
 def default_state_dir(env: Mapping[str, str]) -> Path:

@@ -85,8 +85,8 @@ class Config:
     server: ServerConfig
     store: StoreConfig
     host: HostConfig
-    monitoring: MonitoringConfig
     state_dir: Path
+    monitoring: MonitoringConfig = MonitoringConfig()
 
 
 @dataclass(frozen=True)
