@@ -396,3 +396,24 @@ async def test_a_back_test_is_held_against_the_incidents_that_were_marked():
     asked = await monitor.backtest(scene.targets[0], START - 40 * HOUR, START, question=Question(incidents=mine))
     assert [fate.incident for fate in asked.reckoning.fates] == list(mine)
     await monitor.close()
+
+
+async def test_what_people_say_of_alerts_moves_the_threshold_and_outlives_the_process():
+    day, slow = timedelta(days=1), 10 * MINUTE
+    scene = Scene(
+        target(check_interval=slow, step=slow, lookback=day, detection_methods=("zscore",), keep_firing_for=slow)
+    )
+    scene.source.play("q", spike(START + HOUR, START + HOUR + slow, height=9.0))
+    monitor = await scene.open()
+    entry = lambda: monitor._watches["errors"].memory.dial.entry[0]  # noqa: E731
+    await scene.run_for(day)
+    (alert,) = await scene.alerts()
+    before = entry()
+    await monitor.feedback.mark(alert.id, Verdict.REAL, "ann", "")
+    monitor = await scene.restart()
+    assert [one.verdict for one in monitor.feedback.marked("errors").verdicts] == [Verdict.REAL]
+    await scene.run_for(day)
+    assert entry() < before, "what was real is no reason to tell less"
+    await monitor.feedback.unmark(alert.id)
+    assert monitor.feedback.marked("errors").verdicts == ()
+    await monitor.close()

@@ -5,7 +5,7 @@ from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, reso
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
-from tocsin.detect.dial import Dial, Seen, Tolerance, advance_dial
+from tocsin.detect.dial import Dial, Said, Seen, Tolerance, advance_dial
 from tocsin.detect.explain import Ground, explain, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
@@ -38,6 +38,7 @@ __all__ = [
     "Pattern",
     "Policy",
     "Replay",
+    "Said",
     "Scores",
     "Seen",
     "Severity",
