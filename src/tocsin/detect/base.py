@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,19 @@ from numpy.typing import NDArray
 from tocsin.detect.calibrate import Array
 
 METHODS: tuple[str, ...] = ("zscore", "iqr", "mad", "rate_change")
-"""Every method there is, in the order in which a tie between them is broken."""
+"""Every method there is for recorded data, in the order in which a tie between them is broken."""
+
+MORE: tuple[str, ...] = (
+    "seasonal",
+    "forecast",
+    "prophet",
+    "isolation_forest",
+    "drift",
+    "outlier",
+    "absence",
+    "capacity",
+)
+"""What monitoring and back-tests have beside them (``tocsin.detect.more``): each goes through time and remembers."""
 
 AUTO = "auto"
 """The default of a user: the detector of ``tocsin.detect.auto`` in monitoring, all methods on recorded data."""
@@ -48,10 +61,50 @@ def resolve_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
         raise ValueError(f"no detection method given; known: {', '.join((AUTO, *METHODS))}")
     resolved: dict[str, None] = {}
     for name in names:
+        if name in MORE:
+            known = ", ".join((AUTO, *METHODS))
+            raise ValueError(f"{name} goes through time: monitoring and back-tests have it; for recorded data: {known}")
         if name != AUTO and name not in METHODS:
             raise ValueError(f"unknown detection method {name!r}; known: {', '.join((AUTO, *METHODS))}")
         resolved.update(dict.fromkeys(METHODS if name == AUTO else (name,)))
     return tuple(resolved)
+
+
+class Chosen(NamedTuple):
+    """What a target's names come to: whether ``auto`` judges, the ``classic`` methods, those of ``MORE``."""
+
+    auto: bool
+    classic: tuple[str, ...]
+    more: tuple[str, ...]
+
+
+def choose(methods: str | Sequence[str]) -> Chosen:
+    """The methods of monitoring and back-tests behind some names; without classic ones only those of ``MORE`` run.
+
+    Raises ValueError for an empty sequence and for an unknown name.
+    """
+    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    known = f"known: {', '.join((AUTO, *METHODS, *MORE))}"
+    if not names:
+        raise ValueError(f"no detection method given; {known}")
+    wrong = [name for name in names if name != AUTO and name not in METHODS and name not in MORE]
+    if wrong:
+        raise ValueError(f"unknown detection method {wrong[0]!r}; {known}")
+    more = tuple(name for name in MORE if name in names)
+    classic = tuple(name for name in names if name not in MORE)
+    return Chosen(AUTO in names, resolve_methods(classic) if classic else (), more)
+
+
+class Told(NamedTuple):
+    """Numbers behind what a method says: ``facts`` (S, n) in force from its column of ``starts`` on.
+
+    ``shift`` (K,) is what local times in them are ahead of unix seconds.
+    """
+
+    method: str
+    starts: tuple[int, ...]
+    facts: tuple[Array, ...]
+    shift: Array
 
 
 @dataclass(frozen=True)
@@ -71,7 +124,8 @@ class Scores:
     outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected. ``strongest`` is an
     index into ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at
     3 sigma or more, on the same side. ``held`` says that a series is still away from where it was before it stood out,
-    even if it has come to look ordinary there; only ``auto`` knows that.
+    even if it has come to look ordinary there; only ``auto`` knows that. ``missing`` says that no sample came where one
+    should have: only ``absence`` does, and the other numbers but ``sigma`` are NaN there. ``told`` is for words.
     """
 
     expected: Array
@@ -79,9 +133,11 @@ class Scores:
     upper: Array
     sigma: Array
     strongest: NDArray[np.int8]
-    agreeing: NDArray[np.uint16]
+    agreeing: NDArray[np.uint32]
     held: NDArray[np.bool_]
     methods: tuple[str, ...]
+    missing: NDArray[np.bool_] | None = None
+    told: tuple[Told, ...] = ()
 
     def methods_at(self, row: int, column: int) -> tuple[str, ...]:
         """The names of the methods that agree on one sample, the strongest first; empty when none does."""
@@ -95,7 +151,7 @@ class Scores:
         """Scores without any opinion, to be filled in."""
         blank = [np.full((rows, columns), np.nan) for _ in range(4)]
         strongest = np.full((rows, columns), -1, np.int8)
-        agreeing, held = np.zeros((rows, columns), np.uint16), np.zeros((rows, columns), bool)
+        agreeing, held = np.zeros((rows, columns), np.uint32), np.zeros((rows, columns), bool)
         return cls(blank[0], blank[1], blank[2], blank[3], strongest, agreeing, held, methods)
 
     def put(self, rows: NDArray[np.intp] | slice, columns: slice, part: Scores) -> None:

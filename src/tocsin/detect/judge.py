@@ -86,8 +86,6 @@ def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strict
     known = ~np.isnan(scores.sigma) & ~np.isnan(values)
     reasons[~known] = _NO_OPINION
     odd = known & (np.abs(scores.sigma) >= sigma)
-    if not odd.any():
-        return reasons
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
@@ -96,6 +94,9 @@ def _reasons(scores: Scores, values: Array, policy: Policy, sigma: float, strict
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     reasons[odd] = code
+    if scores.missing is not None:
+        # What is not there has no size and no side.
+        reasons[scores.missing & (np.abs(scores.sigma) >= sigma)] = _FLAGGED
     return reasons
 
 

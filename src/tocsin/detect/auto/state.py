@@ -16,7 +16,7 @@ from tocsin.detect.calibrate import Array
 VERSION = 1
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
-VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "drift", "volatility", "shape")
+VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "creep", "volatility", "shape")
 """What each of the eight voices looks at, in the order of every array of them (see ``voices.residuals``)."""
 
 LEAD = 132

@@ -54,7 +54,7 @@ def residuals(values: Array, deseasoned: Array, columns: int, state: AutoState) 
 
     ``change``: from the sample before. ``spike``: from the median of the three before. ``level``: of the deseasoned
     series from the median of the nine before. ``step``: the mean of two from the median of the five before them.
-    ``shift``: the mean of ten from the median of the five means of ten before. ``drift``: the same with five,
+    ``shift``: the mean of ten from the median of the five means of ten before. ``creep``: the same with five,
     deseasoned. ``volatility``: the logarithm of the mean absolute change over ten, from its median over 120.
     ``shape``: the distance of the last eight samples from the nearest of the remembered windows (discord, Keogh 2005).
     """
