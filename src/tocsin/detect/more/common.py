@@ -177,8 +177,9 @@ def scale_of(values: Array, center: Array) -> Array:
 
 
 def sigma_for(t: Array, degrees: Array) -> Array:
-    """Student-t on the sigma scale like ``sigma_of_t``, any shape, from tables of whole degrees (rounded down, 1 to 64):
-    few degrees are slow to sum exactly. Relative error below 1 %.
+    """Student-t on the sigma scale, as ``sigma_of_t`` puts it there, any shape.
+
+    From tables for 1 to 64 degrees, rounded down: few degrees are slow to sum exactly. Relative error below 1 %.
     """
     whole = np.clip(np.floor(np.broadcast_to(degrees, t.shape)), 1, _MANY_DEGREES).astype(np.intp)
     result = np.full(t.shape, np.nan)

@@ -180,7 +180,7 @@ def trend_of(cells: Array) -> Trend:
     known = ~np.isnan(x)
     count = known.sum(axis=1)
     size = scale_of(rest, np.zeros(rows))[:, None]
-    clipped = np.where(known, np.where(size > 0, np.clip(rest, -4 * size, 4 * size), rest), 0.0)
+    clipped = np.where(~np.isnan(rest), np.where(size > 0, np.clip(rest, -4 * size, 4 * size), rest), 0.0)
     energy = (clipped * clipped).sum(axis=1)
     level = median_of(x)
     least = np.maximum(LEVEL_SHARE * np.abs(level), SPREAD_SHARE * scale_of(x, level))
