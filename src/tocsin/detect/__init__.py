@@ -1,7 +1,7 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
 from tocsin.detect.auto import VOICES, AutoState
-from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
+from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, MORE, Direction, Scores, choose, resolve_methods, wants_auto
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
@@ -11,6 +11,7 @@ from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, clip_band, judge
+from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
@@ -21,11 +22,13 @@ __all__ = [
     "DIAL_LEVELS",
     "METHODS",
     "MIN_LEARN",
+    "MORE",
     "REASONS",
     "VOICES",
     "AutoState",
     "Backtest",
     "Baseline",
+    "Context",
     "Detection",
     "Detections",
     "Dial",
@@ -43,18 +46,23 @@ __all__ = [
     "advance_dial",
     "backtest",
     "calibrated_confidence",
+    "choose",
     "clip_band",
     "confidence_of",
     "detect",
     "explain",
     "fit",
     "follow",
+    "history_of",
+    "is_slow",
     "judge",
+    "missing_extra",
     "patterns",
     "replay",
     "resolve_methods",
     "sigma_of_tail",
     "sigmas",
     "tail_of",
+    "told_at",
     "wants_auto",
 ]

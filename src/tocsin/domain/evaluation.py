@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import VOICES, Judgement, Scores, Severity, calibrated_confidence, confidence_of, explain
+from tocsin.detect import VOICES, Judgement, Scores, Severity, calibrated_confidence, confidence_of, explain, told_at
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.frame import Frame, Window
@@ -201,9 +201,10 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
 def observe(target: Target, judged: Judged, row: int, column: int) -> Observation | None:
     """What one sample says, or None where nothing can be said (a gap, or no baseline yet)."""
     value, sigma = float(judged.frame.values[row, column]), float(judged.scores.sigma[row, column])
-    if np.isnan(value) or np.isnan(sigma):
-        return None
     scores, policy = judged.scores, target.policy
+    absent = np.isnan(value) and scores.missing is not None
+    if np.isnan(sigma) or (np.isnan(value) and not absent):
+        return None
     expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
     anomalous = bool(judged.anomalous[row, column])
     methods = scores.methods_at(row, column)
@@ -220,10 +221,27 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
-        explanation=explain(value=value, expected=expected, lower=lower, upper=upper, sigma=sigma, methods=methods)
-        if anomalous
-        else "",
+        explanation=_explanation(judged, row, column, (lower, upper)) if anomalous else "",
     )
+
+
+def _explanation(judged: Judged, row: int, column: int, band: tuple[float, float]) -> str:
+    """Why the sample stands out; a gap has only the words of `absence`."""
+    scores, value = judged.scores, float(judged.frame.values[row, column])
+    told = "; ".join(told_at(scores, row, column))
+    told = told[:1].upper() + told[1:] + "." if told else ""
+    sigma = float(scores.sigma[row, column])
+    if np.isnan(value):
+        return f"{told} {abs(sigma):.2f} sigma; absence agrees."
+    said = explain(
+        value=value,
+        expected=float(scores.expected[row, column]),
+        lower=band[0],
+        upper=band[1],
+        sigma=sigma,
+        methods=scores.methods_at(row, column),
+    )
+    return f"{said} {told}".rstrip()
 
 
 def _confidence(sigma: float, methods: tuple[str, ...]) -> float:

@@ -40,7 +40,7 @@ async def read_back(target: Target, gate: Gate, first: Window, series: int) -> M
     while at <= end:
         until = min(end, at + (PART_COLUMNS - 1) * step_s)
         frame = await gate.query(target.query, Window(instant(at), instant(until), target.step))
-        big = frame.values.size > BIG_FRAME
+        big = frame.values.size > BIG_FRAME or target.learns_slowly
         _, memory = (
             await asyncio.to_thread(absorb, target, memory, frame, {}, silent=True)
             if big

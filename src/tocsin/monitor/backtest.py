@@ -71,7 +71,7 @@ def rehearse(
 
     `memory` is what was known before the first column of `frame`.
     """
-    watch = Watch(target, TargetStatus(TargetState.WAITING, "back-test", window.start))
+    watch = Watch(target, TargetStatus(TargetState.WAITING, "back-test", window.start), blind=False)
     if memory is not None:
         watch.memory = memory
     ledger = _Ledger()

@@ -28,7 +28,7 @@ from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Target
 
 REMEMBERED = timedelta(days=1)
-"""How long `auto` remembers a series that sends no samples."""
+"""How long a series that sends no samples is remembered: by `auto` and by methods that go through time."""
 
 EVIDENCE_SAMPLES = 240
 """How many samples a frozen picture holds, the newest ones."""
@@ -75,12 +75,14 @@ def absorb(
     *,
     silent: bool = False,
     floor: float = 0.0,
+    blind: bool = False,
 ) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
     of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
-    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma.
+    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma. `blind`: nobody could look at
+    the time of these samples.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
@@ -102,6 +104,7 @@ def absorb(
         step_s=target.step.total_seconds(),
         utc_offset_s=offsets,
         silent=silent,
+        context=replace(target.context, blind=blind),
     )
     fresh = Frame(frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped)
     policy = target.policy
@@ -163,9 +166,9 @@ def _trim(target: Target, memory: Memory) -> Memory:
     keep = slice(max(0, len(memory.timestamps) - target.window), None)
     values, learn = memory.values[:, keep], memory.learn[:, keep]
     alive = ~np.isnan(values).all(axis=1)
-    auto = memory.learnt.auto
-    if auto is not None:
-        alive |= auto.ready & (auto.unseen * target.step.total_seconds() < REMEMBERED.total_seconds())
+    unseen = memory.learnt.unseen
+    if unseen is not None:
+        alive |= unseen * target.step.total_seconds() < REMEMBERED.total_seconds()
     if alive.all():
         # A copy lets go of the columns that fell out of the window.
         return replace(memory, timestamps=memory.timestamps[keep].copy(), values=values.copy(), learn=learn.copy())

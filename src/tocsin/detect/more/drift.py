@@ -214,7 +214,8 @@ def _is_leak(line: Array, edge: Array, rise: float, scale: float) -> bool:
     n = len(line)
     known = ~np.isnan(line)
     y, at = line[known], np.flatnonzero(known).astype(np.float64)
-    if _steps_once(y, at, rise / n):
+    unit = float(np.abs(y).max())
+    if _steps_once(y / unit, at, rise / n / unit):
         return False
     falls = np.flatnonzero(np.diff(y) <= -max(RESET * rise, 4.0 * scale)) + 1
     if falls.size and not _lows_rise(y, falls, rise):

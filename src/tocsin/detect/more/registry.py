@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from tocsin.detect.more import drift
+from tocsin.detect.more import absence, capacity, drift, forecast, isolation_forest, outlier, prophet, seasonal
 from tocsin.detect.more.common import Method
 
 BY_NAME: dict[str, Method] = {
+    "seasonal": seasonal.METHOD,
+    "forecast": forecast.METHOD,
+    "prophet": prophet.METHOD,
+    "isolation_forest": isolation_forest.METHOD,
     "drift": drift.METHOD,
+    "outlier": outlier.METHOD,
+    "absence": absence.METHOD,
+    "capacity": capacity.METHOD,
 }
 
 EXTRAS: dict[str, tuple[str, str]] = {
