@@ -12,8 +12,8 @@ from tocsin.detect.calibrate import Array, sigma_of_log_tail
 from tocsin.detect.explain import number
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Flags, Ints, Method, Rows, Said
 
-FEWEST_STEPS = 3
-"""Fewer missing samples than these are never an absence."""
+FEWEST_MISSING = 3
+"""A series is not missed before so many samples in a row did not come, at its usual spacing."""
 
 FEWEST_SAMPLES = 8
 """A series is known after so many samples."""
@@ -65,7 +65,7 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
     A sample that is there is as expected (sigma 0). For a gap the probability that one is so long is the share of
     longer ones in the past, (longer + 1) / (samples + 1); beyond the longest usual gap it falls by e for each such gap
     (and step) more, as the exponential distribution does. What is told of is longer than every usual gap, and of at
-    least ``FEWEST_STEPS``. Where nobody could look (``blind``) a gap neither counts nor speaks.
+    least ``FEWEST_MISSING`` samples. Where nobody could look (``blind``) a gap neither counts nor speaks.
     """
     said = Said.nothing(new.values.shape)
     days = np.floor(new.local / DAY_S).astype(np.int64)
@@ -84,7 +84,8 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
             state = _forgotten(state, min(gone, 10 * DAYS), int(days[column]))
         here = known[:, column]
         state = _counted(state, here, blind=new.context.blind)
-        away = np.flatnonzero((state.gap >= FEWEST_STEPS) & state.ready & ~here & (not new.context.blind))
+        late = state.gap >= FEWEST_MISSING * _spacing(state)
+        away = np.flatnonzero(late & state.ready & ~here & (not new.context.blind))
         if away.size:
             said.sigma[away, column] = -_sigma(state, away)
             starts.append(column)
@@ -129,6 +130,14 @@ def _usual(state: AbsenceState) -> Ints:
     """(S,): the longest gap that was seen ``TWICE``, in steps; 0 where none was."""
     longer = np.cumsum(state.gaps[:, ::-1], axis=1)[:, ::-1]
     result: Ints = np.append(0, np.append(SIZES[1:], SIZES[-1] * 2) - 1)[(longer >= TWICE).sum(axis=1)]
+    return result
+
+
+def _spacing(state: AbsenceState) -> Ints:
+    """(S,): the median distance of samples, in steps."""
+    at_once = np.maximum(state.samples - state.gaps.sum(axis=1), 0)
+    counts = np.cumsum(np.concatenate([at_once[:, None], state.gaps], axis=1), axis=1)
+    result: Ints = np.append(0, SIZES)[(2 * counts < counts[:, -1:]).sum(axis=1)] + 1
     return result
 
 

@@ -48,6 +48,9 @@ HAVE = 0.7
 USUAL_FALLS = 0.9
 """A rise is no more than wandering where this share of the falls over as many days was not smaller."""
 
+NEW = 0.2
+"""This share of the rise lies above where the series ever was for a day."""
+
 MATERIAL = 1.0 / 3.0
 """The whole rise is at least this share of how far the samples of a cell usually lie apart."""
 
@@ -227,7 +230,7 @@ def _is_leak(line: Array, edge: Array, rise: float, scale: float) -> bool:
     before = edge[: len(edge) - n]
     days = median_of(before.reshape(-1, A_DAY))
     newest = float(median_of(edge[-A_DAY:]))
-    return not (days[~np.isnan(days)] >= newest).any()
+    return not (days[~np.isnan(days)] >= newest - NEW * rise).any()
 
 
 def _steps_once(y: Array, at: Array, slope: float) -> bool:

@@ -82,8 +82,9 @@ def fresh(rows: int, step_s: float) -> OutlierState:  # noqa: ARG001 - the form 
 def advance(state: OutlierState, new: Columns) -> Advanced:
     """Hold each series against the median of all at that instant, less how it usually stands to it.
 
-    It is an outlier when it is one both as a difference and as a ratio (so that peers which grow together are not), and
-    when it is the series that moved: where most of its peers did, they are no outliers, nor is who stayed.
+    As a difference or as a ratio, whichever the series keeps to better (in the first day: as both), so that peers which
+    grow together are none. It must be the series that moved: where most peers did, they are no outliers, nor is who
+    stayed.
     """
     said = Said.nothing(new.values.shape)
     for cell, here in state.apart.stretches(new.local):
@@ -126,21 +127,29 @@ def standing(values: Array) -> Standing:
 
 
 def _judged(state: OutlierState, values: Array, stand: Standing, cell: int) -> Said:
-    rest = stand.apart - state.offset[:, :1]
-    z = rest / state.spread[:, :1]
-    ratio = (stand.times - state.offset[:, 1:]) / state.spread[:, 1:]
-    # The smaller of both; without a ratio the difference alone.
-    with np.errstate(invalid="ignore"):
+    usual = _usual_fleet(state, cell)
+    z = _stayed(stand.apart - state.offset[:, :1], stand.middle - usual) / state.spread[:, :1]
+    ratio = stand.times - state.offset[:, 1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = _stayed(ratio, np.log(stand.middle / usual)) / state.spread[:, 1:]
         weaker = np.where((ratio > 0) == (z > 0), np.copysign(np.minimum(np.abs(ratio), np.abs(z)), z), 0.0)
-    z = np.where(np.isnan(ratio), z, weaker)
-    moved = stand.middle - _usual_fleet(state, cell)
-    with np.errstate(invalid="ignore"):
-        z = np.where(np.abs(rest + moved) < np.abs(moved), 0.0, z)
+    # A day tells which of both the series keeps to; before that it must break both. Without a ratio: the difference.
+    level = np.abs(state.offset[:, :1] + usual)
+    keeps = np.where(state.spread[:, 1:] * level < state.spread[:, :1], ratio, z)
+    both = np.where((state.hours >= _A_DAY)[:, None], keeps, weaker)
+    z = np.where(np.isnan(ratio), z, both)
     z[~state.ready[:, None] | np.isnan(values)] = np.nan
     sigma = sigma_for(z, np.full(z.shape, DEGREES))
     expected = np.where(np.isnan(z), np.nan, stand.middle + state.offset[:, :1])
     reach = t_of_sigma(ANOMALOUS, np.array(DEGREES)) * state.spread[:, :1]
     return Said(sigma, expected, expected - reach, expected + reach)
+
+
+def _stayed(rest: Array, moved: Array) -> Array:
+    """``rest`` (S, K), 0 where it was the peers that ``moved`` (K,): the series is nearer to where it was than they."""
+    with np.errstate(invalid="ignore"):
+        result: Array = np.where(np.abs(rest + moved) < np.abs(moved), 0.0, rest)
+    return result
 
 
 def _usual_fleet(state: OutlierState, cell: int) -> float:
