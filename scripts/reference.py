@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer.main
+from scripts.more_methods import more_methods
 
 from tocsin.api.factory import create_app
 from tocsin.api.services import Services
@@ -38,9 +39,7 @@ from tocsin.config.model import (
     ServerConfig,
     StoreConfig,
 )
-from tocsin.detect import METHODS, MIN_LEARN, MORE, Severity
-from tocsin.detect.more.foretell import advance as foretell
-from tocsin.detect.more.registry import BY_NAME, EXTRAS
+from tocsin.detect import METHODS, MIN_LEARN, Severity
 from tocsin.detect.retrospective import FEWEST
 from tocsin.domain.target import Target
 from tocsin.monitor.metrics import Metrics
@@ -310,14 +309,7 @@ def methods() -> str:
         module = importlib.import_module(f"tocsin.detect.{name}")
         lines += [f"## `{name}`", "", inspect.getdoc(module) or "", "", inspect.getdoc(module.predict) or "", ""]
         lines += [f"Retrospectively it needs {FEWEST[name]} other samples beside each one.", ""]
-    for name in MORE:
-        module = importlib.import_module(f"tocsin.detect.more.{name}")
-        advance = getattr(module, "advance", None)
-        how = inspect.getdoc(advance) if advance else f"{inspect.getdoc(module.fit)}\n\n{inspect.getdoc(foretell)}"
-        lines += [f"## `{name}`", "", inspect.getdoc(module) or "", "", how or "", ""]
-        lines += [f"It reads back {BY_NAME[name].history_s / 86400:g} days before its first verdict.", ""]
-        if name in EXTRAS:
-            lines += [f"It needs `pip install 'tocsin[{EXTRAS[name][1]}]'`.", ""]
+    lines += more_methods()
     return page("Detection methods", lines)
 
 

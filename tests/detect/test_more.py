@@ -189,6 +189,18 @@ def test_following_in_parts_is_one_call(names):
     assert told
 
 
+def test_before_the_first_series_there_is_nothing_to_say():
+    at = times(9 * A_DAY)
+    rules = {"window": A_DAY, "relearn": 6, "step_s": STEP, "methods": QUICK, "context": LIMITS}
+    empty = follow(at, np.empty((0, 9 * A_DAY)), new=9 * A_DAY, **rules)
+    assert empty.scores.sigma.shape == (0, 9 * A_DAY)
+    later = follow(
+        at + 9 * A_DAY * STEP, rows(9 * A_DAY, 23), new=9 * A_DAY, learnt=empty.learnt.select([-1] * 6), **rules
+    )
+    alone = follow(at + 9 * A_DAY * STEP, rows(9 * A_DAY, 23), new=9 * A_DAY, **rules)
+    assert np.array_equal(later.scores.sigma, alone.scores.sigma, equal_nan=True)
+
+
 def test_names_that_are_wrong_are_refused():
     with pytest.raises(ValueError, match="unknown detection method 'oracle'"):
         choose(("drift", "oracle"))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from tocsin.detect import choose
 from tocsin.domain.alert import Alert
 from tocsin.domain.evaluation import Evaluation, Judged, step
 from tocsin.domain.frame import Frame, Window
@@ -160,6 +161,9 @@ def state_of(target: Target, memory: Memory, judged: Judged) -> tuple[TargetStat
     if not judged.frame.samples:
         return TargetState.NO_DATA, "no series has a sample since the last evaluation"
     ready = memory.ready
+    if not ready and target.reads_back and not choose(target.detection_methods).classic:
+        names = " and ".join(target.detection_methods)
+        return TargetState.WARMING_UP, f"there is not yet as much history as {names} needs"
     if not ready:
         have = int((~np.isnan(memory.values)).sum(axis=1).max())
         wait = max(1, 8 - have) * target.step

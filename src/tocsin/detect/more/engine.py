@@ -60,6 +60,8 @@ def go_on(known: MoreState, columns: Columns) -> GoneOn:
     """Judge K columns by every method, each by what came before them, and learn. In whatever parts they come, the
     result is the same.
     """
+    if not len(columns.values):
+        return GoneOn(known, tuple(Said.nothing(columns.values.shape) for _ in known.names))
     advanced = [BY_NAME[name].advance(state, columns) for name, state in zip(known.names, known.states, strict=True)]
     unseen = unseen_after(known.unseen, columns.values)
     state = replace(known, unseen=unseen, states=tuple(one.state for one in advanced))
