@@ -139,6 +139,8 @@ async def test_a_back_test_equals_what_monitoring_did(methods):
 
         scene.source.play("q", curve, {"instance": str(seed)})
     monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
     await scene.run_for(timedelta(hours=4))
     await monitor.stop()
     live = [(one.alert_id, one.at, one.after, one.reason, one.severity, one.sigma) for one in await scene.transitions()]
@@ -159,6 +161,8 @@ async def test_the_history_that_a_method_needs_is_read_before_the_first_verdict(
     scene = Scene(watched)
     scene.source.play("q", noise)
     monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
     await scene.run_for(2 * MINUTE)
     assert monitor.view("errors").status.series_ready == 1
     await monitor.close()
