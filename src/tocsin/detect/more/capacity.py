@@ -71,7 +71,10 @@ def fresh(rows: int, step_s: float) -> CapacityState:  # noqa: ARG001 - the form
 
 
 def advance(state: CapacityState, new: Columns) -> Advanced:
-    """Look ahead from the finished hours, anew when an hour ends; in between the last word stands."""
+    """Look ahead from the finished hours, anew when an hour ends; in between the last word stands.
+
+    What is muted is no part of an hour. Where a day has too few hours left for that, there is no opinion.
+    """
     said = Said.nothing(new.values.shape)
     starts, facts, teaching = [], [], new.teaching
     for cell, here in state.cells.stretches(new.local):

@@ -94,7 +94,10 @@ def fresh(rows: int, step_s: float) -> DriftState:  # noqa: ARG001 - the form of
 
 
 def advance(state: DriftState, new: Columns) -> Advanced:
-    """Hold K columns against the trend of the finished cells, which is looked for anew when a cell ends."""
+    """Hold K columns against the trend of the finished cells, which is looked for anew when a cell ends.
+
+    What is muted is no part of a cell. Where the newest ones are empty for that, their trend is unknown: no opinion.
+    """
     said = Said.nothing(new.values.shape)
     starts, facts, teaching = [], [], new.teaching
     for cell, here in state.cells.stretches(new.local):
