@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer.main
+from scripts.more_methods import more_methods
 
 from tocsin.api.factory import create_app
 from tocsin.api.services import Services
@@ -308,6 +309,7 @@ def methods() -> str:
         module = importlib.import_module(f"tocsin.detect.{name}")
         lines += [f"## `{name}`", "", inspect.getdoc(module) or "", "", inspect.getdoc(module.predict) or "", ""]
         lines += [f"Retrospectively it needs {FEWEST[name]} other samples beside each one.", ""]
+    lines += more_methods()
     return page("Detection methods", lines)
 
 

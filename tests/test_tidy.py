@@ -25,7 +25,7 @@ LOOP_TOPS = {
 }
 """Where everything may be caught: function and reason. Elsewhere a broad handler must end by raising again."""
 
-HEAVY = ("alembic", "scipy", "mcp", "drain3", "apprise", "matplotlib", "pandas")
+HEAVY = ("alembic", "scipy", "mcp", "drain3", "apprise", "matplotlib", "pandas", "sklearn", "statsforecast", "prophet")
 """Slow to import and rarely needed: loaded where they are used, never with the monitor or the command line."""
 
 # Written in parts, so that this file passes its own test.

@@ -76,7 +76,7 @@ def shifted(index, stamp):
         ({"data_points": shifted(2, "2025-12-18T19:05:00Z")}, "data_points[2].timestamp"),
         ({"data_points": shifted(2, "2025-12-18T20:05:00+01:00")}, "data_points[2].timestamp"),
         ({"data_points": shifted(2, "2025-12-18T18:00:00Z")}, "data_points[2].timestamp"),
-        ({"data_points": points(1, 2), "methods": ["prophet"]}, "methods"),
+        ({"data_points": points(1, 2), "methods": ["oracle"]}, "methods"),
         ({"data_points": points(1, 2), "methods": []}, "methods"),
         ({"data_points": points(1, 2), "method": ["mad"]}, "method"),
     ],
@@ -116,7 +116,7 @@ async def test_a_large_analysis_leaves_the_event_loop_free(scene, client):
 
 
 async def test_an_unknown_method_is_answered_with_the_known_ones(client):
-    answer = await client.post(ANALYZE, json={"data_points": points(1, 2), "methods": ["prophet"]})
+    answer = await client.post(ANALYZE, json={"data_points": points(1, 2), "methods": ["oracle"]})
     detail = is_problem(answer, 422, "methods")
     assert all(name in detail for name in ("zscore", "iqr", "mad", "rate_change"))
 
@@ -173,7 +173,7 @@ async def test_the_history_of_anomalies(scene, client):
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("method=prophet", "method"),
+        ("method=oracle", "method"),
         ("since=2026-03-01T12:00:00", "since"),
         ("since=2026-03-01T12:00:00Z&until=2026-03-01T11:00:00Z", "until"),
         ("format=xml", "format"),

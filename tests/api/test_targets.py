@@ -70,7 +70,7 @@ async def test_step_and_lookback_follow_the_interval(client, interval, step, loo
         ({"lookback": 1}, "lookback"),
         ({"lookback": 1e9}, "lookback"),
         ({"pending_for": 1e9}, "pending_for"),
-        ({"detection_methods": ["prophet"]}, "detection_methods"),
+        ({"detection_methods": ["oracle"]}, "detection_methods"),
         ({"detection_methods": []}, "detection_methods"),
         ({"detection_methods": "auto"}, "detection_methods"),
         ({"severity_threshold": "worst"}, "severity_threshold"),

@@ -71,7 +71,11 @@ def story(transitions):
     return sorted((t.alert_id, t.at, t.after, t.reason, t.severity, t.value, t.sigma) for t in transitions)
 
 
-@pytest.mark.parametrize("methods", [("auto",), ("zscore", "mad"), ("rate_change",)], ids="+".join)
+@pytest.mark.parametrize(
+    "methods",
+    [("auto",), ("zscore", "mad"), ("rate_change",), ("absence", "drift", "outlier"), ("auto", "absence")],
+    ids="+".join,
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_it_equals_evaluation_by_evaluation(seed, methods):
     stride, cuts = [1, 3][seed % 2], np.random.default_rng(seed).integers(LOOKBACK, COLUMNS, 3).tolist()

@@ -126,7 +126,8 @@ class TransitionAnswer(AnswerModel):
 class FactsAnswer(AnswerModel):
     """Why a sample was called odd, as it was then. `deviation_ratio` is of the expected value; `season` what was taken
     off (none, day, week; "" where the method knows none); `samples` how many were learnt from; `threshold` the sigma
-    and `floor` the deviation that it took; `last_at` when the last alert of the series before had its last anomaly.
+    and `floor` the deviation that it took; `last_at` when the last alert of the series before had its last anomaly;
+    `told` what methods say beside their numbers. Of a sample that is missing there is no value.
     """
 
     value: float | None
@@ -143,6 +144,7 @@ class FactsAnswer(AnswerModel):
     threshold: float | None
     floor: float | None
     last_at: datetime | None
+    told: list[str]
     sentence: str
 
 
@@ -364,6 +366,7 @@ def facts_answer(facts: Facts | None) -> FactsAnswer | None:
         threshold=finite(facts.threshold),
         floor=finite(facts.floor),
         last_at=facts.last_at,
+        told=list(facts.told),
         sentence=facts.sentence,
     )
 

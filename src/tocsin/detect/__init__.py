@@ -1,7 +1,20 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
 from tocsin.detect.auto import VOICES, AutoState, Outlook, outlook
-from tocsin.detect.base import AUTO, METHODS, MIN_LEARN, Direction, Scores, resolve_methods, wants_auto
+from tocsin.detect.base import (
+    AHEAD,
+    AUTO,
+    METHODS,
+    MIN_LEARN,
+    MORE,
+    STATES,
+    Direction,
+    Scores,
+    choose,
+    joined,
+    resolve_methods,
+    wants_auto,
+)
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
@@ -11,21 +24,26 @@ from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised
+from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, replay
 from tocsin.detect.retrospective import sigmas
 
 __all__ = [
+    "AHEAD",
     "ANOMALOUS",
     "AUTO",
     "DIAL_LEVELS",
     "METHODS",
     "MIN_LEARN",
+    "MORE",
     "REASONS",
+    "STATES",
     "VOICES",
     "AutoState",
     "Backtest",
     "Baseline",
+    "Context",
     "Detection",
     "Detections",
     "Dial",
@@ -47,6 +65,7 @@ __all__ = [
     "anomalies",
     "backtest",
     "calibrated_confidence",
+    "choose",
     "clip_band",
     "confidence_of",
     "detect",
@@ -54,7 +73,11 @@ __all__ = [
     "fit",
     "floor",
     "follow",
+    "history_of",
+    "is_slow",
+    "joined",
     "judge",
+    "missing_extra",
     "number",
     "outlook",
     "patterns",
@@ -64,5 +87,6 @@ __all__ = [
     "sigma_of_tail",
     "sigmas",
     "tail_of",
+    "told_at",
     "wants_auto",
 ]

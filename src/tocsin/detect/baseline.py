@@ -173,7 +173,7 @@ def strongest_of(sigmas: Array, center: Array, reach: Array, methods: tuple[str,
     width = reach[best, row]
     expected[nothing] = np.nan
     combined = combine.honest(sigma, len(methods))
-    agreeing = np.zeros(sigma.shape, np.uint16)
+    agreeing = np.zeros(sigma.shape, np.uint32)
     loud = np.abs(sigma) >= ANOMALOUS
     if loud.any():
         agreeing[loud] = combine.agreement(sigmas[:, loud], sigma[loud])

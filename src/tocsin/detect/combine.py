@@ -40,10 +40,10 @@ def entry(methods: int) -> float:
     return high
 
 
-def agreement(sigmas: Array, direction: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
+def agreement(sigmas: Array, direction: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
     """Bit m where method m alone is at 3 sigma or more on the side of ``direction``; (M, ...) and (...) to (...)."""
-    bits = np.zeros(direction.shape, np.uint16)
+    bits = np.zeros(direction.shape, np.uint32)
     for m in range(len(sigmas)):
         agrees = (np.abs(sigmas[m]) >= ANOMALOUS) & ((sigmas[m] > 0) == (direction > 0))
-        bits |= agrees.astype(np.uint16) << np.uint16(m)
+        bits |= agrees.astype(np.uint32) << np.uint32(m)
     return bits

@@ -3,54 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto import VOICES, AutoState, advance, look_back, settled
-from tocsin.detect.base import AUTO, METHODS, Scores, as_block, as_times, wants_auto
+from tocsin.detect.base import AUTO, METHODS, Scores, Told, as_block, as_times, choose
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.more import Columns, Context, MoreState, go_on, strongest
 from tocsin.detect.replay import replaced_rows, replay, spacing
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
+_NEVER = 1 << 40
 _PIECE = 256
 """Columns that are judged together while a series is young: then ``auto`` may know it."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What is known of S series between calls: the named methods' ``baseline``; with ``auto`` its state beside it."""
+    """What is known of S series between calls: the classic methods' ``baseline``; beside it the state of ``auto`` and
+    those of the further methods, where they are named.
+    """
 
     baseline: Baseline
     auto: AutoState | None = None
+    more: MoreState | None = None
 
     @classmethod
     def nothing(cls, rows: int, methods: str | Sequence[str] = AUTO, step_s: float = 60.0) -> Learnt:
         """Series of which nothing is known."""
-        auto = AutoState.empty(rows, step_s) if wants_auto(methods) else None
-        return cls(Baseline.unlearnt(rows, methods), auto)
+        chosen = choose(methods)
+        auto = AutoState.empty(rows, step_s) if chosen.auto else None
+        more = MoreState.empty(rows, chosen.more, step_s) if chosen.more else None
+        return cls(Baseline.unlearnt(rows, chosen.classic or METHODS), auto, more)
 
     @property
     def ready(self) -> Mask:
         """(S,): series that something can be said of."""
-        return self.baseline.ready if self.auto is None else self.baseline.ready | self.auto.ready
+        ready = self.baseline.ready
+        for state in (self.auto, self.more):
+            ready = ready if state is None else ready | state.ready
+        return ready
+
+    @property
+    def unseen(self) -> NDArray[np.int64] | None:
+        """(S,): columns since the last sample of series that are remembered beyond a window; None where none are."""
+        auto = None if self.auto is None else np.where(self.auto.ready, self.auto.unseen, _NEVER)
+        if self.more is None or auto is None:
+            return auto if self.more is None else self.more.unseen
+        return np.minimum(auto, self.more.unseen)
 
     def select(self, rows: object) -> Learnt:
         """The same with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
-        return Learnt(self.baseline.select(rows), None if self.auto is None else self.auto.select(rows))
+        auto = None if self.auto is None else self.auto.select(rows)
+        return Learnt(self.baseline.select(rows), auto, None if self.more is None else self.more.select(rows))
 
     def let_in(self, rows: NDArray[np.intp], ages: Ints) -> Learnt:
         """The same after ``rows`` have a new normal, that of the last ``ages`` (n,) columns: the named methods learn
-        them anew from what may teach, and what ``auto`` looks back on is moved to where the series is now.
+        them anew from what may teach, and what ``auto`` looks back on is moved to where the series is now. The further
+        methods begin anew with these rows.
         """
         index = np.arange(len(self.baseline.samples))
         index[rows] = -1
-        return Learnt(self.baseline.select(index), None if self.auto is None else settled(self.auto, rows, ages))
+        auto = None if self.auto is None else settled(self.auto, rows, ages)
+        return Learnt(self.baseline.select(index), auto, None if self.more is None else self.more.anew(rows))
 
     def score(self, timestamps: object, values: object, utc_offset_s: object = 0.0) -> Scores:
         """Hold samples (S, K) at ``timestamps`` (K,) against what is known now, and learn nothing; NaN in, NaN out.
@@ -99,55 +120,99 @@ def follow(
     utc_offset_s: object = 0.0,
     silent: bool = False,
     mute: object = None,
+    context: Context | None = None,
 ) -> Followed:
     """Judge the newest ``new`` columns of (S, T) ``values``, each by what came before it.
 
     As ``replay``, which does the named methods. With ``auto`` a series is judged by them until ``auto`` knows it (32
     to 64 samples); from then on only the new columns are looked at. ``utc_offset_s`` (scalar or (T,)) is the time
     zone's offset from UTC, for the time of day. Samples of a series on ``hold`` are judged and teach ``auto`` nothing
-    while they stand out. ``silent``: only ``auto`` learns, nothing is said of young series. ``mute`` (S, T): samples
-    that are judged and teach nothing. Raises ValueError like ``replay``.
+    while they stand out. ``silent``: only ``auto`` and further methods learn, nothing is said of young series.
+    ``mute`` (S, T): samples that are judged and teach nothing. Methods of ``MORE`` run beside that, and alone where
+    only they are named; ``context`` is what they are told. The strongest deviation is the verdict. Raises ValueError
+    like ``replay``.
     """
-    if not wants_auto(methods):
-        known = None if learnt is None else learnt.baseline
-        result = replay(
-            timestamps, values, new=new, window=window, relearn=relearn, learn=learn, baseline=known, hold=hold,
-            methods=methods, step_s=step_s, mute=mute,
-        )  # fmt: skip
-        return Followed(result.scores, result.learn, Learnt(result.baseline))
+    chosen = choose(methods)
     block = as_block(values)
     times = as_times(timestamps, block.shape[1])
-    rows, columns = block.shape
-    first = columns - new
-    mask = np.ones((rows, columns), dtype=bool)
+    quiet = None if mute is None else np.asarray(mute, dtype=bool).reshape(block.shape)
+    step = step_s or spacing(times)
+    now = learnt or Learnt.nothing(len(block), methods, step)
+    first = block.shape[1] - new
+    mask = ~np.isnan(block)
     if learn is not None:
-        mask[:, :first] = np.asarray(learn, dtype=bool).reshape(rows, first)
-    mask &= ~np.isnan(block)
-    quiet = None if mute is None else np.asarray(mute, dtype=bool).reshape(rows, columns)
+        mask[:, :first] &= np.asarray(learn, dtype=bool).reshape(len(block), first)
     if quiet is not None:
         mask &= ~quiet
-    step = step_s or spacing(times)
+    speaking = ((*VOICES, *METHODS) if chosen.auto else chosen.classic) + chosen.more
+    shift = np.broadcast_to(np.asarray(utc_offset_s, dtype=np.float64), times.shape)
     call = _Call(
         times=times,
         block=block,
         mask=mask,
-        scores=Scores.nothing(rows, new, (*VOICES, *METHODS)),
+        scores=Scores.nothing(len(block), new, speaking),
         window=window,
         relearn=relearn,
         step_s=step,
-        hold=np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool),
-        local=times + np.asarray(utc_offset_s, dtype=np.float64),
+        hold=np.zeros(len(block), dtype=bool) if hold is None else np.asarray(hold, dtype=bool),
+        local=times + shift,
         silent=silent,
         mute=quiet,
     )
-    now = learnt or Learnt.nothing(rows, methods, step)
+    if chosen.auto:
+        now = _auto(call, now, first)
+    elif chosen.classic and not (silent and chosen.more):
+        call, now = _classic(call, now, first, chosen.classic)
+    if not chosen.more:
+        return Followed(call.scores, call.mask, now)
+    return _further(call, now, shift[first:], context or Context())
+
+
+def _classic(call: _Call, now: Learnt, first: int, methods: tuple[str, ...]) -> tuple[_Call, Learnt]:
+    """The classic methods over the columns from ``first`` on."""
+    result = replay(
+        call.times,
+        call.block,
+        new=call.block.shape[1] - first,
+        window=call.window,
+        relearn=call.relearn,
+        learn=call.mask[:, :first],
+        baseline=now.baseline,
+        hold=call.hold,
+        methods=methods,
+        step_s=call.step_s,
+        mute=call.mute,
+    )
+    call.scores.put(slice(None), slice(None), result.scores)
+    return call._replace(mask=result.learn), replace(now, baseline=result.baseline)
+
+
+def _further(call: _Call, known: Learnt, shift: Array, context: Context) -> Followed:
+    """The methods of ``MORE`` over the new columns, and who is the strongest."""
+    new = len(shift)
+    first = call.block.shape[1] - new
+    if known.more is None:
+        raise ValueError("without their states there is nothing to follow for the further methods")
+    quiet = None if call.mute is None else call.mute[:, first:]
+    columns = Columns(call.local[first:], call.block[:, first:], call.hold, context, quiet)
+    more, said = go_on(known.more, columns)
+    scores = call.scores
+    strongest(scores, said, len(scores.methods) - len(said))
+    told = [Told(name, one.starts, one.facts, shift) for name, one in zip(more.names, said, strict=True)]
+    missing = np.isnan(columns.values) & ~np.isnan(scores.sigma)
+    return Followed(replace(scores, told=tuple(told), missing=missing), call.mask, replace(known, more=more))
+
+
+def _auto(call: _Call, now: Learnt, first: int) -> Learnt:
+    """``auto`` and, for young series, the classic methods over the columns from ``first`` on."""
+    start, columns = first, call.block.shape[1]
     while first < columns:
-        state = now.auto or AutoState.empty(rows, step)
-        stop = columns if silent or state.ready.all() else min(columns, first + _PIECE)
-        part = _Part(slice(first, stop), slice(first - (columns - new), stop - (columns - new)))
-        now = _piece(call, Learnt(now.baseline, state), part)
+        state = now.auto or AutoState.empty(len(call.block), call.step_s)
+        stop = columns if call.silent or state.ready.all() else min(columns, first + _PIECE)
+        part = _Part(slice(first, stop), slice(first - start, stop - start))
+        now = _piece(call, replace(now, auto=state), part)
         first = stop
-    return Followed(call.scores, mask, now)
+    return now
 
 
 class _Call(NamedTuple):
@@ -208,7 +273,7 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
         getattr(call.scores, name)[:, part.scores] = getattr(said, name)
     if named is not None:
         _speak_for(call.scores, young, part.scores, ~np.logical_or.accumulate(said.ready[young], axis=1), named.scores)
-    return Learnt(baseline, state)
+    return replace(known, baseline=baseline, auto=state)
 
 
 def _speak_for(scores: Scores, rows: NDArray[np.intp], columns: slice, take: Mask, theirs: Scores) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto import VOICES
-from tocsin.detect.base import AUTO, METHODS, Direction, Scores, as_block, as_times, resolve_methods, wants_auto
+from tocsin.detect.base import AUTO, METHODS, Direction, Scores, as_block, as_times, choose
 from tocsin.detect.calibrate import Array
 from tocsin.detect.follow import follow
 from tocsin.detect.judge import Policy, clip_band, judge
+from tocsin.detect.more import Context
 
 WINDOW = 1440
 
@@ -27,7 +28,7 @@ class Backtest:
     upper: Array
     flags: NDArray[np.bool_]
     strongest: NDArray[np.int8]
-    agreeing: NDArray[np.uint16]
+    agreeing: NDArray[np.uint32]
     methods: tuple[str, ...]
 
 
@@ -42,6 +43,7 @@ def backtest(
     policy: Policy | None = None,
     step_s: float | None = None,
     utc_offset_s: float = 0.0,
+    context: Context | None = None,
 ) -> Backtest:
     """Judge each sample of (T,) or (S, T) ``values`` from what came before it alone; ``timestamps`` (T,) unix seconds.
 
@@ -49,15 +51,15 @@ def backtest(
     no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a sixtieth of it) count columns;
     ``policy`` says what counts as a flag (default: 3 sigma on the side of ``direction``). Without ``step_s`` the
     grid on which learning falls due is the first spacing: a later one must not move what was said of a sample.
-    ``utc_offset_s`` is the offset of the series' time zone, for the time of day. Raises ValueError for shapes that do
+    ``utc_offset_s`` is the offset of the series' time zone, for the time of day; ``context`` is what further methods
+    are told. Raises ValueError for shapes that do
     not fit, unknown methods, and limits below 1.
     """
     block = as_block(values)
     times = as_times(timestamps, block.shape[1])
-    names = resolve_methods(methods)
+    chosen = choose(methods)
     ahead = _in_order(times)
-    if wants_auto(methods):
-        names = (*VOICES, *METHODS)
+    names = ((*VOICES, *METHODS) if chosen.auto else chosen.classic) + chosen.more
     scores = Scores.nothing(len(block), block.shape[1], names)
     flags = np.zeros(block.shape, dtype=bool)
     rule = policy or Policy(direction=direction)
@@ -69,14 +71,14 @@ def backtest(
             new=len(ahead),
             window=window,
             relearn=max(1, window // 60) if relearn is None else relearn,
-            methods=AUTO if wants_auto(methods) else names,
+            methods=methods,
             step_s=step_s or (float(times[ahead[1]] - times[ahead[0]]) if len(ahead) > 1 else 1.0),
             utc_offset_s=utc_offset_s,
+            context=context,
         ).scores
         lower, upper = clip_band(result, rule)
-        for name, part in vars(result).items():
-            if name != "methods":
-                getattr(scores, name)[:, ahead] = part
+        for name in ("sigma", "expected", "strongest", "agreeing"):
+            getattr(scores, name)[:, ahead] = getattr(result, name)
         scores.lower[:, ahead], scores.upper[:, ahead] = lower, upper
         flags[:, ahead] = judge(result, kept, rule).flags
     shape = np.asarray(values).shape

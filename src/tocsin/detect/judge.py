@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.base import Direction, Scores
+from tocsin.detect.base import AHEAD, Direction, Scores
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 REASONS: tuple[str, ...] = (
@@ -69,7 +69,7 @@ def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
     block = _checked(scores, values)
-    size = np.where(np.isnan(block), np.nan, np.abs(scores.sigma))
+    size = np.where(_there(scores, block), np.abs(scores.sigma), np.nan)
     reasons = np.where(np.isnan(size), _NO_OPINION, _NORMAL)
     flags, holding = np.zeros(block.shape, bool), np.zeros(block.shape, bool)
     near = size >= policy.holds_from
@@ -95,7 +95,7 @@ def raised(judgement: Judgement, sigma: Array, entry: Array) -> Judgement:
 def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:
     """Which samples (S, K) are at 3 sigma or more and beyond the floors of ``policy``, whatever sigma it asks for."""
     block = _checked(scores, values)
-    odd = (np.abs(scores.sigma) >= ANOMALOUS) & ~np.isnan(block)
+    odd = (np.abs(scores.sigma) >= ANOMALOUS) & _there(scores, block)
     if odd.any():
         odd[odd] = _codes(scores, block, policy, odd, 1.0) == _FLAGGED
     return odd
@@ -108,17 +108,30 @@ def _checked(scores: Scores, values: object) -> Array:
     return block
 
 
+def _there(scores: Scores, values: Array) -> NDArray[np.bool_]:
+    """(S, K): where there is something to judge: a sample, or one that is missed."""
+    there: NDArray[np.bool_] = ~np.isnan(values)
+    return there if scores.missing is None else there | scores.missing
+
+
 def _codes(
     scores: Scores, values: Array, policy: Policy, odd: NDArray[np.bool_], strictness: float
 ) -> NDArray[np.uint8]:
-    """Of the samples that are ``odd``, which count and why the others do not; (their number,)."""
+    """Of the samples that are ``odd``, which count and why the others do not; (their number,).
+
+    What is missing, and what is said of the time ahead, has no deviation that a floor could be held against.
+    """
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
     least = strictness * floor(expected, policy)
-    code[np.abs(value - expected) < least] = _BELOW_MIN_EFFECT
+    ahead = scores.by(AHEAD)[odd]
+    code[(np.abs(value - expected) < least) & ~ahead] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
+    if scores.missing is not None:
+        # What is not there has no size and no side.
+        code[scores.missing[odd]] = _FLAGGED
     return code
 
 

@@ -7,7 +7,19 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import VOICES, Judgement, Policy, Scores, Severity, calibrated_confidence, confidence_of, floor
+from tocsin.detect import (
+    AHEAD,
+    MORE,
+    VOICES,
+    Judgement,
+    Policy,
+    Scores,
+    Severity,
+    calibrated_confidence,
+    confidence_of,
+    floor,
+    told_at,
+)
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.facts import Background, Facts
@@ -206,11 +218,12 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
 
 
 def observe(target: Target, judged: Judged, row: int, column: int) -> Observation | None:
-    """What one sample says, or None where nothing can be said (a gap, or no baseline yet)."""
+    """What one sample says, or one that is missed; None where nothing can be said (a gap, or no baseline yet)."""
     value, sigma = float(judged.frame.values[row, column]), float(judged.scores.sigma[row, column])
-    if np.isnan(value) or np.isnan(sigma):
-        return None
     scores, policy = judged.scores, judged.policy
+    absent = np.isnan(value) and scores.missing is not None
+    if np.isnan(sigma) or (np.isnan(value) and not absent):
+        return None
     expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
     lower = lower if policy.lower_bound is None else max(lower, policy.lower_bound)
     upper = upper if policy.upper_bound is None else min(upper, policy.upper_bound)
@@ -218,7 +231,8 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     methods = scores.methods_at(row, column)
     facts = None
     if anomalous:
-        by_auto = bool(methods) and methods[0] in VOICES
+        strongest = methods[0] if methods else ""
+        by_auto = strongest in VOICES
         season, samples = judged.background.ground(row, column, len(judged.frame.timestamps), by_auto=by_auto)
         facts = Facts(
             value=value,
@@ -229,10 +243,11 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
             methods=methods,
             unit=target.nature.unit,
             season=season,
-            samples=samples,
+            samples=None if strongest in MORE else samples,
             threshold=policy.sigma if judged.entry is None else max(policy.sigma, float(judged.entry[row, column])),
-            floor=float(floor(np.array([expected]), policy)[0]),
+            floor=None if absent or strongest in AHEAD else float(floor(np.array([expected]), policy)[0]),
             last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
+            told=told_at(scores, row, column),
         )
     return Observation(
         labels=judged.frame.labels[row],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ class Facts:
     `deviation_ratio` is of the expected value. `season` is what was taken off (`none`, `day`, `week`), "" where the
     method knows none; `samples` how many the expectation was learnt from; `threshold` the |sigma| and `floor` the
     deviation that it took; `last_at` when the last alert of the same series before this one had its last anomaly.
+    `told` is what methods say beside their numbers. Of a sample that is missing only `sigma` is a number: the value and
+    what was expected are NaN.
     """
 
     value: float
@@ -35,6 +38,7 @@ class Facts:
     threshold: float | None = None
     floor: float | None = None
     last_at: datetime | None = None
+    told: tuple[str, ...] = ()
 
     @property
     def deviation(self) -> float:
@@ -48,9 +52,15 @@ class Facts:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
+        """All of it in one sentence; what methods tell beside is another one."""
+        told = "; ".join(self.told)
+        told = told[:1].upper() + told[1:]
+        if isnan(self.value):
+            names = " and ".join(self.methods)
+            needed = "" if self.threshold is None else f" where {self.threshold:.3g} are needed"
+            return f"{told}: {abs(self.sigma):.2f} sigma{needed}; {names} agree{'s' * (len(self.methods) == 1)}."
         last = "" if self.last_at is None else f"{self.last_at:%Y-%m-%d %H:%M} UTC"
-        return explain(
+        said = explain(
             self.value,
             self.expected,
             sigma=self.sigma,
@@ -60,6 +70,7 @@ class Facts:
             unit=self.unit,
             ground=Ground(self.samples, self.season, self.threshold, self.floor, last),
         )
+        return f"{said} {told}." if told else said
 
 
 @dataclass(frozen=True, slots=True, eq=False)

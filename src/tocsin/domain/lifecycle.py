@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import isnan
 from typing import NamedTuple
 
 from tocsin.detect import Severity
@@ -18,6 +19,10 @@ class Move(NamedTuple):
 
 
 STAY = Move(None, None)
+
+ABSENCE = "absence"
+ABSENT_FOR = timedelta(days=1)
+"""How long the alert of a series that is missed stays once nothing is known of the series any more."""
 
 
 def advance(alert: Alert | None, observation: Observation | None, target: Target, at: datetime) -> Move:
@@ -51,8 +56,8 @@ def _begin(seen: Observation, target: Target) -> Move:
         active_at=seen.timestamp,
         last_anomalous_at=seen.timestamp,
         updated_at=seen.timestamp,
-        value=seen.value,
-        expected_value=seen.expected_value,
+        value=_known(seen.value),
+        expected_value=_known(seen.expected_value),
         sigma=seen.sigma,
         confidence=seen.confidence,
         methods=seen.methods,
@@ -80,8 +85,8 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
         held = replace(
             held,
             severity=severity,
-            value=seen.value,
-            expected_value=seen.expected_value,
+            value=_known(seen.value),
+            expected_value=_known(seen.expected_value),
             sigma=seen.sigma,
             confidence=seen.confidence,
             methods=seen.methods,
@@ -107,7 +112,8 @@ def _unseen(alert: Alert | None, target: Target, at: datetime) -> Move:
     if alert is None:
         return STAY
     seen = alert.last_seen_at or alert.last_anomalous_at
-    if (at - seen).total_seconds() < vanish_after(target):
+    patience = ABSENT_FOR.total_seconds() if ABSENCE in alert.methods else vanish_after(target)
+    if (at - seen).total_seconds() < patience:
         return Move(alert, None)
     return Move(ended(alert, AlertState.EXPIRED, at), Reason.VANISHED)
 
@@ -124,6 +130,8 @@ def summary(target_name: str, severity: Severity, seen: Observation) -> str:
     return (
         f"{sign} {series_name(target_name, seen.labels)}: Detected {method} anomaly - "
         f"value {_short(seen.value)} (expected {_short(seen.expected_value)})"
+        if not isnan(seen.value)
+        else f"{sign} {series_name(target_name, seen.labels)}: no samples any more"
     )
 
 
@@ -131,6 +139,10 @@ def series_name(target_name: str, labels: Labels) -> str:
     """`target{a="b"}`; only the name when the series has no labels beside its metric name."""
     inner = str(labels.without("__name__"))
     return target_name if inner == "{}" else target_name + inner
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def _short(value: float) -> str:

@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from tocsin.detect import ANOMALOUS, Direction, Policy, Severity, Tolerance, resolve_methods, wants_auto
+from tocsin.detect import (
+    ANOMALOUS,
+    Context,
+    Direction,
+    Policy,
+    Severity,
+    Tolerance,
+    choose,
+    history_of,
+    is_slow,
+    missing_extra,
+)
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
@@ -75,7 +86,8 @@ class Target:
     `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what the
     values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
     nothing.
-    `capacity_limit` is what `capacity` looks ahead to, at most `capacity_horizon`.
+    `capacity_limit` (else `lower_bound` and `upper_bound`) is what `capacity` looks ahead to, at most
+    `capacity_horizon`.
     Construction checks nothing: call `validated`.
     """
 
@@ -159,8 +171,27 @@ class Target:
 
     @property
     def reads_back(self) -> timedelta:
-        """How much history before the first lookback is read: nothing where `auto` does not judge."""
-        return self.history if wants_auto(self.detection_methods) else timedelta(0)
+        """How much history before the first lookback is read: `history` for `auto` and further methods, more where one
+        of those needs more; nothing for the classic four.
+        """
+        chosen = choose(self.detection_methods)
+        wanted = timedelta(seconds=history_of(chosen.more))
+        return max(self.history, wanted) if chosen.auto or chosen.more else timedelta(0)
+
+    @property
+    def context(self) -> Context:
+        """What methods are told beside the samples."""
+        return Context(
+            limit=self.capacity_limit,
+            lower_limit=self.lower_bound,
+            upper_limit=self.upper_bound,
+            horizon_s=self.capacity_horizon.total_seconds(),
+        )
+
+    @property
+    def learns_slowly(self) -> bool:
+        """Whether an evaluation may compute for seconds."""
+        return is_slow(self.detection_methods)
 
     @property
     def window(self) -> int:
@@ -194,6 +225,7 @@ class Target:
         _check_duration("history", self.history, timedelta(0), MAX_LOOKBACK)
         _check_timezone(self.timezone)
         _check_dial(self)
+        _check_capacity(self)
         _check_duration("capacity_horizon", self.capacity_horizon, self.step, MAX_LOOKBACK)
         for name in ("min_effect", "min_effect_ratio", "min_denominator"):
             value = getattr(self, name)
@@ -222,9 +254,12 @@ def check_name(name: str) -> None:
 
 def _check_methods(methods: tuple[str, ...]) -> None:
     try:
-        resolve_methods(methods)
+        choose(methods)
     except ValueError as error:
         raise Invalid("detection_methods", str(error)) from error
+    missing = missing_extra(methods)
+    if missing is not None:
+        raise Invalid("detection_methods", missing)
 
 
 def _check_duration(name: str, value: timedelta, least: timedelta, most: timedelta) -> None:
@@ -249,6 +284,12 @@ def _check_dial(target: Target) -> None:
     for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
         if not 0 < getattr(target, name) < float("inf"):
             raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
+
+
+def _check_capacity(target: Target) -> None:
+    limits = (target.capacity_limit, target.lower_bound, target.upper_bound)
+    if "capacity" in target.detection_methods and all(limit is None for limit in limits):
+        raise Invalid("capacity_limit", "is what capacity looks ahead to: give it, or upper_bound or lower_bound")
 
 
 def _check_range(name: str, lower: float | None, upper: float | None) -> None:

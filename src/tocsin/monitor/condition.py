@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from tocsin.detect import MIN_LEARN, Outlook, outlook
+from tocsin.detect import MIN_LEARN, Outlook, choose, outlook
 from tocsin.domain.denominator import guard_of, thin_words
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.target import Target, TargetState
@@ -42,6 +42,9 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
         "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {span_in_words(age)} old"
     )
     said = silent + (f"; {thin}" if thin else "")
+    if not memory.ready and target.reads_back and not choose(target.detection_methods).classic:
+        names = " and ".join(target.detection_methods)
+        return Condition(TargetState.WARMING_UP, f"there is not yet as much history as {names} needs{said}")
     if not memory.ready:
         have = int((~np.isnan(memory.values)).sum(axis=1).max())
         wait = max(1, MIN_LEARN - have) * target.step

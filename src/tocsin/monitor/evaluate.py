@@ -105,6 +105,7 @@ class Evaluator:
         """What the evaluation comes to; the datasource is asked for context only when an alert changes."""
         at = window.end
         big = len(frame.labels) * watch.target.window > BIG_BLOCK or frame.values.size > BIG_FRAME
+        big |= watch.target.learns_slowly
         verdict = (
             await asyncio.to_thread(conclude_evaluation, watch, frame, at, ())
             if big

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tocsin.detect import Followed, Scores, follow
+from tocsin.detect import Context, Followed, follow, joined
 from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Labels
@@ -23,6 +23,7 @@ def followed(
     hold: Mask | None,
     mute: Mask | None,
     silent: bool,
+    context: Context,
 ) -> Followed:
     """Go through the columns (times, values, labels of the rows) after the known ones: in one go, but for where a level
     began to be accepted.
@@ -57,21 +58,11 @@ def followed(
             utc_offset_s=utc_offsets(times[:stop], target.timezone),
             silent=silent,
             mute=None if mute is None else mute[:, :stop],
+            context=context,
         )
         parts.append(result)
         known = Known(result.learn, result.learnt)
-    return parts[-1] if len(parts) == 1 else replace(parts[-1], scores=_joined([one.scores for one in parts]))
-
-
-def _joined(parts: list[Scores]) -> Scores:
-    """Scores of columns that follow on each other."""
-    whole = Scores.nothing(len(parts[0].sigma), sum(one.sigma.shape[1] for one in parts), parts[0].methods)
-    start = 0
-    for one in parts:
-        stop = start + one.sigma.shape[1]
-        whole.put(slice(None), slice(start, stop), one)
-        start = stop
-    return whole
+    return parts[-1] if len(parts) == 1 else replace(parts[-1], scores=joined([one.scores for one in parts]))
 
 
 def utc_offsets(timestamps: Floats, timezone: str) -> Floats | float:

@@ -1,13 +1,14 @@
 """New samples held against a target's policy; an inferred bound that a sample lies beyond is dropped. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect import (
+    STATES,
     VOICES,
     Dial,
     Judgement,
@@ -54,7 +55,7 @@ def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refute
         now = _after(target, values[:, : start + 1], now)
         policy = target.policy_beyond(now)
         columns = slice(start, stop)
-        part, seen = _columns(scores, columns), values[:, columns]
+        part, seen = scores.cut(slice(None), columns), values[:, columns]
         parts.append((judge(part, seen, policy), anomalies(part, seen, policy)))
     if len(parts) == 1:
         return Held(parts[0][0], parts[0][1], policy, now)
@@ -78,7 +79,7 @@ def by_dial(
     many it asks for (S, K); None where a person has said it.
 
     What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how
-    often false alerts come.
+    often false alerts come. So does what the methods of ``STATES`` say: it lasts, and the dial asks for nothing there.
     """
     tolerance = target.tolerance
     if tolerance is None:
@@ -86,8 +87,12 @@ def by_dial(
     sigma, counted = scores.sigma, held.anomalous
     if mute is not None:
         sigma, counted = np.where(mute, np.nan, sigma), counted & ~mute
-    seen = Seen(sigma, counted, _by_auto(scores))
+    states = scores.by(STATES)
+    if scores.missing is not None:
+        sigma = np.where(scores.missing, np.nan, sigma)
+    seen = Seen(sigma, counted & ~states, scores.by(VOICES))
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), said)
+    entry[states] = 0.0
     return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
@@ -105,13 +110,6 @@ def said_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: s
         day=((begun + utc_offsets(begun, timezone)) // 86400.0).astype(np.int64),
         false=np.array([one.verdict is not Verdict.REAL for one in mine], bool),
     )
-
-
-def _by_auto(scores: Scores) -> NDArray[np.bool_]:
-    """Where the strongest voice is one of `auto`, whose alerts are more often real."""
-    auto = np.array([name in VOICES for name in scores.methods])
-    by: NDArray[np.bool_] = (scores.strongest >= 0) & auto[np.maximum(scores.strongest, 0)]
-    return by
 
 
 def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:
@@ -152,10 +150,3 @@ def _refutations(target: Target, values: Floats, refuted: Refuted) -> list[int]:
 def _after(target: Target, values: Floats, refuted: Refuted) -> Refuted:
     below, above = _beyond(target, values, refuted)
     return refuted[0] or bool(below.any()), refuted[1] or bool(above.any())
-
-
-def _columns(scores: Scores, columns: slice) -> Scores:
-    if columns == slice(0, scores.sigma.shape[1]):
-        return scores
-    names = [field.name for field in fields(Scores) if field.name != "methods"]
-    return replace(scores, **{name: getattr(scores, name)[:, columns] for name in names})

@@ -22,7 +22,7 @@ from tocsin.monitor.judging import by_dial, judge_within, said_of
 from tocsin.monitor.marked import Known, loosened, mute_of
 
 REMEMBERED = timedelta(days=1)
-"""How long `auto` remembers a series that sends no samples."""
+"""How long a series that sends no samples is remembered: by `auto` and by methods that go through time."""
 
 EVIDENCE_SAMPLES = 240
 """How many samples a frozen picture holds, the newest ones."""
@@ -74,12 +74,15 @@ def absorb(
     *,
     silent: bool = False,
     floor: float = 0.0,
+    blind: bool = False,
 ) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
-    of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` knows them, are forgotten.
-    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma.
+    of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` or a further method knows
+    them, are forgotten.
+    `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma. `blind`: nobody could look at
+    the time of these samples.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
@@ -89,7 +92,10 @@ def absorb(
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
     mute = mute_of(memory.marked.windows, labels, times)
     known = Known(past, learnt)
-    result = followed(target, (times, values, labels), known, memory.marked, hold=hold, mute=mute, silent=silent)
+    context = replace(target.context, blind=blind)
+    result = followed(
+        target, (times, values, labels), known, memory.marked, hold=hold, mute=mute, silent=silent, context=context
+    )
     fresh = Frame(
         frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
     )
@@ -155,9 +161,9 @@ def _trim(target: Target, memory: Memory) -> Memory:
     keep = slice(max(0, len(memory.timestamps) - target.window), None)
     values, learn = memory.values[:, keep], memory.learn[:, keep]
     alive = ~np.isnan(values).all(axis=1)
-    auto = memory.learnt.auto
-    if auto is not None:
-        alive |= auto.ready & (auto.unseen * target.step.total_seconds() < REMEMBERED.total_seconds())
+    unseen = memory.learnt.unseen
+    if unseen is not None:
+        alive |= unseen * target.step.total_seconds() < REMEMBERED.total_seconds()
     if alive.all():
         # A copy lets go of the columns that fell out of the window.
         times, thin = memory.timestamps[keep].copy(), memory.thin[keep].copy()
@@ -188,13 +194,13 @@ def may_forget(target: Target, memory: Memory, frame: Frame) -> NDArray[np.bool_
     where = np.where(np.isnan(values), -1, np.arange(old + columns))
     last = np.maximum.accumulate(where, axis=1)[:, old:]
     silent_for = np.arange(old, old + columns) - last
-    # A series without a sample in sight is not known before its first one, unless `auto` still remembers it.
+    # A series without a sample in sight is not known before its first one, unless a state still remembers it.
     known = last >= 0
     reached = known & (silent_for == target.window)
-    auto = memory.learnt.auto
-    if auto is not None:
+    states = [state.unseen for state in (memory.learnt.auto, memory.learnt.more) if state is not None]
+    if states:
         unseen = np.zeros(rows, np.int64)
-        unseen[: len(memory.labels)] = auto.unseen
+        unseen[: len(memory.labels)] = np.minimum.reduce(states)
         remembered = np.ceil(REMEMBERED / target.step)
         since = np.where(known & (last >= old), silent_for, unseen[:, None] + np.arange(1, columns + 1))
         reached |= since == remembered

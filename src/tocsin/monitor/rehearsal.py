@@ -4,12 +4,12 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import fields, replace
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Judgement, Scores
+from tocsin.detect import Judgement
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant, step
@@ -27,8 +27,6 @@ FARTHEST = 256
 
 NEAREST = 8
 """The same where alerts come and go so fast that less of it holds."""
-
-Block = TypeVar("Block", Scores, Judgement)
 
 
 class Rehearsal:
@@ -177,14 +175,14 @@ def _part(judged: Judged, rows: NDArray[np.intp] | slice, columns: slice) -> Jud
     return replace(
         judged,
         frame=Frame(frame.timestamps[columns], frame.values[rows, columns], labels),
-        scores=_cut(judged.scores, rows, columns),
+        scores=judged.scores.cut(rows, columns),
         judgement=_cut(judged.judgement, rows, columns),
         anomalous=judged.anomalous[rows, columns],
         first=judged.first[rows],
     )
 
 
-def _cut(block: Block, rows: NDArray[np.intp] | slice, columns: slice) -> Block:
+def _cut(block: Judgement, rows: NDArray[np.intp] | slice, columns: slice) -> Judgement:
     """The same with some rows and columns of each of its arrays (S, K)."""
     arrays = {one.name: getattr(block, one.name) for one in fields(block)}
     cut: dict[str, Any] = {name: part[rows, columns] for name, part in arrays.items() if isinstance(part, np.ndarray)}

@@ -21,6 +21,8 @@ from tocsin.monitor.memory import Memory, absorb
 def learnt_since(target: Target, memory: Memory) -> float:
     """The oldest sample that may have taught anything, unix seconds; `memory` holds some."""
     oldest = float(memory.timestamps[0])
+    if memory.learnt.more is not None:
+        oldest = min(oldest, float(memory.timestamps[-1]) - target.reads_back.total_seconds())
     auto = memory.learnt.auto
     if auto is None or not auto.rows:
         return oldest
@@ -52,7 +54,7 @@ async def relearnt(
         target = replace(target, history=max(target.history, timedelta(seconds=max(0.0, lived))))
     frame = await fetch(target, gate, first)
     known = await read_back(target, gate, first, len(frame.labels), marked=marked)
-    big = frame.values.size > BIG_FRAME
+    big = frame.values.size > BIG_FRAME or target.learns_slowly
     _, after = (
         await asyncio.to_thread(absorb, target, known, frame, active) if big else absorb(target, known, frame, active)
     )

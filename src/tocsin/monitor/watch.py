@@ -140,7 +140,9 @@ def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
 
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
-    judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor)
+    # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
+    blind = watch.blind and watch.cursor is not None
+    judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor, blind=blind)
     judged = replace(judged, background=replace(judged.background, last=watch.last_over))
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)

@@ -183,6 +183,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None = None
     floor: float | None = None
     last_us: int | None = None
+    told: tuple[str, ...] = ()
 
 
 def _facts_in(facts: Facts | None) -> _Facts | None:
@@ -198,6 +199,7 @@ def _facts_in(facts: Facts | None) -> _Facts | None:
         threshold=facts.threshold,
         floor=facts.floor,
         last_us=None if facts.last_at is None else (facts.last_at - EPOCH) // MICROSECOND,
+        told=tuple(map(escape, facts.told)),
     )
 
 
@@ -221,6 +223,7 @@ def _facts_out(read: _Facts | None) -> Facts | None:
         threshold=read.threshold,
         floor=read.floor,
         last_at=None if read.last_us is None else EPOCH + read.last_us * MICROSECOND,
+        told=tuple(map(unescape, read.told)),
     )
 
 

@@ -1,0 +1,196 @@
+"""Methods that go through time, in the monitor: absence is an alert, history is read for them, a back-test agrees."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from tests.monitor.scene import MINUTE, START, Scene, target
+from tocsin.domain.alert import AlertState, Reason
+from tocsin.domain.errors import Invalid, SourceError, SourceFailure
+from tocsin.domain.ports import AnomalyFilter, Page
+from tocsin.domain.target import Target
+
+UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
+
+
+def noise(grid, seed=0):
+    """Something like noise that depends on the instant alone; weeks of it are read here."""
+    return 10.0 + np.sin(grid * 12.9898 + seed * 78.233) + np.sin(grid * 0.7391 + seed)
+
+
+def missed(**more) -> Target:
+    return target(detection_methods=("absence",), **more)
+
+
+def gone(begin, end, seed=0):
+    """Noise without samples in [begin, end), minutes after the start."""
+
+    def curve(grid):
+        out = noise(grid, seed=seed)
+        minutes = (grid - START.timestamp()) / 60
+        out[(minutes >= begin) & (minutes < end)] = np.nan
+        return out
+
+    return curve
+
+
+async def test_a_series_that_stops_fires_and_resolves_when_it_returns():
+    scene = Scene(missed())
+    scene.source.play("q", gone(10, 40), {"pod": "x"})
+    scene.source.play("q", noise, {"pod": "y"})
+    monitor = await scene.open()
+    await scene.run_for(20 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.FIRING
+    assert alert.labels["pod"] == "x"
+    assert alert.methods == ("absence",)
+    assert alert.value is None
+    assert alert.expected_value is None
+    assert "no samples any more" in alert.summary
+    assert "No sample for" in alert.explanation
+    (anomaly,) = (await scene.store.anomalies(AnomalyFilter(alert_id=alert.id), Page(limit=1))).items
+    assert np.isnan(anomaly.value)
+    await scene.run_for(15 * MINUTE)
+    assert (await scene.alerts())[0].state is AlertState.FIRING, "it does not vanish: the gap is what is told"
+    await scene.run_for(15 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.RESOLVED
+    await monitor.close()
+
+
+async def test_an_answer_without_series_is_the_absence_of_all_that_are_known():
+    scene = Scene(missed())
+    for pod in "xy":
+        scene.source.play("q", noise, {"pod": pod})
+    monitor = await scene.open()
+    await scene.run_for(10 * MINUTE)
+    for pod in "xy":
+        scene.source.drop("q", {"pod": pod})
+    await scene.run_for(10 * MINUTE)
+    alerts = await scene.alerts()
+    assert {alert.labels["pod"] for alert in alerts} == {"x", "y"}
+    assert all(alert.state is AlertState.FIRING for alert in alerts)
+    await scene.run_for(timedelta(hours=3))
+    assert all(alert.state is AlertState.FIRING for alert in await scene.alerts()), "longer than the lookback"
+    await monitor.close()
+
+
+async def test_a_datasource_that_fails_is_no_absence():
+    scene = Scene(missed())
+    scene.source.play("q", gone(16, 40))
+    monitor = await scene.open()
+    await scene.run_for(15 * MINUTE)
+    scene.source.fail(UNREACHABLE)
+    await scene.run_for(25 * MINUTE)
+    scene.source.recover()
+    await scene.run_for(10 * MINUTE)
+    assert await scene.alerts(target_name="errors") == []
+    await monitor.close()
+
+
+async def test_after_a_restart_it_is_still_missed_and_its_return_resolves():
+    scene = Scene(missed())
+    scene.source.play("q", noise, {"pod": "x"})
+    scene.source.play("q", noise, {"pod": "y"})
+    await scene.open()
+    await scene.run_for(10 * MINUTE)
+    scene.source.drop("q", {"pod": "x"})
+    await scene.run_for(10 * MINUTE)
+    monitor = await scene.restart()
+    await scene.run_for(30 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.FIRING
+    scene.source.undrop("q")
+    await scene.run_for(10 * MINUTE)
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.RESOLVED
+    await monitor.close()
+
+
+async def test_a_series_that_is_gone_for_good_ends_after_a_day():
+    scene = Scene(missed(check_interval=10 * MINUTE))
+    scene.source.play("q", noise, {"pod": "x"})
+    scene.source.play("q", noise, {"pod": "y"})
+    monitor = await scene.open()
+    await scene.run_for(30 * MINUTE)
+    scene.source.drop("q", {"pod": "x"})
+    await scene.run_for(timedelta(hours=23))
+    assert (await scene.alerts())[0].state is AlertState.FIRING
+    await scene.run_for(timedelta(hours=26))
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.EXPIRED
+    assert (await scene.transitions())[-1].reason is Reason.VANISHED
+    await monitor.close()
+
+
+@pytest.mark.parametrize(
+    "methods", [("absence", "seasonal"), ("zscore", "drift", "outlier"), ("auto", "outlier", "absence")]
+)
+async def test_a_back_test_equals_what_monitoring_did(methods):
+    watched = target(detection_methods=methods, check_interval=5 * MINUTE)
+    scene = Scene(watched)
+    for seed in range(6):
+        begin = 40 + 30 * seed
+
+        def curve(grid, seed=seed, begin=begin):
+            minutes = (grid - START.timestamp()) / 60
+            return gone(begin, begin + 12, seed)(grid) + 40 * ((minutes > 100 + seed) & (minutes < 110 + seed))
+
+        scene.source.play("q", curve, {"instance": str(seed)})
+    monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
+    await scene.run_for(timedelta(hours=4))
+    await monitor.stop()
+    live = [(one.alert_id, one.at, one.after, one.reason, one.severity, one.sigma) for one in await scene.transitions()]
+    first = next(one for one in scene.source.requests if one.window.end >= START)
+    last = scene.source.requests[-1]
+    result = await monitor.backtest(watched, first.window.end - 4 * MINUTE, last.window.end)
+    told = [(one.alert_id, one.at, one.after, one.reason, one.severity, one.sigma) for one in result.transitions]
+    assert sorted(told, key=str) == sorted(live, key=str)
+    assert len(live) >= 6
+    await monitor.close()
+
+
+async def test_the_history_that_a_method_needs_is_read_before_the_first_verdict():
+    watched = target(detection_methods=("seasonal",))
+    assert watched.reads_back == timedelta(days=14)
+    assert target(detection_methods=("zscore",), history=timedelta(days=3)).reads_back == timedelta(0)
+    assert target(detection_methods=("zscore", "outlier")).reads_back == timedelta(days=2)
+    scene = Scene(watched)
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
+    await scene.run_for(2 * MINUTE)
+    assert monitor.view("errors").status.series_ready == 1
+    await monitor.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "why"),
+    [
+        ({"detection_methods": ("capacity",)}, "capacity_limit", "upper_bound or lower_bound"),
+        ({"detection_methods": ("drift", "oracle")}, "detection_methods", "unknown detection method 'oracle'"),
+    ],
+)
+def test_targets_that_cannot_be(fields, field, why):
+    with pytest.raises(Invalid, match=why) as caught:
+        target(**fields).validated()
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("method", "extra"), [("forecast", "forecast"), ("prophet", "prophet"), ("isolation_forest", "ml")]
+)
+def test_a_method_whose_extra_is_not_installed_says_what_to_install(method, extra, monkeypatch):
+    monkeypatch.setattr("tocsin.detect.more.registry.find_spec", lambda _: None)
+    with pytest.raises(Invalid, match=rf"pip install 'tocsin\[{extra}\]'"):
+        target(detection_methods=("auto", method)).validated()
+    target(detection_methods=("auto", "drift")).validated()
+
+
+def test_capacity_takes_its_limit_from_the_bounds():
+    assert target(detection_methods=("capacity",), upper_bound=100.0).validated().context.upper_limit == 100.0
+    assert target(detection_methods=("capacity",), capacity_limit=5.0).validated().context.limit == 5.0
