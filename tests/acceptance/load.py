@@ -99,6 +99,7 @@ class Load:
             "keep_firing_for": 3,
             "severity_threshold": "critical",
             "min_effect": 100,
+            "history": 600,
         }
 
     async def _ask(self, method: str, path: str, body: object = None, *, expect: int | None = None) -> None:

@@ -33,6 +33,7 @@ SHOPS = [
         "keep_firing_for": 2,
         "severity_threshold": "critical",
         "min_effect": 100,
+        "history": 0,
     }
     for n, pending in enumerate((0, 0, 2))
 ]

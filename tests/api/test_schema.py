@@ -43,7 +43,7 @@ UNLIKELY += ("check_interval", "keep_firing_for", "offset", "min_effect", "min_e
 """Fields whose made up values seldom fit together."""
 
 KNOWN = {"name": "cpu", "alert_id": alert().id, "alert_or_target": "cpu", "window_id": "window:1"}
-KNOWN |= {"acceptance_id": "accepted:1", "proposal_id": "proposal:1"}
+KNOWN |= {"acceptance_id": "accepted:1", "proposal_id": "proposal:1", "evidence_id": f"{alert().id}@0.000"}
 EXPECTED_ERRORS = {502, 503, 504}
 CHECKS = [
     status_code_conformance,

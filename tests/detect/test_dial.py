@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.detect import DIAL_LEVELS, Dial, Seen, Tolerance, advance_dial
+from tocsin.detect import DIAL_LEVELS, Dial, Said, Seen, Tolerance, advance_dial
 from tocsin.detect.calibrate import calibrated_confidence, likely_real
 from tocsin.detect.dial import thresholds
 
@@ -99,13 +99,30 @@ def test_a_gap_is_no_time_in_which_it_was_quiet() -> None:
     assert dial.rates()[0, 0] > calm.rates()[0, 0]
 
 
-def test_what_people_said_of_alerts_corrects_the_count() -> None:
-    tolerance = Tolerance(0.35, 100.0, 2)
-    dial, _ = walk(bursts(21, 3.1), tolerance)
-    correction = np.zeros((1, len(DIAL_LEVELS)))
-    correction[0, 0] = -dial.false[0, 0]
-    assert dial.rates(correction)[0, 0] == 0.0
-    assert thresholds(dial.rates(correction), tolerance)[0] == DIAL_LEVELS[0]
+def said(sigma: list[float], days: list[int], *, false: bool) -> Said:
+    size = len(sigma)
+    auto, wrong = np.ones(size, bool), np.full(size, false)
+    return Said(np.zeros(size, np.intp), np.array(sigma), auto, np.array(days, np.int64), wrong)
+
+
+def told(values: np.ndarray, words: Said | None) -> np.ndarray:
+    times = np.arange(values.shape[1]) * STEP_S
+    return advance_dial(Dial.fresh(1, STEP_S), times, seen(values), Tolerance(0.35, 100.0, 2), words)[1]
+
+
+def test_alerts_that_a_person_called_real_raise_nothing() -> None:
+    noisy = bursts(21, 3.1)
+    assert told(noisy, None)[0, -1] == 3.25
+    assert told(noisy, said([3.1] * 21, list(range(21)), false=False))[0, -1] == 3.0
+    assert told(noisy, said([3.1] * 10, list(range(10)), false=False))[0, -1] == 3.25, "not those that came since"
+
+
+def test_an_alert_that_a_person_called_false_counts_whole() -> None:
+    strong = bursts(14, 5.0, every=14)
+    assert told(strong, None)[0, -1] == 3.0
+    assert told(strong, said([5.0], [0], false=True))[0, -1] == 5.25
+    days = told(strong, said([5.0], [10], false=True))[0].reshape(-1, DAY)[:, 0]
+    assert (days[:11] <= 3.0).all(), "what is not over yet has no say"
 
 
 def test_a_new_series_begins_with_nothing_and_the_others_keep_theirs() -> None:

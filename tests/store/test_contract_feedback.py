@@ -93,6 +93,7 @@ async def test_marks_are_those_of_one_target_the_newest_first(store: Store) -> N
         MarkedAlert(kept[two.id], mark(two, at=T0 + MINUTE)),
     ]
     assert len(await store.marks("cpu_usage", T0)) == 3
+    assert len(await store.marks(None, T0)) == 4
 
 
 async def test_windows_are_kept_until_they_are_deleted(store: Store) -> None:

@@ -191,6 +191,25 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdicted:
+    """What of a verdict changes thresholds: the series, when the alert began, how strong it was, and what it was."""
+
+    labels: Labels
+    at: datetime
+    sigma: float
+    methods: tuple[str, ...]
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, one: MarkedAlert) -> "Verdicted | None":
+        """That of a marked alert; None for one that is about no sample."""
+        alert = one.alert
+        if alert.sigma is None:
+            return None
+        return cls(alert.labels, alert.active_at, abs(alert.sigma), alert.methods, one.mark.verdict)
+
+
+@dataclass(frozen=True, slots=True)
 class Marked:
     """What people said of one target that changes what is learnt or when an alert begins: the part of memory that they
     own.
@@ -199,6 +218,7 @@ class Marked:
     windows: tuple[MarkedWindow, ...] = ()
     levels: tuple[Acceptance, ...] = ()
     exempt: tuple[Acceptance, ...] = ()
+    verdicts: tuple[Verdicted, ...] = ()
 
 
 UNMARKED = Marked()

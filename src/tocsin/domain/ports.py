@@ -182,9 +182,9 @@ class FeedbackStore(Protocol):
         """Take it back; False when there was none."""
         ...
 
-    async def marks(self, target_name: str, since: datetime) -> Sequence[MarkedAlert]:
-        """The marked alerts of a target that were active at or after an instant, the newest mark first; at most
-        10,000.
+    async def marks(self, target_name: str | None, since: datetime) -> Sequence[MarkedAlert]:
+        """The marked alerts of a target, or of all, that were active at or after an instant, the newest mark first; at
+        most 10,000.
         """
         ...
 

@@ -24,6 +24,7 @@ from tocsin.domain.feedback import (
     Remarks,
     Slot,
     Verdict,
+    Verdicted,
 )
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.ports import Clock, Store
@@ -40,6 +41,9 @@ EXPIRES_AFTER = timedelta(days=90)
 """How long what is accepted by the clock holds, unless a person says otherwise."""
 
 MAX_EXPIRES = timedelta(days=365)
+WEIGHED = timedelta(days=90)
+"""Verdicts on older alerts have faded out of the thresholds."""
+
 MARGIN = 1.5
 """An alert that recurs is expected up to so many times the largest deviation that was seen."""
 
@@ -80,12 +84,23 @@ class Feedback:
         self._recurrence = Recurrence(store, clock)
         self._windows: tuple[MarkedWindow, ...] = ()
         self._acceptances: tuple[Acceptance, ...] = ()
+        self._verdicts: dict[str, tuple[Verdicted, ...]] = {}
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
         """Read what was said so far; raises `StoreError`."""
         self._windows = tuple(await self._store.windows())
         self._acceptances = tuple(await self._store.acceptances())
+        for one in await self._store.marks(None, self._clock.now() - WEIGHED):
+            self._verdicts.setdefault(one.alert.target_name, ())
+        for name in self._verdicts:
+            await self._weigh(name)
+
+    async def _weigh(self, target_name: str) -> None:
+        """Take the verdicts on a target's alerts to its thresholds."""
+        known = await self._store.marks(target_name, self._clock.now() - WEIGHED)
+        self._verdicts[target_name] = tuple(filter(None, map(Verdicted.of, known)))
+        self._tell()
 
     def marked(self, target_name: str) -> Marked:
         """What was said that concerns a target's memory."""
@@ -94,6 +109,7 @@ class Feedback:
             tuple(one for one in self._windows if one.of_target(target_name)),
             tuple(one for one in mine if one.kind is AcceptanceKind.LEVEL and one.ended_at is None),
             tuple(one for one in mine if one.kind in (AcceptanceKind.HOURS, AcceptanceKind.EXCLUDED)),
+            self._verdicts.get(target_name, ()),
         )
 
     def _tell(self) -> None:
@@ -108,12 +124,15 @@ class Feedback:
         """Keep a verdict on an alert; raises `NotFound`, `StoreError`."""
         mark = Mark(alert_id, verdict, who, note, self._clock.now())
         await self._store.mark(mark)
+        await self._weigh((await self._store.alert(alert_id)).alert.target_name)
         return mark
 
     async def unmark(self, alert_id: str) -> bool:
         """Take it back; False when there was none. Raises `NotFound` for an unknown alert, `StoreError`."""
-        await self._store.alert(alert_id)
-        return await self._store.unmark(alert_id)
+        name = (await self._store.alert(alert_id)).alert.target_name
+        gone = await self._store.unmark(alert_id)
+        await self._weigh(name)
+        return gone
 
     async def verdicts(self, target_name: str, since: datetime) -> Mapping[str, MarkedAlert]:
         """The verdicts on alerts of a target that were active since an instant, by alert: what is real and what is

@@ -1,5 +1,6 @@
 """New samples held against a target's policy; an inferred bound that a sample lies beyond is dropped. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from tocsin.detect import (
     Dial,
     Judgement,
     Policy,
+    Said,
     Scores,
     Seen,
     advance_dial,
@@ -19,8 +21,11 @@ from tocsin.detect import (
     judge,
     raised,
 )
+from tocsin.domain.feedback import Verdict, Verdicted
 from tocsin.domain.frame import Floats
+from tocsin.domain.labels import Labels
 from tocsin.domain.target import Refuted, Target
+from tocsin.monitor.following import utc_offsets
 
 Flags = NDArray[np.bool_]
 
@@ -68,6 +73,7 @@ def by_dial(
     *,
     floor: float,
     mute: NDArray[np.bool_] | None = None,
+    said: Said | None = None,
 ) -> tuple[Dial, Judgement, Floats | None]:
     """The dial after the columns at ``local`` seconds (K,), what counts where it asks for more sigma to begin, and how
     many it asks for (S, K); None where a person has said it.
@@ -85,9 +91,27 @@ def by_dial(
     if scores.missing is not None:
         sigma = np.where(scores.missing, np.nan, sigma)
     seen = Seen(sigma, counted & ~states, scores.by(VOICES))
-    dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor))
+    dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), said)
     entry[states] = 0.0
     return dial, raised(held.judgement, scores.sigma, entry), entry
+
+
+def said_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Said | None:
+    """The verdicts on alerts of these series as the dial takes them; None where there are none. Those on what is said
+    of a state are none: the dial has not counted it.
+    """
+    if not verdicts:
+        return None
+    rows = {name: row for row, name in enumerate(labels)}
+    mine = [one for one in verdicts if one.labels in rows and set(one.methods[:1]).isdisjoint(STATES)]
+    begun = np.array([one.at.timestamp() for one in mine])
+    return Said(
+        row=np.array([rows[one.labels] for one in mine], np.intp),
+        sigma=np.array([one.sigma for one in mine], np.float64),
+        auto=np.array([bool(one.methods) and one.methods[0] in VOICES for one in mine], bool),
+        day=((begun + utc_offsets(begun, timezone)) // 86400.0).astype(np.int64),
+        false=np.array([one.verdict is not Verdict.REAL for one in mine], bool),
+    )
 
 
 def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:

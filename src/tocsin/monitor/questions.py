@@ -1,11 +1,14 @@
 """Questions to the monitor about one target; nothing is kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import NotFound
+from tocsin.domain.feedback import Marked, WindowKind
 from tocsin.domain.frame import Window
+from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress
@@ -47,11 +50,16 @@ class Questions:
         progress: Progress = lambda _: None,
         question: Question = NOTHING_ELSE,
     ) -> BacktestResult:
-        """What a target, saved or not, would have said; raises `Invalid`, `SourceError`."""
+        """What a target, saved or not, would have said; raises `Invalid`, `SourceError`.
+
+        Where no incidents are given, it is held against those that people have marked.
+        """
         targets = [target] if question.against is None else [target, question.against]
         for one in targets:
             self._gates.accept(one)
         asked = [Asked(one, self._gates.of(one), self.feedback.marked(one.name)) for one in targets]
+        if not question.incidents:
+            question = replace(question, incidents=_incidents(asked[0].marked, start, end))
         return await self._inquiry.backtest(asked, start, end, question, progress)
 
     def _watch(self, name: str) -> Watch:
@@ -59,3 +67,13 @@ class Questions:
         if watch is None:
             raise NotFound(f"there is no target named {name!r}")
         return watch
+
+
+def _incidents(marked: Marked, start: datetime, end: datetime) -> tuple[Incident, ...]:
+    """The incidents of a time that people have marked, oldest first."""
+    found = [
+        Incident(one.start, one.end, one.labels)
+        for one in marked.windows
+        if one.kind is WindowKind.INCIDENT and one.start <= end and start <= one.end
+    ]
+    return tuple(sorted(found, key=lambda one: one.start))

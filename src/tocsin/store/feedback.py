@@ -44,8 +44,8 @@ class SqlFeedback(Part):
 
         return bool(await self._database.write(work))
 
-    async def marks(self, target_name: str, since: datetime) -> Sequence[MarkedAlert]:
-        """The marked alerts of a target that were active at or after an instant, the newest mark first."""
+    async def marks(self, target_name: str | None, since: datetime) -> Sequence[MarkedAlert]:
+        """The marked alerts of a target, or of all, that were active at or after an instant, the newest mark first."""
         asked = (
             select(
                 alerts,
@@ -55,11 +55,12 @@ class SqlFeedback(Part):
                 marks.c.at.label("mark_at"),
             )
             .select_from(alerts.join(marks, marks.c.alert_id == alerts.c.id))
-            .where(alerts.c.target_name == target_name)
             .where(alerts.c.ends_at.is_(None) | (alerts.c.ends_at >= since))
             .order_by(marks.c.at.desc(), alerts.c.id)
             .limit(_MOST_MARKS)
         )
+        if target_name is not None:
+            asked = asked.where(alerts.c.target_name == target_name)
         async with self._database.reading() as connection:
             rows = (await connection.execute(asked)).mappings()
             return [MarkedAlert(codec.alert_of(row), _mark(row)) for row in rows]

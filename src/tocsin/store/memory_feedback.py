@@ -34,11 +34,11 @@ class MemoryFeedback:
         self._check()
         return self._marks.pop(alert_id, None) is not None
 
-    async def marks(self, target_name: str, since: datetime) -> Sequence[MarkedAlert]:
-        """The marked alerts of a target that were active at or after an instant, the newest mark first."""
+    async def marks(self, target_name: str | None, since: datetime) -> Sequence[MarkedAlert]:
+        """The marked alerts of a target, or of all, that were active at or after an instant, the newest mark first."""
         self._check()
         found = [MarkedAlert(self._alerts[one.alert_id], one) for one in self._marks.values()]
-        found = [one for one in found if one.alert.target_name == target_name]
+        found = [one for one in found if target_name in (None, one.alert.target_name)]
         found = [one for one in found if one.alert.ends_at is None or one.alert.ends_at >= since]
         found.sort(key=lambda one: one.alert.id)
         return sorted(found, key=lambda one: one.mark.at, reverse=True)
