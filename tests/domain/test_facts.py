@@ -85,3 +85,14 @@ def test_evidence_is_drawn_again_from_itself_alone():
     assert lines[-2].split()[2] == "-"
     assert sum(line.startswith("2026-03-01") for line in lines) == MOST_LINES
     assert replace(made, facts=None).text.startswith("query")
+
+
+def test_what_methods_tell_beside_is_a_sentence_of_its_own():
+    drifting = replace(FACTS, methods=("drift",), told=("rising by 3 a day for 4 days", "and more"))
+    assert drifting.sentence == replace(drifting, told=()).sentence + " Rising by 3 a day for 4 days; and more."
+
+
+def test_a_sample_that_is_missed_has_only_words():
+    nan = float("nan")
+    gone = Facts(nan, nan, nan, nan, -3.8, ("absence",), threshold=3.5, told=("no sample for 300 s",))
+    assert gone.sentence == "No sample for 300 s: 3.80 sigma where 3.5 are needed; absence agrees."

@@ -8,9 +8,10 @@ import pytest
 
 from tests.monitor.scene import START, target
 from tocsin.detect import METHODS, REASONS, STATES, Dial, Direction, Policy, Scores, anomalies, judge
+from tocsin.domain.feedback import Verdict, Verdicted
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
-from tocsin.monitor.judging import Held, by_dial
+from tocsin.monitor.judging import Held, by_dial, said_of
 from tocsin.monitor.memory import Memory, absorb
 from tocsin.monitor.relearn import learnt_since
 
@@ -44,6 +45,15 @@ def test_the_dial_neither_counts_nor_raises_what_is_said_of_a_state(method):
     assert (entry == (0.0 if of_state else 9.0)).all()
     assert (dial.false.sum() == 0) == of_state
     assert dial.today.tolist() == [columns], "it was watched all the same"
+
+
+def test_a_verdict_on_what_was_said_of_a_state_moves_no_threshold():
+    one = Labels({"i": "0"})
+    marks = [Verdicted(one, START, 5.0, (name, "iqr"), Verdict.FALSE) for name in ("mad", *STATES)]
+    said = said_of(marks, (one,), "UTC")
+    assert said is not None
+    assert said.sigma.tolist() == [5.0]
+    assert said.auto.tolist() == [False]
 
 
 def test_what_is_missing_is_no_watched_sample_of_the_dial():

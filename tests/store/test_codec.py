@@ -21,7 +21,7 @@ from tocsin.domain.ports import AlertFilter, AnomalyFilter, Page
 from tocsin.domain.target import Owner, QueryType, Target
 from tocsin.store import codec, open_store
 from tocsin.store.columns import EPOCH, MICROSECOND, escape, unescape
-from tocsin.store.documents import definition_text, evidence_body, evidence_of, target_of
+from tocsin.store.documents import definition_text, evidence_body, evidence_of, facts_of, facts_text, target_of
 
 
 def _unfolded(at: datetime) -> datetime:
@@ -205,3 +205,11 @@ def test_evidence_of_the_first_form_can_still_be_read() -> None:
     )
     assert evidence_of(piece.id, 1, first) == piece
     assert evidence_of(piece.id, 1, first).facts is None
+
+
+def test_facts_that_an_older_version_kept_tell_nothing_beside() -> None:
+    old = '{"value":1.0,"expected":2.0,"lower":1.5,"upper":2.5,"sigma":-4.0,"methods":["mad"]}'
+    facts = facts_of(old)
+    assert facts is not None
+    assert facts.told == ()
+    assert facts_of(facts_text(facts)) == facts

@@ -315,6 +315,7 @@ async def test_the_anomalies_of_one_alert(store: Store) -> None:
 async def test_what_an_anomaly_rests_on_comes_back_whole(store: Store) -> None:
     facts = Facts(
         97.5, 20.25, 10.0, float("nan"), 7.125, ("mad", "we\x00ird"), "seconds", "week", 9, 3.5, 1.0125, T0,
+        ("rising by 3 a day", "\x00"),
     )  # fmt: skip
     made = begun(alert())
     piece, seen = replace(made.evidence[0], facts=facts), replace(made.anomalies[0], facts=facts)
@@ -327,3 +328,17 @@ async def test_what_an_anomaly_rests_on_comes_back_whole(store: Store) -> None:
         assert replace(read, upper=0.0) == replace(facts, upper=0.0)
     assert told is not None
     assert told.sentence == facts.sentence, "the same words, years later"
+
+
+async def test_a_sample_that_is_missed_has_no_value_and_is_kept(store: Store) -> None:
+    nothing = float("nan")
+    facts = Facts(nothing, nothing, nothing, nothing, -4.1, ("absence",), told=("no sample for 300 s; they came",))
+    made = begun(replace(alert(), value=None, expected_value=None))
+    seen = replace(made.anomalies[0], value=nothing, expected_value=nothing, lower=nothing, upper=nothing, facts=facts)
+    await store.save_evaluations([replace(made, anomalies=(seen,))])
+    (kept,) = (await store.anomalies(AnomalyFilter(), ALL)).items
+    assert all(part != part for part in (kept.value, kept.expected_value, kept.lower, kept.upper))
+    assert kept.facts is not None
+    assert kept.facts.sentence == facts.sentence == "No sample for 300 s; they came: 4.10 sigma; absence agrees."
+    (record,) = (await store.alerts(AlertFilter(), ALL)).items
+    assert (record.alert.value, record.alert.expected_value) == (None, None)

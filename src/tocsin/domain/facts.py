@@ -1,7 +1,7 @@
 """What an anomaly rests on, frozen when it is told: numbers for programs, one plain sentence for people. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isnan
 
@@ -94,6 +94,11 @@ class Background:
             return SEASONS[int(self.season[row])], max(0, int(self.age[row]) - (columns - column))
         at = self.taught.shape[1] - columns + column
         return "", int(self.taught[row, max(0, at - self.window) : at].sum())
+
+    def cut(self, rows: NDArray[np.intp] | slice, later: int) -> "Background":
+        """The same of some rows, as it was before the last `later` columns; a season found since stays."""
+        taught = self.taught[rows, : self.taught.shape[1] - later]
+        return replace(self, season=self.season[rows], age=self.age[rows] - later, taught=taught)
 
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -97,11 +97,13 @@ def by_dial(
 
 
 def said_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Said | None:
-    """The verdicts on alerts of these series as the dial takes them; None where there are none."""
+    """The verdicts on alerts of these series as the dial takes them; None where there are none. Those on what is said
+    of a state are none: the dial has not counted it.
+    """
     if not verdicts:
         return None
     rows = {name: row for row, name in enumerate(labels)}
-    mine = [one for one in verdicts if one.labels in rows]
+    mine = [one for one in verdicts if one.labels in rows and set(one.methods[:1]).isdisjoint(STATES)]
     begun = np.array([one.at.timestamp() for one in mine])
     return Said(
         row=np.array([rows[one.labels] for one in mine], np.intp),

@@ -172,6 +172,7 @@ def joined(one: Frame, other: Frame) -> Frame:
 def _part(judged: Judged, rows: NDArray[np.intp] | slice, columns: slice) -> Judged:
     frame = judged.frame
     labels = frame.labels if isinstance(rows, slice) else tuple(frame.labels[row] for row in rows)
+    later = 0 if columns.stop is None else len(frame.timestamps) - columns.stop
     return replace(
         judged,
         frame=Frame(frame.timestamps[columns], frame.values[rows, columns], labels),
@@ -179,6 +180,8 @@ def _part(judged: Judged, rows: NDArray[np.intp] | slice, columns: slice) -> Jud
         judgement=_cut(judged.judgement, rows, columns),
         anomalous=judged.anomalous[rows, columns],
         first=judged.first[rows],
+        background=judged.background.cut(rows, later),
+        entry=None if judged.entry is None else judged.entry[rows, columns],
     )
 
 
