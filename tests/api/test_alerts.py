@@ -163,6 +163,23 @@ async def test_alerts_in_shadow_carry_the_flag_and_can_be_asked_for(scene):
     assert (counts["by_state"]["firing"], counts["unacknowledged"], counts["shadow"]) == (1, 1, 1)
 
 
+async def test_a_sample_that_is_missed_is_null_and_told_in_words(scene):
+    nan = float("nan")
+    facts = Facts(nan, nan, nan, nan, -4.1, ("absence",), told=("no sample for 300 s",))
+    made = replace(picture("alert:1@2.000"), facts=facts)
+    one = alert(evidence_id=made.id, value=None, expected_value=None)
+    await scene.store.save_evaluations([Evaluation("cpu", T0, (), (one,), (), (made,))])
+    told = (await scene.client.get(f"/monitoring/evidence/{made.id}")).json()["facts"]
+    assert [told[name] for name in ("value", "expected", "lower", "upper", "deviation", "deviation_ratio")] == [
+        None
+    ] * 6
+    assert (told["told"], told["sigma"]) == (["no sample for 300 s"], -4.1)
+    text = (await scene.client.get(f"/monitoring/evidence/{made.id}", headers={"Accept": "text/plain"})).text
+    assert text.startswith("No sample for 300 s: 4.10 sigma; absence agrees.")
+    listed = (await scene.client.get("/monitoring/alerts")).json()
+    assert "nan" not in str(listed).lower()
+
+
 async def test_evidence_is_read_as_json_and_as_text_without_a_datasource(scene):
     scene.monitor.failing = SourceError("gone", failure=SourceFailure.UNREACHABLE, transient=True)
     facts = Facts(250.0, 101.6, 90.0, 110.0, 4.9, ("zscore",), "seconds", "", 60, 3.5, 5.08, None)
