@@ -169,3 +169,24 @@ async def test_a_cancelled_caller_does_not_tear_what_is_being_kept(tmp_path: Pat
         assert (len(story.transitions), len(story.evidence)) == (1, 1)
     await store.save_setting("at", str(T0))
     await store.close()
+
+
+async def test_closing_waits_for_a_reader_and_leaves_no_file_open(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path / "tocsin.db")
+    reading = asyncio.Event()
+
+    async def read() -> None:
+        async with database.reading() as connection:
+            await connection.exec_driver_sql("select 1")
+            reading.set()
+            await asyncio.sleep(0.05)
+            await connection.exec_driver_sql("select 1")
+
+    reader = asyncio.create_task(read())
+    await reading.wait()
+    await database.close()
+    assert reader.done(), "the pool was given up under a reader"
+    await reader
+    with pytest.raises(StoreError, match="is closed"):
+        async with database.reading():
+            pass

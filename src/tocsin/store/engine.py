@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -30,6 +30,7 @@ DATABASE_NAME: Final = "tocsin.db"
 BUSY_TIMEOUT_MS: Final = 5_000
 STATEMENT_TIMEOUT_MS: Final = 30_000
 CONNECT_TIMEOUT_S: Final = 5
+READERS_END_WITHIN_S: Final = 1.0
 CACHE_KB: Final = 512
 CONNECTIONS: Final = 5
 """Readers at once, and one writer among them; each SQLite connection is a thread."""
@@ -47,6 +48,9 @@ class Database:
         self.place = place
         self._writing = asyncio.Lock()
         self._closed = False
+        self._readers = 0
+        self._unread = asyncio.Event()
+        self._unread.set()
         self._owner = OwningConnection(engine, place) if engine.dialect.name == "postgresql" else None
 
     @property
@@ -73,9 +77,16 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction that writes nothing; failures inside become `StoreError`."""
         self._check_open()
-        with translated(self.place):
-            async with self.engine.connect() as connection:
-                yield connection
+        self._readers += 1
+        self._unread.clear()
+        try:
+            with translated(self.place):
+                async with self.engine.connect() as connection:
+                    yield connection
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                self._unread.set()
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work`, after its transaction is committed; raises `StoreError` when it was not kept.
@@ -102,9 +113,12 @@ class Database:
                 yield await connection.execution_options(tocsin_writes=True)
 
     async def close(self) -> None:
-        """End after the write that is under way; idempotent."""
+        """End after the write that is under way, and after readers, which get a moment; idempotent."""
         async with self._writing:
             self._closed = True
+            # A connection that is still out when the pool is given up would be closed by nobody.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._unread.wait(), READERS_END_WITHIN_S)
             if self._owner is not None:
                 await self._owner.release()
             await self.engine.dispose()
