@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tocsin.detect import DIAL_LEVELS, Dial, Said, Seen, Tolerance, advance_dial
+from tocsin.detect import DIAL_LEVELS, Dial, Reviews, Seen, Tolerance, advance_dial
 from tocsin.detect.calibrate import calibrated_confidence, likely_real
 from tocsin.detect.dial import thresholds
 
@@ -99,13 +99,13 @@ def test_a_gap_is_no_time_in_which_it_was_quiet() -> None:
     assert dial.rates()[0, 0] > calm.rates()[0, 0]
 
 
-def said(sigma: list[float], days: list[int], *, false: bool) -> Said:
+def said(sigma: list[float], days: list[int], *, false: bool) -> Reviews:
     size = len(sigma)
     auto, wrong = np.ones(size, bool), np.full(size, false)
-    return Said(np.zeros(size, np.intp), np.array(sigma), auto, np.array(days, np.int64), wrong)
+    return Reviews(np.zeros(size, np.intp), np.array(sigma), auto, np.array(days, np.int64), wrong)
 
 
-def told(values: np.ndarray, words: Said | None) -> np.ndarray:
+def told(values: np.ndarray, words: Reviews | None) -> np.ndarray:
     times = np.arange(values.shape[1]) * STEP_S
     return advance_dial(Dial.fresh(1, STEP_S), times, seen(values), Tolerance(0.35, 100.0, 2), words)[1]
 

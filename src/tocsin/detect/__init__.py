@@ -18,7 +18,7 @@ from tocsin.detect.base import (
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
-from tocsin.detect.dial import Dial, Said, Seen, Tolerance, advance_dial
+from tocsin.detect.dial import Dial, Reviews, Seen, Tolerance, advance_dial
 from tocsin.detect.explain import Ground, explain, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
@@ -56,7 +56,7 @@ __all__ = [
     "Pattern",
     "Policy",
     "Replay",
-    "Said",
+    "Reviews",
     "Scores",
     "Seen",
     "Severity",

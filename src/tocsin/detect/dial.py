@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     auto: Flags
 
 
-class Said(NamedTuple):
+class Reviews(NamedTuple):
     """What people said of alerts, n of them: the ``row`` of its series, the highest ``sigma`` of each, whether it was
     ``auto`` that spoke, the local ``day`` it began, and whether it was ``false``; each (n,).
     """
@@ -113,11 +113,11 @@ class Dial:
 
 
 def advance_dial(
-    dial: Dial, local: Array, seen: Seen, tolerance: Tolerance, said: Said | None = None
+    dial: Dial, local: Array, seen: Seen, tolerance: Tolerance, reviews: Reviews | None = None
 ) -> tuple[Dial, Array]:
     """Go through K columns at ``local`` seconds (K,); the dial afterwards and the threshold in force at each, (S, K).
 
-    Alerts of which somebody ``said`` what they were count as that: a real one not at all, a false one whole.
+    Alerts that people have given ``reviews`` count as that: a real one not at all, a false one whole.
 
     Thresholds change when a local day ends, by what was seen before: in whatever parts the columns come, the result
     is the same.
@@ -129,7 +129,7 @@ def advance_dial(
     while start < columns:
         day = int(days[start])
         if dial.day not in (-1, day):
-            dial = _turned(dial, day, tolerance, said)
+            dial = _turned(dial, day, tolerance, reviews)
         dial = replace(dial, day=day)
         stop = max(int(np.searchsorted(days, day, side="right")), start + 1)
         here = slice(start, stop)
@@ -161,19 +161,19 @@ def common_level(rates: Array, own: NDArray[np.intp], total: float) -> int:
     return len(LEVELS) - 1
 
 
-def _turned(dial: Dial, day: int, tolerance: Tolerance, said: Said | None) -> Dial:
+def _turned(dial: Dial, day: int, tolerance: Tolerance, reviews: Reviews | None) -> Dial:
     """A day is over: what it taught is folded in, and thresholds are chosen anew."""
     fading = np.exp(-max(day - dial.day, 0) / MEMORY_DAYS)
     weeks = (dial.weeks + dial.today * dial.step_s / _DAY_S / _WEEK) * fading
     after = replace(dial, false=dial.false * fading, weeks=weeks, today=np.zeros_like(dial.today))
-    correction = None if said is None else corrections(said, dial.rows, day)
+    correction = None if reviews is None else corrections(reviews, dial.rows, day)
     return replace(after, entry=thresholds(after.rates(correction), tolerance))
 
 
-def corrections(said: Said, rows: int, day: int) -> Array:
+def corrections(reviews: Reviews, rows: int, day: int) -> Array:
     """(S, L): what is to be added to the false alerts that were counted until ``day``, faded like those."""
     result = np.zeros((rows, len(LEVELS)))
-    for row, sigma, auto, begun, false in zip(*said, strict=True):
+    for row, sigma, auto, begun, false in zip(*reviews, strict=True):
         if begun < day:
             counted = 1.0 - likely_real(float(sigma), auto=bool(auto))
             result[row, _level(float(sigma))] += (float(false) - counted) * np.exp(-(day - int(begun)) / MEMORY_DAYS)

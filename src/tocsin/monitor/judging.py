@@ -13,7 +13,7 @@ from tocsin.detect import (
     Dial,
     Judgement,
     Policy,
-    Said,
+    Reviews,
     Scores,
     Seen,
     advance_dial,
@@ -73,7 +73,7 @@ def by_dial(
     *,
     floor: float,
     mute: NDArray[np.bool_] | None = None,
-    said: Said | None = None,
+    reviews: Reviews | None = None,
 ) -> tuple[Dial, Judgement, Floats | None]:
     """The dial after the columns at ``local`` seconds (K,), what counts where it asks for more sigma to begin, and how
     many it asks for (S, K); None where a person has said it.
@@ -91,12 +91,12 @@ def by_dial(
     if scores.missing is not None:
         sigma = np.where(scores.missing, np.nan, sigma)
     seen = Seen(sigma, counted & ~states, scores.by(VOICES))
-    dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), said)
+    dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), reviews)
     entry[states] = 0.0
     return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
-def said_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Said | None:
+def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Reviews | None:
     """The verdicts on alerts of these series as the dial takes them; None where there are none. Those on what is said
     of a state are none: the dial has not counted it.
     """
@@ -105,7 +105,7 @@ def said_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: s
     rows = {name: row for row, name in enumerate(labels)}
     mine = [one for one in verdicts if one.labels in rows and set(one.methods[:1]).isdisjoint(STATES)]
     begun = np.array([one.at.timestamp() for one in mine])
-    return Said(
+    return Reviews(
         row=np.array([rows[one.labels] for one in mine], np.intp),
         sigma=np.array([one.sigma for one in mine], np.float64),
         auto=np.array([bool(one.methods) and one.methods[0] in VOICES for one in mine], bool),

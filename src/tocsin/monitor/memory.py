@@ -18,7 +18,7 @@ from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Refuted, Target
 from tocsin.monitor.following import followed, utc_offsets
-from tocsin.monitor.judging import by_dial, judge_within, said_of
+from tocsin.monitor.judging import by_dial, judge_within, reviews_of
 from tocsin.monitor.marked import Known, loosened, mute_of
 
 REMEMBERED = timedelta(days=1)
@@ -103,8 +103,10 @@ def absorb(
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     local = frame.timestamps + utc_offsets(frame.timestamps, target.timezone)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
-    said = said_of(memory.marked.verdicts, labels, target.timezone)
-    dial, judgement, entry = by_dial(target, result.scores, verdict, dial, local, floor=floor, mute=quiet, said=said)
+    reviews = reviews_of(memory.marked.verdicts, labels, target.timezone)
+    dial, judgement, entry = by_dial(
+        target, result.scores, verdict, dial, local, floor=floor, mute=quiet, reviews=reviews
+    )
     allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)

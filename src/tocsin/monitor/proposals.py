@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert
-from tocsin.domain.errors import Conflict, NotFound
+from tocsin.domain.errors import Conflict, NotFound, TocsinError
 from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, MarkedAlert, Verdict
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
@@ -144,7 +144,7 @@ class Proposals:
                 await self._store.save_proposals([applied])
                 try:
                     await self._update(changed, target.version)
-                except BaseException:
+                except TocsinError:
                     await self._store.save_proposals([proposal])
                     raise
         await self._refresh(proposal.target_name)

@@ -95,10 +95,9 @@ def save_past(folder: Path, past: Past) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(folder / FILE_NAME)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+            Path(temporary).unlink(missing_ok=True)
 
 
 def load_past(folder: Path) -> Past | None:

@@ -117,8 +117,8 @@ class SystemReadings:
     def _ask(self, what: str, question: Callable[[], T], otherwise: T) -> T:
         try:
             return question()
-        except (OSError, psutil.Error, RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
-            # psutil raises each of these somewhere: missing files in containers, systems without the call.
+        except (OSError, psutil.Error, RuntimeError, ValueError) as error:
+            # psutil raises each of these somewhere: missing files in containers, systems without the call, odd numbers.
             if what not in self._missing:
                 self._missing.add(what)
                 log.warning("host: %s cannot be read here and stays absent: %s", what, error)

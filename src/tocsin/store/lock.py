@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from sqlalchemy import text
@@ -72,16 +73,14 @@ class OwningConnection:
 
     async def _take(self) -> AsyncConnection:
         connection = await self._engine.connect()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(connection.close)
             async with connection.begin():
                 taken = (await connection.execute(_TRY, {"key": ADVISORY_KEY})).scalar_one()
                 owner = "" if taken else await _owner(connection)
-        except BaseException:
-            await connection.close()
-            raise
-        if not taken:
-            await connection.close()
-            raise StoreLocked(f"{self._place} is in use by {owner}: stop it first")
+            if not taken:
+                raise StoreLocked(f"{self._place} is in use by {owner}: stop it first")
+            undo.pop_all()
         return connection
 
     async def release(self) -> None:

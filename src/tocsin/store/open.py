@@ -1,6 +1,7 @@
 """Opening the store: folder, lock, database, schema."""
 
 import asyncio
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 from tocsin.store.alert_log import SqlAlertLog
@@ -41,16 +42,16 @@ async def open_store(state_dir: Path, *, url: str | None = None) -> SqlStore:
     address = postgres_url(url) if url is not None else None
     with translated(f"the state folder {state_dir}"):
         lock = await asyncio.to_thread(_claim, state_dir)
-    try:
+    with ExitStack() as undo:
+        undo.callback(lock.release)
         if address is None:
             with translated(f"the database {state_dir / DATABASE_NAME}"):
                 database = sqlite_database(state_dir / DATABASE_NAME)
         else:
             database = postgres_database(address)
-        return await _ready(database, lock)
-    except BaseException:
-        lock.release()
-        raise
+        store = await _ready(database, lock)
+        undo.pop_all()
+    return store
 
 
 def _claim(state_dir: Path) -> FolderLock:
@@ -59,10 +60,9 @@ def _claim(state_dir: Path) -> FolderLock:
 
 
 async def _ready(database: Database, lock: FolderLock) -> SqlStore:
-    try:
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(database.close)
         await database.claim()
         await bring_up_to_date(database)
-    except BaseException:
-        await database.close()
-        raise
+        undo.pop_all()
     return SqlStore(database, lock)
