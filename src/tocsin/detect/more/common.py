@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.calibrate import Array
-from tocsin.detect.student import sigma_of_t
+from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.student import sigma_of_t, t_of_sigma
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -61,6 +61,20 @@ class Said(NamedTuple):
         """No opinion yet, to be written into."""
         sigma, expected, lower, upper = (np.full(shape, np.nan) for _ in range(4))
         return cls(sigma, expected, lower, upper)
+
+    def write(self, here: slice, values: Array, expected: Array, *, scale: Array, degrees: Array) -> Flags:
+        """Hold ``values`` of some columns against Student-t about what is expected; which are at 3 sigma and more.
+
+        ``scale`` and ``degrees`` fit the values, or broadcast to them.
+        """
+        z = (values - expected) / scale
+        sigma = sigma_for(z, np.broadcast_to(degrees, z.shape))
+        reach = t_of_sigma(ANOMALOUS, degrees) * scale
+        known = ~np.isnan(z)
+        parts = (sigma, expected, expected - reach, expected + reach)
+        for array, part in zip(self[:4], parts, strict=True):
+            array[:, here] = np.where(known, part, np.nan)
+        return np.abs(sigma) >= ANOMALOUS
 
 
 class Columns(NamedTuple):

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.calibrate import Array
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import (
     DAY_S,
@@ -22,9 +22,7 @@ from tocsin.detect.more.common import (
     Said,
     median_of,
     scale_of,
-    sigma_for,
 )
-from tocsin.detect.student import t_of_sigma
 
 HOUR_S = 3600.0
 KEPT_HOURS = 14 * 24
@@ -115,12 +113,7 @@ def advance(state: ForetoldState, new: Columns, fit: Fit) -> Advanced:
         state = _moved(state, cell, fit)
         values = new.values[:, here]
         expected, deviation, degrees = _expected(state, new.local[here])
-        said.sigma[:, here] = sigma_for((values - expected) / deviation, np.broadcast_to(degrees, values.shape))
-        reach = t_of_sigma(ANOMALOUS, degrees) * deviation
-        known = ~np.isnan(values)
-        for array, part in zip(said[1:4], (expected, expected - reach, expected + reach), strict=True):
-            array[:, here] = np.where(known, part, np.nan)
-        odd = (np.abs(said.sigma[:, here]) >= ANOMALOUS) & new.hold[:, None]
+        odd = said.write(here, values, expected, scale=deviation, degrees=degrees) & new.hold[:, None]
         state = replace(state, cells=state.cells.filled(new.local[here], np.where(odd, np.nan, teaching[:, here])))
     return Advanced(state, said)
 

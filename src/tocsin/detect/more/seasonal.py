@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.calibrate import Array
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import (
     DAY_S,
@@ -22,9 +22,7 @@ from tocsin.detect.more.common import (
     Said,
     median_of,
     scale_of,
-    sigma_for,
 )
-from tocsin.detect.student import t_of_sigma
 
 KEPT_DAYS = 14
 FEWEST_DAYS = 2
@@ -114,14 +112,8 @@ def advance(state: SeasonalState, new: Columns) -> Advanced:
         values = new.values[:, here]
         unit = np.where(state.unit > 0.0, state.unit, 1.0)[:, None]
         expected, scale = (part[:, place].astype(np.float64) * unit for part in (state.expected, state.scale))
-        z = (values - expected) / scale
-        degrees = np.broadcast_to(np.maximum(state.degrees, 1.0)[:, None], z.shape)
-        said.sigma[:, here] = sigma_for(z, degrees)
-        reach = t_of_sigma(ANOMALOUS, np.maximum(state.degrees, 1.0))[:, None] * scale
-        known = ~np.isnan(z)
-        for array, part in zip(said[1:4], (expected, expected - reach, expected + reach), strict=True):
-            array[:, here] = np.where(known, part, np.nan)
-        odd = (np.abs(said.sigma[:, here]) >= ANOMALOUS) & new.hold[:, None]
+        degrees = np.maximum(state.degrees, 1.0)[:, None]
+        odd = said.write(here, values, expected, scale=scale, degrees=degrees) & new.hold[:, None]
         state = replace(state, cells=state.cells.filled(new.local[here], np.where(odd, np.nan, teaching[:, here])))
     return Advanced(state, said)
 
