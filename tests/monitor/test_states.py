@@ -11,7 +11,7 @@ from tocsin.detect import METHODS, REASONS, STATES, Dial, Direction, Policy, Sco
 from tocsin.domain.feedback import Verdict, Verdicted
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
-from tocsin.monitor.judging import Held, by_dial, said_of
+from tocsin.monitor.judging import Held, by_dial, reviews_of
 from tocsin.monitor.memory import Memory, absorb
 from tocsin.monitor.relearn import learnt_since
 
@@ -29,7 +29,7 @@ def scores(method, columns=40, sigma=4.0):
 
 
 @pytest.mark.parametrize("method", NAMES)
-def test_the_dial_neither_counts_nor_raises_what_is_said_of_a_state(method):
+def test_the_dial_neither_counts_nor_raises_what_is_reviews_of_a_state(method):
     watched, columns = target(), 40
     said = scores(method, columns)
     values = np.full((1, columns), 20.0)
@@ -47,10 +47,10 @@ def test_the_dial_neither_counts_nor_raises_what_is_said_of_a_state(method):
     assert dial.today.tolist() == [columns], "it was watched all the same"
 
 
-def test_a_verdict_on_what_was_said_of_a_state_moves_no_threshold():
+def test_a_verdict_on_what_was_reviews_of_a_state_moves_no_threshold():
     one = Labels({"i": "0"})
     marks = [Verdicted(one, START, 5.0, (name, "iqr"), Verdict.FALSE) for name in ("mad", *STATES)]
-    said = said_of(marks, (one,), "UTC")
+    said = reviews_of(marks, (one,), "UTC")
     assert said is not None
     assert said.sigma.tolist() == [5.0]
     assert said.auto.tolist() == [False]
@@ -82,7 +82,7 @@ def test_a_sample_that_is_missing_has_no_size_no_side_and_no_range():
 
 
 @pytest.mark.parametrize(("method", "counts"), [("capacity", True), ("drift", False), ("mad", False)])
-def test_what_is_said_of_the_time_ahead_is_held_to_no_floor(method, counts):
+def test_what_is_reviews_of_the_time_ahead_is_held_to_no_floor(method, counts):
     said = scores(method, 1)
     policy = Policy(min_effect=100.0)
     values = np.full((1, 1), 11.0)

@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import random
 import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.store.builders import T0, alert, begun
 from tocsin.domain.errors import SchemaTooNew, StoreError, StoreLocked
@@ -48,11 +52,14 @@ async def test_what_was_kept_is_there_after_closing(tmp_path: Path) -> None:
 
 async def test_the_journal_is_on_the_disk_before_anything_is_told(tmp_path: Path) -> None:
     store = await open_store(tmp_path)
-    async with store._database.reading() as connection:
-        found = {
+
+    async def pragmas(connection: AsyncConnection) -> dict[str, object]:
+        return {
             name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "auto_vacuum", "busy_timeout")
         }
+
+    found = await store._database.read(pragmas)
     await store.close()
     assert found == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "auto_vacuum": 2, "busy_timeout": 5000,
@@ -175,18 +182,44 @@ async def test_closing_waits_for_a_reader_and_leaves_no_file_open(tmp_path: Path
     database = sqlite_database(tmp_path / "tocsin.db")
     reading = asyncio.Event()
 
-    async def read() -> None:
-        async with database.reading() as connection:
-            await connection.exec_driver_sql("select 1")
-            reading.set()
-            await asyncio.sleep(0.05)
-            await connection.exec_driver_sql("select 1")
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.exec_driver_sql("select 1")
+        reading.set()
+        await asyncio.sleep(0.05)
+        await connection.exec_driver_sql("select 1")
 
-    reader = asyncio.create_task(read())
+    reader = asyncio.create_task(database.read(slow))
     await reading.wait()
     await database.close()
-    assert reader.done(), "the pool was given up under a reader"
-    await reader
+    await asyncio.wait_for(reader, 0.001)
     with pytest.raises(StoreError, match="is closed"):
-        async with database.reading():
-            pass
+        await database.read(slow)
+
+
+async def test_readers_that_are_cancelled_leave_no_connection_behind(tmp_path: Path) -> None:
+    chance = random.Random(20_261_125)
+    for attempt in range(25):
+        folder = tmp_path / str(attempt)
+        store = await open_store(folder)
+        readers = [asyncio.create_task(store.counts()) for _ in range(8)]
+        for reader in readers:
+            await asyncio.sleep(chance.random() * 0.002)
+            if chance.random() < 0.7:
+                reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        await store.close()
+        assert await _none_open_in(folder), f"attempt {attempt} left a connection open"
+
+
+async def _none_open_in(folder: Path) -> bool:
+    for _ in range(100):
+        if not any(str(folder) in path for path in _open_files()):
+            return True
+        await asyncio.sleep(0.05)  # a connection is closed by its thread
+    return False
+
+
+def _open_files() -> Iterator[str]:
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists them is gone by then
+            yield str(descriptor.readlink())

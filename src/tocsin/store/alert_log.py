@@ -14,7 +14,7 @@ from tocsin.domain.labels import Labels
 from tocsin.store import codec
 from tocsin.store.documents import EVIDENCE_FORMAT, anomaly_row, evidence_body
 from tocsin.store.engine import Database
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import acknowledgements as acknowledgement_rows
 from tocsin.store.schema import alerts, anomalies, evidence, series_labels, transitions
 
@@ -38,11 +38,11 @@ class SqlAlertLog(Part):
         self._insert_transition = database.insert(transitions).on_conflict_do_nothing()
         self._insert_anomaly = database.insert(anomalies).on_conflict_do_nothing()
 
-    async def active_alerts(self) -> Sequence[Alert]:
+    @reads
+    async def active_alerts(self, connection: AsyncConnection) -> Sequence[Alert]:
         """All pending and firing alerts, of all targets and datasources."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(alerts).where(alerts.c.state.in_(_ACTIVE)).order_by(alerts.c.id))
-            return [codec.alert_of(row) for row in rows.mappings()]
+        rows = await connection.execute(select(alerts).where(alerts.c.state.in_(_ACTIVE)).order_by(alerts.c.id))
+        return [codec.alert_of(row) for row in rows.mappings()]
 
     async def save_evaluations(self, evaluations: Sequence[Evaluation]) -> None:
         """Keep all of them or none, in one transaction; saving the same again changes nothing.

@@ -73,16 +73,24 @@ class Database:
             with translated(self.place):
                 await self._owner.connection()
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction that writes nothing; failures inside become `StoreError`."""
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work`, which writes nothing, in a transaction; failures inside become `StoreError`.
+
+        A caller that is cancelled meanwhile leaves it to its end: a connection whose opening or statement is cut off
+        would keep its thread and its descriptors.
+        """
+        task = asyncio.ensure_future(self._read(work))
+        task.add_done_callback(_retrieved)
+        return await asyncio.shield(task)
+
+    async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         self._check_open()
         self._readers += 1
         self._unread.clear()
         try:
             with translated(self.place):
                 async with self.engine.connect() as connection:
-                    yield connection
+                    return await work(connection)
         finally:
             self._readers -= 1
             if not self._readers:

@@ -13,7 +13,7 @@ from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, Marked
 from tocsin.domain.proposal import Proposal
 from tocsin.store import codec
 from tocsin.store.feedback_documents import FORMAT, document, read
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import acceptances, alerts, marked_windows, marks, proposals
 
 _MOST_MARKS: Final = 10_000
@@ -44,7 +44,10 @@ class SqlFeedback(Part):
 
         return bool(await self._database.write(work))
 
-    async def marks(self, target_name: str | None, since: datetime) -> Sequence[MarkedAlert]:
+    @reads
+    async def marks(
+        self, connection: AsyncConnection, target_name: str | None, since: datetime
+    ) -> Sequence[MarkedAlert]:
         """The marked alerts of a target, or of all, that were active at or after an instant, the newest mark first."""
         asked = (
             select(
@@ -61,9 +64,8 @@ class SqlFeedback(Part):
         )
         if target_name is not None:
             asked = asked.where(alerts.c.target_name == target_name)
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(asked)).mappings()
-            return [MarkedAlert(codec.alert_of(row), _mark(row)) for row in rows]
+        rows = (await connection.execute(asked)).mappings()
+        return [MarkedAlert(codec.alert_of(row), _mark(row)) for row in rows]
 
     async def save_window(self, window: MarkedWindow) -> None:
         """Keep a marked window."""
@@ -84,11 +86,11 @@ class SqlFeedback(Part):
         if not await self._database.write(work):
             raise NotFound(f"there is no marked window {window_id!r}")
 
-    async def windows(self) -> Sequence[MarkedWindow]:
+    @reads
+    async def windows(self, connection: AsyncConnection) -> Sequence[MarkedWindow]:
         """All marked windows, by when they begin, the newest first."""
         asked = select(marked_windows).order_by(marked_windows.c.begins_at.desc(), marked_windows.c.id)
-        async with self._database.reading() as connection:
-            return [codec.window_of(row) for row in (await connection.execute(asked)).mappings()]
+        return [codec.window_of(row) for row in (await connection.execute(asked)).mappings()]
 
     async def save_acceptance(self, acceptance: Acceptance) -> None:
         """Keep it, in the place of an earlier form of the same id."""
@@ -109,12 +111,12 @@ class SqlFeedback(Part):
 
         await self._database.write(work)
 
-    async def acceptances(self) -> Sequence[Acceptance]:
+    @reads
+    async def acceptances(self, connection: AsyncConnection) -> Sequence[Acceptance]:
         """All of them, also those that are over, the newest first."""
         asked = select(acceptances).order_by(acceptances.c.at.desc(), acceptances.c.id)
-        async with self._database.reading() as connection:
-            rows = await connection.execute(asked)
-            return [read(Acceptance, row.id, row.format, row.body) for row in rows]
+        rows = await connection.execute(asked)
+        return [read(Acceptance, row.id, row.format, row.body) for row in rows]
 
     async def save_proposals(self, keep: Sequence[Proposal], drop: Sequence[str] = ()) -> None:
         """Keep some, each in the place of an earlier form of the same id, and forget `drop`; all or nothing."""
@@ -131,14 +133,15 @@ class SqlFeedback(Part):
 
         await self._database.write(work)
 
-    async def proposals(self) -> Sequence[Proposal]:
+    @reads
+    async def proposals(self, connection: AsyncConnection) -> Sequence[Proposal]:
         """All of them, those that changed last first."""
         asked = select(proposals).order_by(proposals.c.updated_at.desc(), proposals.c.id)
-        async with self._database.reading() as connection:
-            rows = await connection.execute(asked)
-            return [read(Proposal, row.id, row.format, row.body) for row in rows]
+        rows = await connection.execute(asked)
+        return [read(Proposal, row.id, row.format, row.body) for row in rows]
 
-    async def firings(self, since: datetime, limit: int) -> Sequence[Firing]:
+    @reads
+    async def firings(self, connection: AsyncConnection, since: datetime, limit: int) -> Sequence[Firing]:
         """The anomaly alerts that began to fire at or after an instant, the newest first."""
         table = alerts.c
         asked = (
@@ -147,8 +150,7 @@ class SqlFeedback(Part):
             .order_by(table.starts_at.desc(), table.id)
             .limit(limit)
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(asked)).all()
+        rows = (await connection.execute(asked)).all()
         return [
             Firing(
                 row.id,

@@ -23,7 +23,7 @@ from tocsin.domain.ports import (
 )
 from tocsin.store import codec
 from tocsin.store.documents import anomaly_of, evidence_of
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import acknowledgements, alerts, anomalies, evidence, marks, series_labels, transitions
 
 Condition = ColumnElement[bool]
@@ -53,7 +53,8 @@ _ALERTS_WITH_WORDS: Final = select(
 class SqlHistory(Part):
     """What was kept; every answer is one consistent moment on SQLite, one committed state a statement on PostgreSQL."""
 
-    async def alerts(self, which: AlertFilter, page: Page) -> Listing[AlertRecord]:
+    @reads
+    async def alerts(self, connection: AsyncConnection, which: AlertFilter, page: Page) -> Listing[AlertRecord]:
         """Alerts, those that changed last first; without `states` those that ever fired."""
         conditions = _alert_conditions(which)
         asked = (
@@ -62,36 +63,36 @@ class SqlHistory(Part):
             .limit(min(page.limit, _MOST_ROWS))
             .offset(min(page.offset, _MOST_ROWS))
         )
-        async with self._database.reading() as connection:
-            total = await _count(connection, alerts, conditions)
-            rows = (await connection.execute(asked)).mappings()
-            return Listing([_record(row) for row in rows], total)
+        total = await _count(connection, alerts, conditions)
+        rows = (await connection.execute(asked)).mappings()
+        return Listing([_record(row) for row in rows], total)
 
-    async def alert(self, alert_id: str) -> AlertStory:
+    @reads
+    async def alert(self, connection: AsyncConnection, alert_id: str) -> AlertStory:
         """One alert whole; raises `NotFound`."""
-        async with self._database.reading() as connection:
-            asked = _ALERTS_WITH_WORDS.where(alerts.c.id == alert_id)
-            row = (await connection.execute(asked)).mappings().first()
-            if row is None:
-                raise NotFound(f"there is no alert {alert_id!r}")
-            record = _record(row)
-            moves = await connection.execute(
-                select(transitions).where(transitions.c.alert_id == alert_id).order_by(transitions.c.sequence)
-            )
-            told = [codec.transition_of(move) for move in moves.mappings()]
-            pieces = await _evidence_of(connection, record.alert, told)
-            return AlertStory(record.alert, record.acknowledgement, told, pieces, record.mark)
+        asked = _ALERTS_WITH_WORDS.where(alerts.c.id == alert_id)
+        row = (await connection.execute(asked)).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no alert {alert_id!r}")
+        record = _record(row)
+        moves = await connection.execute(
+            select(transitions).where(transitions.c.alert_id == alert_id).order_by(transitions.c.sequence)
+        )
+        told = [codec.transition_of(move) for move in moves.mappings()]
+        pieces = await _evidence_of(connection, record.alert, told)
+        return AlertStory(record.alert, record.acknowledgement, told, pieces, record.mark)
 
-    async def evidence(self, evidence_id: str) -> Evidence:
+    @reads
+    async def evidence(self, connection: AsyncConnection, evidence_id: str) -> Evidence:
         """One piece of evidence; raises `NotFound`."""
-        async with self._database.reading() as connection:
-            asked = select(evidence.c.format, evidence.c.body).where(evidence.c.id == evidence_id)
-            row = (await connection.execute(asked)).first()
+        asked = select(evidence.c.format, evidence.c.body).where(evidence.c.id == evidence_id)
+        row = (await connection.execute(asked)).first()
         if row is None:
             raise NotFound(f"there is no evidence {evidence_id!r}")
         return evidence_of(evidence_id, row.format, row.body)
 
-    async def anomalies(self, which: AnomalyFilter, page: Page) -> Listing[Anomaly]:
+    @reads
+    async def anomalies(self, connection: AsyncConnection, which: AnomalyFilter, page: Page) -> Listing[Anomaly]:
         """Anomalies, newest first. `since` and `until` belong to the range; `method` is any of those that agreed."""
         conditions = _anomaly_conditions(which)
         asked = (
@@ -101,12 +102,14 @@ class SqlHistory(Part):
             .limit(min(page.limit, _MOST_ROWS))
             .offset(min(page.offset, _MOST_ROWS))
         )
-        async with self._database.reading() as connection:
-            total = await _count(connection, anomalies, conditions)
-            rows = (await connection.execute(asked)).mappings()
-            return Listing([anomaly_of(row) for row in rows], total)
+        total = await _count(connection, anomalies, conditions)
+        rows = (await connection.execute(asked)).mappings()
+        return Listing([anomaly_of(row) for row in rows], total)
 
-    async def transitions_after(self, sequence: int, limit: int) -> Sequence[SequencedTransition]:
+    @reads
+    async def transitions_after(
+        self, connection: AsyncConnection, sequence: int, limit: int
+    ) -> Sequence[SequencedTransition]:
         """Transitions with a higher sequence number, ascending, each with its alert as it is now; at most `limit`."""
         asked = (
             select(transitions)
@@ -114,11 +117,10 @@ class SqlHistory(Part):
             .order_by(transitions.c.sequence)
             .limit(min(limit, _MOST_TRANSITIONS))
         )
-        async with self._database.reading() as connection:
-            moves = (await connection.execute(asked)).mappings().all()
-            ids = {move["alert_id"] for move in moves}
-            rows = await connection.execute(select(alerts).where(alerts.c.id.in_(ids))) if ids else None
-            named = {row["id"]: codec.alert_of(row) for row in rows.mappings()} if rows is not None else {}
+        moves = (await connection.execute(asked)).mappings().all()
+        ids = {move["alert_id"] for move in moves}
+        rows = await connection.execute(select(alerts).where(alerts.c.id.in_(ids))) if ids else None
+        named = {row["id"]: codec.alert_of(row) for row in rows.mappings()} if rows is not None else {}
         # On PostgreSQL an alert may be pruned between the two questions; its transitions are then gone as well.
         return [
             SequencedTransition(move["sequence"], codec.transition_of(move), named[move["alert_id"]])
@@ -126,12 +128,13 @@ class SqlHistory(Part):
             if move["alert_id"] in named
         ]
 
-    async def last_sequence(self) -> int:
+    @reads
+    async def last_sequence(self, connection: AsyncConnection) -> int:
         """The highest sequence number of any transition, 0 when there is none."""
-        async with self._database.reading() as connection:
-            return (await connection.scalar(select(func.max(transitions.c.sequence)))) or 0
+        return (await connection.scalar(select(func.max(transitions.c.sequence)))) or 0
 
-    async def counts(self) -> AlertCounts:
+    @reads
+    async def counts(self, connection: AsyncConnection) -> AlertCounts:
         """How many alerts there are now; every state and severity is named, also with 0."""
         by_state = dict.fromkeys(AlertState, 0)
         by_severity = dict.fromkeys(Severity, 0)
@@ -139,15 +142,14 @@ class SqlHistory(Part):
         unanswered = firing & alerts.c.id.not_in(select(acknowledgements.c.alert_id))
         of = (alerts.c.state, alerts.c.severity, alerts.c.shadow)
         in_shadow = 0
-        async with self._database.reading() as connection:
-            for state, severity, shadow, count in await connection.execute(select(*of, func.count()).group_by(*of)):
-                if shadow:
-                    in_shadow += count if state == AlertState.FIRING else 0
-                    continue
-                by_state[AlertState(state)] += count
-                if state == AlertState.FIRING:
-                    by_severity[Severity(severity)] += count
-            unacknowledged = await _count(connection, alerts, [unanswered])
+        for state, severity, shadow, count in await connection.execute(select(*of, func.count()).group_by(*of)):
+            if shadow:
+                in_shadow += count if state == AlertState.FIRING else 0
+                continue
+            by_state[AlertState(state)] += count
+            if state == AlertState.FIRING:
+                by_severity[Severity(severity)] += count
+        unacknowledged = await _count(connection, alerts, [unanswered])
         return AlertCounts(by_state, by_severity, unacknowledged, in_shadow)
 
 

@@ -15,7 +15,7 @@ from tocsin.domain.alert import ACTIVE
 from tocsin.domain.errors import StoreError
 from tocsin.domain.feedback import REMEMBERED
 from tocsin.domain.ports import Retention, StoreHealth
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import (
     acceptances,
     acknowledgements,
@@ -153,10 +153,13 @@ class SqlHousekeeping(SqlSettings, Part):
 
     async def _size(self) -> int:
         if not self._database.sqlite:
-            async with self._database.reading() as connection:
-                size = await connection.execute(select(func.pg_database_size(func.current_database())))
-                return int(size.scalar_one())
+            return await self._size_on_server()
         return await asyncio.to_thread(_files_size, Path(str(self._database.engine.url.database)))
+
+    @reads
+    async def _size_on_server(self, connection: AsyncConnection) -> int:
+        size = await connection.execute(select(func.pg_database_size(func.current_database())))
+        return int(size.scalar_one())
 
 
 def _unnamed_evidence() -> ColumnElement[bool]:

@@ -20,8 +20,7 @@ async def bring_up_to_date(database: Database, *, version: str = VERSION) -> Non
     Raises `SchemaTooNew` for a database that a newer Tocsin has written, `StoreError` when it cannot be read or
     changed.
     """
-    async with database.reading() as connection:
-        present = await connection.run_sync(schema_version)
+    present = await database.read(lambda connection: connection.run_sync(schema_version))
     if present == version:
         return
     if present is not None and not present.isdigit():

@@ -3,18 +3,18 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import settings
 
 
 class SqlSettings(Part):
     """Small facts that outlive the process."""
 
-    async def setting(self, key: str) -> str | None:
+    @reads
+    async def setting(self, connection: AsyncConnection, key: str) -> str | None:
         """The value, or None when it was never set."""
-        async with self._database.reading() as connection:
-            found = await connection.execute(select(settings.c.value).where(settings.c.key == key))
-            return found.scalar_one_or_none()
+        found = await connection.execute(select(settings.c.value).where(settings.c.key == key))
+        return found.scalar_one_or_none()
 
     async def save_setting(self, key: str, value: str) -> None:
         """Keep it."""

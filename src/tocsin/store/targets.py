@@ -9,19 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tocsin.domain.errors import Conflict, NotFound
 from tocsin.domain.target import Target
 from tocsin.store.documents import definition_text, target_of
-from tocsin.store.part import Part
+from tocsin.store.part import Part, reads
 from tocsin.store.schema import targets
 
 
 class SqlTargets(Part):
     """Targets, each a name, a version and a definition. Timestamps are the caller's."""
 
-    async def targets(self) -> Sequence[Target]:
+    @reads
+    async def targets(self, connection: AsyncConnection) -> Sequence[Target]:
         """All saved targets, by name."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(targets))
-            # Sorted here: PostgreSQL would sort by the rules of its locale.
-            return sorted((_target(row) for row in rows.mappings()), key=lambda target: target.name)
+        rows = await connection.execute(select(targets))
+        # Sorted here: PostgreSQL would sort by the rules of its locale.
+        return sorted((_target(row) for row in rows.mappings()), key=lambda target: target.name)
 
     async def create_target(self, target: Target) -> Target:
         """Save a new one (version 1); raises `Conflict` when the name is taken."""
