@@ -26,7 +26,7 @@ from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised
 from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
-from tocsin.detect.replay import Replay, replay
+from tocsin.detect.replay import Replay, relearns_after, replay
 from tocsin.detect.retrospective import sigmas
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "outlook",
     "patterns",
     "raised",
+    "relearns_after",
     "replay",
     "resolve_methods",
     "sigma_of_tail",

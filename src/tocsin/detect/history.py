@@ -14,6 +14,7 @@ from tocsin.detect.calibrate import Array
 from tocsin.detect.follow import follow
 from tocsin.detect.judge import Policy, clip_band, judge
 from tocsin.detect.more import Context
+from tocsin.detect.replay import relearns_after
 
 WINDOW = 1440
 
@@ -48,7 +49,7 @@ def backtest(
     """Judge each sample of (T,) or (S, T) ``values`` from what came before it alone; ``timestamps`` (T,) unix seconds.
 
     NaN and infinite samples are gaps. A column whose timestamp is not later than all before it (late, duplicate) gets
-    no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a sixtieth of it) count columns;
+    no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a twentieth of it) count columns;
     ``policy`` says what counts as a flag (default: 3 sigma on the side of ``direction``). Without ``step_s`` the
     grid on which learning falls due is the first spacing: a later one must not move what was said of a sample.
     ``utc_offset_s`` is the offset of the series' time zone, for the time of day; ``context`` is what further methods
@@ -70,7 +71,7 @@ def backtest(
             kept,
             new=len(ahead),
             window=window,
-            relearn=max(1, window // 60) if relearn is None else relearn,
+            relearn=relearns_after(window) if relearn is None else relearn,
             methods=methods,
             step_s=step_s or (float(times[ahead[1]] - times[ahead[0]]) if len(ahead) > 1 else 1.0),
             utc_offset_s=utc_offset_s,

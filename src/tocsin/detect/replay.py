@@ -83,6 +83,11 @@ def replay(
     return Replay(scores, mask, walk.baseline)
 
 
+def relearns_after(window: int) -> int:
+    """After how many samples a baseline of so many is learnt anew: a twentieth of them, at least one."""
+    return max(1, window // 20)
+
+
 def spacing(times: Array) -> float:
     """The median distance of neighbouring timestamps in seconds; 1 where there is none."""
     steps = np.diff(times)

@@ -12,6 +12,7 @@ from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.logs import LogPage
 from tocsin.domain.proposal import Proposal
 from tocsin.domain.target import QueryType, Target
 
@@ -41,6 +42,14 @@ class MetricSource(Protocol):
 
     async def close(self) -> None:
         """Give back connections and tasks; idempotent."""
+        ...
+
+
+class LogSource(Protocol):
+    """A datasource that answers log queries with lines."""
+
+    async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
+        """At most `limit` lines of `query` in [start, end), the newest where there are more; raises `SourceError`."""
         ...
 
 

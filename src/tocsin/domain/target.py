@@ -17,6 +17,7 @@ from tocsin.detect import (
     history_of,
     is_slow,
     missing_extra,
+    relearns_after,
 )
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
@@ -200,8 +201,8 @@ class Target:
 
     @property
     def relearn(self) -> int:
-        """After how many samples the baseline is learnt anew: a sixtieth of the lookback, at least one."""
-        return max(1, self.window // 60)
+        """After how many samples the baseline is learnt anew: a twentieth of the lookback, at least one."""
+        return relearns_after(self.window)
 
     def validated(self) -> "Target":
         """This target, or `Invalid` naming the first field that cannot be."""
