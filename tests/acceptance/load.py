@@ -142,9 +142,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this process holds at one moment. `database`: descriptors of the pooled connections to SQLite."""
+    """What this process holds at one moment. `tasks` are those with a name, `unnamed` how many have none; `database`:
+    descriptors of the pooled connections to SQLite.
+    """
 
     tasks: tuple[str, ...]
+    unnamed: int
     sockets: int
     database: int
     others: tuple[str, ...]
@@ -166,11 +169,16 @@ class Held:
                 others.append(leads_to.partition(":")[0])
         tasks = sorted(task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("Task-"))
         unnamed = sum(task.get_name().startswith("Task-") for task in asyncio.all_tasks())
-        return cls((*tasks, f"{unnamed} unnamed"), sockets, database, tuple(sorted(others)))
+        return cls(tuple(tasks), unnamed, sockets, database, tuple(sorted(others)))
 
     def within(self, before: "Held") -> bool:
         """Whether no more is held than before. The pool of the database may have filled; it has a size of its own."""
-        return self.tasks == before.tasks and self.sockets <= before.sockets and len(self.others) <= len(before.others)
+        return (
+            self.tasks == before.tasks
+            and self.unnamed <= before.unnamed
+            and self.sockets <= before.sockets
+            and len(self.others) <= len(before.others)
+        )
 
 
 async def comes_back(

@@ -183,8 +183,11 @@ def _classic(call: _Call, now: Learnt, first: int, methods: tuple[str, ...]) -> 
         step_s=call.step_s,
         mute=call.mute,
     )
-    call.scores.put(slice(None), slice(None), result.scores)
-    return call._replace(mask=result.learn), replace(now, baseline=result.baseline)
+    scores = result.scores
+    if call.scores.methods != scores.methods:
+        call.scores.put(slice(None), slice(None), scores)
+        scores = call.scores
+    return call._replace(mask=result.learn, scores=scores), replace(now, baseline=result.baseline)
 
 
 def _further(call: _Call, known: Learnt, shift: Array, context: Context) -> Followed:
