@@ -361,12 +361,11 @@ def _remembered(
     # Room since the last learning: what comes after that waits for the next one.
     room = WAITING_REFERENCES - (state.reference_count - state.known_references)
     pick &= np.cumsum(pick, axis=1) <= room[:, None]
-    references, count = state.references.copy(), state.reference_count.copy()
-    for column in np.flatnonzero(pick.any(axis=0)):
-        rows = np.flatnonzero(pick[:, column])
-        window = slice(LEAD + column - SPAN + 1, LEAD + column + 1, STRIDE)
-        season = state.profile[rows][:, all_bins[window]].astype(np.float64)
-        level = filled[rows, window] - season - state.center[rows, None]
-        references[rows, count[rows] % REFERENCES] = np.clip(level, -6e4, 6e4).astype(np.float16)
-        count[rows] += 1
-    return references, count
+    references, order = state.references.copy(), np.cumsum(pick, axis=1)
+    rows, columns_of = np.nonzero(pick)
+    window = columns_of[:, None] + np.arange(LEAD - SPAN + 1, LEAD + 1, STRIDE)
+    season = state.profile[rows[:, None], all_bins[window]].astype(np.float64)
+    level = filled[rows[:, None], window] - season - state.center[rows, None]
+    place = (state.reference_count[rows] + order[rows, columns_of] - 1) % REFERENCES
+    references[rows, place] = np.clip(level, -6e4, 6e4).astype(np.float16)
+    return references, state.reference_count + order[:, -1]

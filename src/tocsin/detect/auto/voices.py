@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tocsin.detect.auto.medians import back, mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
 from tocsin.detect.auto.state import LAG, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
@@ -24,6 +25,8 @@ _FEWEST_REFERENCES = 40
 _VOLATILITY_FLOOR = 0.1
 _SHAPE_FLOOR = 0.02
 _SMALL = 1 << 14
+_LONG = 64
+_AT_ONCE = 192
 
 
 class Residuals(NamedTuple):
@@ -106,6 +109,10 @@ def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
         away *= away
         result[known, 0] = np.sqrt(np.add.reduce(away, axis=0).min(axis=1) / LAG) + 1e-3
         return result
+    if columns >= _LONG:
+        for row, each in enumerate(known):
+            result[each] = _nearest(query[row], window[row], columns)
+        return result
     total = np.zeros((len(known), columns, window.shape[1]), np.float32)
     part = np.empty_like(total)
     for lag in range(LAG):
@@ -113,4 +120,19 @@ def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
         np.multiply(part, part, out=part)
         np.add(total, part, out=total)
     result[known] = np.sqrt(total.min(axis=2) / LAG) + 1e-3
+    return result
+
+
+def _nearest(query: NDArray[np.float32], window: NDArray[np.float32], columns: int) -> Array:
+    """The same sums for many columns of one row: along the columns, and as many at once as the nearest cache holds."""
+    result = np.empty(columns)
+    for start in range(0, columns, _AT_ONCE):
+        stop = min(start + _AT_ONCE, columns)
+        total = np.zeros((len(window), stop - start), np.float32)
+        part = np.empty_like(total)
+        for lag in range(LAG):
+            np.subtract(query[STRIDE * lag + start : STRIDE * lag + stop], window[:, lag, None], out=part)
+            np.multiply(part, part, out=part)
+            np.add(total, part, out=total)
+        result[start:stop] = np.sqrt(total.min(axis=0) / LAG) + 1e-3
     return result
