@@ -194,7 +194,7 @@ async def test_the_file_s_targets_are_changed_in_the_file_and_it_is_said_how():
     await monitor.close()
 
 
-async def test_a_level_is_accepted_from_now_on_and_cannot_be_compared():
+async def test_a_level_is_compared_as_if_accepted_when_it_was_proposed_and_is_accepted_from_now_on():
     scene = Scene(target(detection_methods=("zscore",)))
     scene.source.play("q", lambda grid: noise(grid) + 30.0 * (grid >= (START + 5 * MINUTE).timestamp()))
     monitor = await scene.open()
@@ -202,8 +202,11 @@ async def test_a_level_is_accepted_from_now_on_and_cannot_be_compared():
     (alert,) = await scene.alerts()
     await monitor.proposals.mark(alert.id, Verdict.EXPECTED, "ann", "more users")
     level = await proposed(monitor, ProposalKind.LEVEL)
-    with pytest.raises(Conflict, match="from now on"):
-        await monitor.proposals.compared(level.id)
+    difference = (await monitor.proposals.compared(level.id)).difference
+    assert difference.alerts_before == difference.alerts_after, "it begins all the same"
+    (note,) = difference.notes
+    assert "last 1.1 h in all; without that 1.9 h" in note
+    assert (await scene.alerts())[0].active, "a comparison accepts nothing"
     applied = await monitor.proposals.apply(level.id, ANN)
     assert not (await scene.alerts())[0].active
     await scene.run_for(30 * MINUTE)

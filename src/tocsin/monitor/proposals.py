@@ -11,7 +11,7 @@ from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Mar
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.proposal import FIELDS, Change, Difference, Proposal, ProposalKind, ProposalState, Step
-from tocsin.domain.propose import propose, with_field
+from tocsin.domain.propose import LASTING, propose, with_field
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Asked
 from tocsin.monitor.feedback import Feedback
@@ -111,12 +111,10 @@ class Proposals:
         raise NotFound(f"there is no proposal {proposal_id!r}")
 
     async def compared(self, proposal_id: str) -> Proposal:
-        """The proposal with what a back-test says of it now, which is kept. Raises `NotFound`, `Conflict`,
-        `SourceError`, `StoreError`.
+        """The proposal with what a back-test says of it now, which is kept. Raises `NotFound`, `SourceError`,
+        `StoreError`.
         """
         proposal = await self.proposal(proposal_id)
-        if proposal.change.kind is ProposalKind.LEVEL:
-            raise Conflict("a level is accepted from now on: that changes nothing of the past that could be compared")
         difference = await self._difference(proposal)
         async with self._changing:
             known = replace(await self.proposal(proposal_id), difference=difference)
@@ -214,13 +212,21 @@ class Proposals:
         )
         return (exempt.id,)
 
+    async def _since(self, proposal: Proposal, start: datetime) -> datetime:
+        """Since when the change would have been in force: a level from the beginning of the alert that is about it."""
+        if proposal.change.kind is not ProposalKind.LEVEL:
+            return start
+        begun = [(await self._store.alert(one)).alert.active_at for one in proposal.evidence]
+        return max(start, min(begun, default=start))
+
     async def _difference(self, proposal: Proposal) -> Difference:
         target = self._target(replace(proposal, change=Change(ProposalKind.LEVEL)))
         gate = self._gates.of(target)
         end = self._clock.now() - target.offset
         start = end - COMPARED_OVER
         known = self._feedback.marked(target.name)
-        other, marked = _changed(target, known, proposal.change, start)
+        since = await self._since(proposal, start)
+        other, marked = _changed(target, known, proposal.change, since)
         before = await self._inquiry.backtest([Asked(target, gate, known)], start, end)
         after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end)
         verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
@@ -230,6 +236,8 @@ class Proposals:
             for one in (before, after)
             if one.alerts_total > len(one.alerts)
         ]
+        if proposal.change.kind is ProposalKind.LEVEL:
+            notes.append(_lasted(since, before, after))
         return Difference(
             start=before.window.start,
             end=before.window.end,
@@ -255,16 +263,46 @@ def _renewed(made: Proposal, known: Proposal | None) -> Proposal:
     return replace(made, created_at=known.created_at, updated_at=known.updated_at, difference=known.difference)
 
 
-def _changed(target: Target, known: Marked, change: Change, start: datetime) -> tuple[Target, Marked]:
-    """Target and words with a change, as if it had been in force since `start`."""
+def _changed(target: Target, known: Marked, change: Change, since: datetime) -> tuple[Target, Marked]:
+    """Target and words with a change, as if it had been in force since then; a level is accepted when it has lasted as
+    long as it has to before it is proposed.
+    """
     if change.kind in FIELDS:
         return with_field(target, change.kind, change.number), known
-    kind = AcceptanceKind.HOURS if change.kind is ProposalKind.HOURS else AcceptanceKind.EXCLUDED
-    labels = change.labels or Labels()
     trial = Acceptance(
-        "trial", kind, target.name, labels, at=start, who="", note="", slot=change.slot, sigma=change.number
+        "trial",
+        _ACCEPTED_AS[change.kind],
+        target.name,
+        change.labels or Labels(),
+        at=since,
+        who="",
+        note="",
+        slot=change.slot,
+        sigma=change.number,
     )
+    if change.kind is ProposalKind.LEVEL:
+        return target, replace(known, levels=(*known.levels, replace(trial, at=since + LASTING, since=since)))
     return target, replace(known, exempt=(*known.exempt, trial))
+
+
+_ACCEPTED_AS = {
+    ProposalKind.HOURS: AcceptanceKind.HOURS,
+    ProposalKind.EXCLUDE: AcceptanceKind.EXCLUDED,
+    ProposalKind.LEVEL: AcceptanceKind.LEVEL,
+}
+
+
+def _lasted(since: datetime, before: BacktestResult, after: BacktestResult) -> str:
+    """How long alerts last from then on, with and without the level."""
+
+    def hours(result: BacktestResult) -> float:
+        ends = [(one, one.ends_at or result.window.end) for one in result.alerts]
+        return sum((end - max(one.active_at, since)).total_seconds() for one, end in ends if end > since) / 3600.0
+
+    return (
+        f"accepted once it had lasted {LASTING / timedelta(hours=1):g} h, alerts since {since.isoformat()} last "
+        f"{hours(after):.1f} h in all; without that {hours(before):.1f} h"
+    )
 
 
 def _seen(verdicts: Sequence[MarkedAlert], verdict: Verdict, result: BacktestResult) -> list[MarkedAlert]:
