@@ -288,6 +288,7 @@ def test_alerts_are_listed_and_filtered(run, full):
         "--label",
         "a=b",
         "--hide-acknowledged",
+        "--no-shadow",
         "--limit",
         "7",
     )
@@ -300,6 +301,7 @@ def test_alerts_are_listed_and_filtered(run, full):
             ("target", "error_rate"),
             ("min_severity", "high"),
             ("minutes", "60"),
+            ("shadow", "false"),
             ("label", "a=b"),
         ]
     )

@@ -32,6 +32,9 @@ def list_alerts(
     hide_acknowledged: Annotated[
         bool, typer.Option("--hide-acknowledged", help="Leave out those somebody took note of.")
     ] = False,
+    shadow: Annotated[
+        bool | None, typer.Option("--shadow/--no-shadow", help="Only those in shadow, or none of them.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -42,7 +45,12 @@ def list_alerts(
         ("include_acknowledged", str(not hide_acknowledged).lower()),
     ]
     params += [("state", each) for each in state or []] + [("label", each) for each in label or []]
-    single = {"target": target, "min_severity": min_severity, "minutes": None if minutes is None else str(minutes)}
+    single = {
+        "target": target,
+        "min_severity": min_severity,
+        "minutes": None if minutes is None else str(minutes),
+        "shadow": None if shadow is None else str(shadow).lower(),
+    }
     params += [(name, value) for name, value in single.items() if value is not None]
     answer = call(url, "GET", "/monitoring/alerts", params=params)
     if as_json:
