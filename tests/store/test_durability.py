@@ -24,9 +24,8 @@ from tocsin.store import open_store
 def say(*words):
     os.write(1, (" ".join(words) + "\\n").encode())
 
-async def write(folder, url, run, opened):
+async def write(folder, url, run, written):
     store = await open_store(Path(folder), url=url or None)
-    os.write(opened, b"!")
     number = 0
     while True:
         number += 1
@@ -37,6 +36,8 @@ async def write(folder, url, run, opened):
         say("acknowledged", one.id)
         await store.mark(mark(one))
         say("marked", one.id)
+        if number == 1:
+            os.write(written, b"!")
         if number % 2:
             await store.save_evaluations([begun(one), ended(one, T0 + MINUTE)])
             say("ended", one.id)
@@ -44,12 +45,12 @@ async def write(folder, url, run, opened):
 folder, url, kills = sys.argv[1:]
 chance = random.Random(4711)
 for run in range(int(kills)):
-    reading, opened = os.pipe()
+    reading, written = os.pipe()
     child = os.fork()
     if child == 0:
-        asyncio.run(write(folder, url, run, opened))
-    os.close(opened)
-    # Every fifth dies while it opens; the others once they are writing.
+        asyncio.run(write(folder, url, run, written))
+    os.close(written)
+    # Every fifth dies while it opens; the others once they have written something.
     if run % 5 != 4 and not os.read(reading, 1):
         raise SystemExit(f"writer {run} ended by itself")
     time.sleep(chance.uniform(0.0, 0.2))
