@@ -3,7 +3,7 @@
 import fcntl
 import os
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from sqlalchemy import text
@@ -18,6 +18,7 @@ ADVISORY_KEY = 0x746F6373696E
 
 
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
+_GIVE_BACK = text("SELECT pg_advisory_unlock(:key)")
 _PING = text("SELECT 1")
 
 
@@ -87,6 +88,10 @@ class OwningConnection:
         """Give both back; idempotent."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            # Said, and not left to the end of the session, which the server notices only after a moment.
+            with suppress(SQLAlchemyError):
+                async with connection.begin():
+                    await connection.execute(_GIVE_BACK, {"key": ADVISORY_KEY})
             # Closed for good, not put back into the pool: the lock belongs to the session.
             await connection.invalidate()
             await connection.close()
