@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from tests.loki import SECOND, FakeLoki, serving
 from tests.sources.history import COUNT, END, GAP, LATE, PRESENT, START, START_S, STEP, STEP_S, USABLE, USED, VALUES, at
 from tests.sources.readings import ScriptedReadings
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
@@ -17,7 +18,9 @@ from tocsin.sources.fake import ScriptedSource
 from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.host_readings import FileSystem, Reading
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.sources.loki import LokiSource
+from tocsin.sources.parts import QueryLimits
+from tocsin.sources.prometheus import PrometheusSource
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Subject:
     nothing: str
     bad: str
     key: str = "instance"
+    named: bool = True
+    """Whether series have the name of a metric; those made of log lines have none."""
+    tells: bool = False
+    """Whether there is something to say about a series without labels."""
 
     def series(self, frame: Frame) -> dict[str, list[float]]:
         return {labels[self.key]: frame.values[row].tolist() for row, labels in enumerate(frame.labels)}
@@ -68,8 +75,29 @@ def scripted() -> Subject:
     return Subject(source, bad="sum(", **queries(""))
 
 
-@pytest.fixture(params=["prometheus", "victoria", "scripted", "host"])
+def lines() -> FakeLoki:
+    """The known history as log lines, one a sample, each with its value."""
+    loki = FakeLoki()
+    for name, values in VALUES.items():
+        for n in PRESENT[name]:
+            series = "both" if name in "ab" else name
+            loki.write(int(at(n)) * SECOND, f"level=info value={values[n]!r}", zone="z", series=series, instance=name)
+    return loki
+
+
+def unwrapped(series: str) -> str:
+    return f'max_over_time({{series="{series}"}} | logfmt | unwrap value [{STEP_S}s]) by (instance, zone)'
+
+
+@pytest.fixture(params=["prometheus", "victoria", "scripted", "host", "loki"])
 async def subject(request) -> AsyncIterator[Subject]:
+    if request.param == "loki":
+        async with serving(lines()) as url:
+            source = LokiSource("loki", HttpSettings(url))
+            asked = {name: unwrapped(name) for name in ("both", "gap", "late", "nothing")}
+            yield Subject(source, **asked, bad="sum(", named=False, tells=True)
+            await source.close()
+        return
     if request.param == "host":
         made = await host()
     elif request.param == "scripted":
@@ -141,7 +169,7 @@ async def test_labels_are_sorted_and_the_order_of_series_stays(subject: Subject)
     assert len({frame.labels for frame in frames}) == 1
     for labels in frames[0].labels:
         assert list(labels) == sorted(labels)
-        assert "__name__" in labels
+        assert ("__name__" in labels) is subject.named
     keys = [labels[subject.key] for labels in frames[0].labels]
     assert keys == sorted(keys)
 
@@ -169,7 +197,9 @@ async def test_a_bad_query_says_so(subject: Subject) -> None:
 
 
 async def test_context_is_lines(subject: Subject) -> None:
-    assert await subject.source.context(subject.both, Labels(), END) == ()
+    context = await subject.source.context(subject.both, Labels(), END)
+    assert bool(context) is subject.tells
+    assert all("\n" not in each for each in context)
 
 
 async def test_close_twice(subject: Subject) -> None:

@@ -20,6 +20,7 @@ from tocsin.api.models_common import (
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.matters import MIN_EFFECT_RATIO
 from tocsin.domain.target import HISTORY, MAX_INTERVAL, MIN_INTERVAL, Owner, QueryType, Target, TargetState
 from tocsin.monitor.status import TargetView
@@ -62,6 +63,9 @@ class TargetOptions(RequestModel):
     unit: Annotated[Text, Field(description="What the values are, where the name does not tell; none: nothing.")] = ""
     denominator: Annotated[Text, Field(description="Query of what a ratio is taken of, such as requests.")] = ""
     min_denominator: Annotated[Number, Field(description="Below it a ratio says nothing.")] = 0.0
+    log_signal: Annotated[
+        LogSignal | None, Field(description="What is watched of a log query: volume (by level) or error_ratio.")
+    ] = None
     capacity_limit: Annotated[Number | None, Field(description="Where `capacity` sees the end of room.")] = None
     capacity_horizon: Annotated[Seconds, Field(description="How far `capacity` looks ahead.")] = 345600.0
     pending_for: Seconds = 0.0
@@ -184,6 +188,7 @@ class TargetAnswer(AnswerModel):
     unit: str
     denominator: str
     min_denominator: float
+    log_signal: LogSignal | None
     capacity_limit: float | None
     capacity_horizon: Duration
     pending_for: Duration
@@ -221,8 +226,6 @@ def default_lookback(check_interval: float, step: float) -> float:
 
 def target_from(request: TargetRequest, now: datetime) -> Target:
     """The target that is asked for, validated; raises `Invalid` naming the field."""
-    if request.query_type is QueryType.LOKI:
-        raise Invalid("query_type", "loki comes with a later version; prometheus and host work today")
     step = default_step(request.check_interval) if request.step is None else request.step
     lookback = default_lookback(request.check_interval, step) if request.lookback is None else request.lookback
     return Target(
@@ -246,6 +249,7 @@ def target_from(request: TargetRequest, now: datetime) -> Target:
         unit=request.unit,
         denominator=request.denominator,
         min_denominator=request.min_denominator,
+        log_signal=request.log_signal,
         capacity_limit=request.capacity_limit,
         capacity_horizon=timedelta(seconds=request.capacity_horizon),
         pending_for=timedelta(seconds=request.pending_for),
@@ -305,6 +309,7 @@ def _fields(target: Target) -> dict[str, Any]:
         "unit": target.unit,
         "denominator": target.denominator,
         "min_denominator": target.min_denominator,
+        "log_signal": target.log_signal,
         "capacity_limit": target.capacity_limit,
         "capacity_horizon": target.capacity_horizon.total_seconds(),
         "pending_for": target.pending_for.total_seconds(),

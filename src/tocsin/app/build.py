@@ -12,7 +12,7 @@ from tocsin import __version__
 from tocsin.api.factory import create_app
 from tocsin.api.services import Readiness, Security, Services, Wake
 from tocsin.config.defaults import host_targets, prometheus_targets
-from tocsin.config.model import Config, DatasourceConfig
+from tocsin.config.model import LOKI, PROMETHEUS, Config, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.domain.errors import Conflict
 from tocsin.domain.ports import MetricSource, Retention, Store
@@ -22,7 +22,9 @@ from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.monitor import Monitor
 from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.sources.loki import LokiSource
+from tocsin.sources.parts import QueryLimits
+from tocsin.sources.prometheus import PrometheusSource
 from tocsin.store import open_store
 
 log = structlog.get_logger(__name__)
@@ -67,12 +69,13 @@ class Application:
         for uid, datasource in new.items():
             if old.get(uid) != datasource:
                 before = self.sources.get(uid)
-                self.sources[uid] = prometheus_source(datasource)
+                self.sources[uid] = source_of(datasource)
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
-        if config.datasources:
-            targets = prometheus_targets(config.datasources[0].uid)
+        prometheus = first_prometheus(config)
+        if prometheus is not None:
+            targets = prometheus_targets(prometheus.uid)
             await _make_once(self.store, "defaults.prometheus", targets, self.monitor.create_target)
         await self.monitor.replace_file_targets(config.targets)
         for part in ("server", "store", "host"):
@@ -81,7 +84,7 @@ class Application:
         self.config = config
 
 
-def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
+def source_of(given: DatasourceConfig) -> MetricSource:
     """The source of one declared datasource; secrets are revealed here and nowhere else."""
     http = HttpSettings(
         url=given.url,
@@ -96,9 +99,13 @@ def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
         client_key_file=str(given.key_file) if given.key_file else None,
         tls_insecure=given.insecure_skip_verify,
     )
-    return PrometheusSource(
-        given.uid, http, limits=QueryLimits(max_series=given.max_series, max_samples=given.max_samples)
-    )
+    limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples)
+    return LokiSource(given.uid, http, limits) if given.kind == LOKI else PrometheusSource(given.uid, http, limits)
+
+
+def first_prometheus(config: Config) -> DatasourceConfig | None:
+    """The Prometheus that gets the mission's targets."""
+    return next((one for one in config.datasources if one.kind == PROMETHEUS), None)
 
 
 def revealed(secret: Secret | None) -> str | None:
@@ -113,7 +120,7 @@ async def build(config: Config) -> Application:
     if others:
         folder = str(config.state_dir)
         log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
-    sources: dict[str, MetricSource] = {one.uid: prometheus_source(one) for one in config.datasources}
+    sources: dict[str, MetricSource] = {one.uid: source_of(one) for one in config.datasources}
     host = None
     if config.host.enabled:
         host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))
@@ -172,10 +179,9 @@ async def make_defaults(store: Store, config: Config) -> None:
     """
     if config.host.enabled:
         await _make_once(store, "defaults.host", host_targets(), store.create_target)
-    if config.datasources:
-        await _make_once(
-            store, "defaults.prometheus", prometheus_targets(config.datasources[0].uid), store.create_target
-        )
+    prometheus = first_prometheus(config)
+    if prometheus is not None:
+        await _make_once(store, "defaults.prometheus", prometheus_targets(prometheus.uid), store.create_target)
 
 
 async def _make_once(

@@ -34,6 +34,9 @@ def serve(
             metavar="URL", help="Watch this Prometheus too, as datasource `prometheus` (TOCSIN_PROMETHEUS_URL)."
         ),
     ] = None,
+    loki: Annotated[
+        str | None, typer.Option(metavar="URL", help="Watch this Loki too, as datasource `loki` (TOCSIN_LOKI_URL).")
+    ] = None,
     no_host: Annotated[bool, typer.Option("--no-host", help="Do not watch this machine.")] = False,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where history is kept (TOCSIN_STATE_DIR). Default: ~/.local/state/tocsin.")
@@ -60,6 +63,7 @@ def serve(
         host=host,
         port=port,
         prometheus=prometheus,
+        loki=loki,
         no_host=no_host,
         state_dir=state_dir,
         tls_cert=tls_cert,

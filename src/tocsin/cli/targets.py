@@ -57,7 +57,8 @@ def show(name: Name, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
 
 
 Language = Annotated[
-    str | None, typer.Option(help="prometheus or host. Default: host for the datasource host, else prometheus.")
+    str | None,
+    typer.Option(help="prometheus, loki or host. Default: what the datasource is called, else prometheus."),
 ]
 Methods = Annotated[
     list[str] | None, typer.Option(help="A detection method; may be given more than once. Default: auto.")
@@ -73,7 +74,7 @@ def create(
     name: Name,
     *,
     query: Annotated[str, typer.Option(help="What to watch, in the datasource's language.")],
-    datasource: Annotated[str, typer.Option(help="The uid of the datasource: prometheus, host, …")],
+    datasource: Annotated[str, typer.Option(help="The uid of the datasource: prometheus, loki, host, …")],
     query_type: Language = None,
     check_interval: Annotated[str, typer.Option(help="How often new samples are judged: seconds, 30s, 5m.")] = "60s",
     method: Methods = None,
@@ -123,7 +124,7 @@ def create(
         "name": name,
         "query": query,
         "datasource_uid": datasource,
-        "query_type": query_type or ("host" if datasource == "host" else "prometheus"),
+        "query_type": query_type or (datasource if datasource in ("host", "loki") else "prometheus"),
         "detection_methods": list(method or ["auto"]),
         "severity_threshold": severity,
         "direction": direction,

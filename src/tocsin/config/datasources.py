@@ -7,11 +7,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tocsin.config.document import Entry
-from tocsin.config.model import HOST, MIB, PROMETHEUS, DatasourceConfig
+from tocsin.config.model import HOST, LOKI, MIB, PROMETHEUS, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.config.section import Section
 
-LATER = ("grafana_mcp", "loki")
+KINDS = (PROMETHEUS, LOKI)
+LATER = ("grafana_mcp",)
 """Types that are planned: naming one says so, instead of calling it unknown."""
 
 _UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
@@ -75,7 +76,7 @@ def check_url(text: str) -> str:
 def _datasource(section: Section) -> DatasourceConfig | None:
     before = len(section.document.problems)
     uid = section.read("uid", _uid) if section.required("uid") is not None else None
-    _check_kind(section)
+    kind = _kind(section)
     url = section.read("url", check_url, quiet=True) if section.get("url") is not None else section.required("url")
     tls, login = _tls(section), _login(section)
     timeout = section.duration("timeout", timedelta(seconds=_DEFAULT.timeout_s))
@@ -85,6 +86,7 @@ def _datasource(section: Section) -> DatasourceConfig | None:
     result = DatasourceConfig(
         uid=uid or "",
         url=url or "",
+        kind=kind,
         ca_file=tls.ca_file,
         cert_file=tls.cert_file,
         key_file=tls.key_file,
@@ -112,14 +114,13 @@ def _uid(text: str) -> str:
     return text
 
 
-def _check_kind(section: Section) -> None:
+def _kind(section: Section) -> str:
     kind = section.required("type")
-    if kind is None or kind == PROMETHEUS:
-        return
     if kind in LATER:
-        section.place("type").complain(f"{kind} comes with a later version; this one knows {PROMETHEUS}")
-        return
-    section.place("type").complain(f"must be {PROMETHEUS}")
+        section.place("type").complain(f"{kind} comes with a later version; this one knows {', '.join(KINDS)}")
+    elif kind is not None and kind not in KINDS:
+        section.place("type").complain(f"must be one of {', '.join(KINDS)}")
+    return kind or PROMETHEUS
 
 
 def _tls(section: Section) -> _Tls:

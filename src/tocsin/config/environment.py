@@ -50,6 +50,7 @@ class Environment(BaseSettings):
     state_dir: _Path = None
     config: _Path = None
     prometheus_url: _Text = None
+    loki_url: _Text = None
     api_token: _Hidden = None
     api_token_file: _Path = None
     database_url: _Hidden = None

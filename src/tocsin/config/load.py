@@ -7,11 +7,12 @@ from pathlib import Path
 from tocsin.config.datasources import check_url, read_datasources
 from tocsin.config.document import Document, Entry, parse, read
 from tocsin.config.environment import FILE, Environment, read_environment
-from tocsin.config.model import HOST, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
+from tocsin.config.model import HOST, LOKI, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
 from tocsin.config.safety import Complain
 from tocsin.config.section import Section
 from tocsin.config.server import FLAGS, read_host, read_monitoring, read_server, read_store
-from tocsin.config.targets import read_targets
+from tocsin.config.targets import Known, read_targets
+from tocsin.domain.target import QueryType
 
 EXTENSION = "x-"
 """A top-level key that begins like this is not looked at: a place for YAML anchors."""
@@ -35,10 +36,10 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
         read_datasources(listed), read_datasources(named), _single(environment, overrides, extra.append)
     )
     # A datasource with an error is still known: its targets are not to blame.
-    known = dict.fromkeys(_uids([*listed, *named]), timedelta(0))
-    known.update({each.uid: timedelta(seconds=each.offset_s) for each in datasources})
+    known = dict.fromkeys(_uids([*listed, *named]), Known())
+    known.update({each.uid: Known(QueryType(each.kind), timedelta(seconds=each.offset_s)) for each in datasources})
     if host.enabled:
-        known[HOST] = timedelta(0)
+        known[HOST] = Known(QueryType.HOST)
     targets = read_targets([] if root is None else root.sections("targets"), known)
     server = read_server(_inner(root, "server"), environment, overrides, extra.append)
     store = read_store(_inner(root, "store"), environment)
@@ -88,17 +89,22 @@ def _uids(sections: Iterable[Section]) -> list[str]:
 
 
 def _single(environment: Environment, overrides: Overrides, complain: Complain) -> tuple[DatasourceConfig, ...]:
-    """The datasource `prometheus`, when --prometheus or TOCSIN_PROMETHEUS_URL gives its URL."""
-    url, file, field = overrides.prometheus, FLAGS, "--prometheus"
-    if url is None:
-        url, file, field = environment.prometheus_url, FILE, "TOCSIN_PROMETHEUS_URL"
-    if url is None:
-        return ()
-    try:
-        return (DatasourceConfig(uid=PROMETHEUS, url=check_url(url)),)
-    except ValueError as error:
-        complain(Problem(file, None, field, str(error)))
-        return ()
+    """The datasources `prometheus` and `loki`, where an option or a variable gives the URL of one."""
+    found = []
+    for kind, option, variable in (
+        (PROMETHEUS, overrides.prometheus, environment.prometheus_url),
+        (LOKI, overrides.loki, environment.loki_url),
+    ):
+        url, file, field = option, FLAGS, f"--{kind}"
+        if url is None:
+            url, file, field = variable, FILE, f"TOCSIN_{kind.upper()}_URL"
+        if url is None:
+            continue
+        try:
+            found.append(DatasourceConfig(uid=kind, url=check_url(url), kind=kind))
+        except ValueError as error:
+            complain(Problem(file, None, field, str(error)))
+    return tuple(found)
 
 
 def _merged(*layers: tuple[DatasourceConfig, ...]) -> tuple[DatasourceConfig, ...]:

@@ -10,6 +10,7 @@ from tocsin.domain.target import Target
 
 MIB = 1024 * 1024
 PROMETHEUS = "prometheus"
+LOKI = "loki"
 HOST = "host"
 """The uid of the embedded datasource; also the kind that no file may declare."""
 
@@ -96,6 +97,7 @@ class Overrides:
     host: str | None = None
     port: int | None = None
     prometheus: str | None = None
+    loki: str | None = None
     no_host: bool = False
     state_dir: Path | None = None
     tls_cert: Path | None = None

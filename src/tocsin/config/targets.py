@@ -1,7 +1,7 @@
 """The `targets:` section: targets as code, with the field names of the API."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 
@@ -10,10 +10,22 @@ from tocsin.config.section import Section
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.target import Owner, QueryType, Target
 
-Offsets = Mapping[str, timedelta]
-"""The uids of all datasources, each with the `offset` its targets have unless they say otherwise."""
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What targets need to know of a datasource: its language, None where an error hides it, and the `offset` that its
+    targets have unless they say otherwise.
+    """
+
+    query_type: QueryType | None = None
+    offset: timedelta = timedelta(0)
+
+
+Datasources = Mapping[str, Known]
+"""All of them, by uid."""
 
 _SAMPLES = 60
 """Samples a lookback holds that is not written, as in the API; or more where an hour is longer."""
@@ -21,7 +33,7 @@ _SAMPLES = 60
 _DEFAULT = Target(name="", query="", datasource_uid="")
 
 
-def read_targets(sections: list[Section], datasources: Offsets) -> tuple[Target, ...]:
+def read_targets(sections: list[Section], datasources: Datasources) -> tuple[Target, ...]:
     """The declared targets, those with an error left out; no two have the same name."""
     found: dict[str, Target] = {}
     lines: dict[str, int] = {}
@@ -37,14 +49,15 @@ def read_targets(sections: list[Section], datasources: Offsets) -> tuple[Target,
     return tuple(found.values())
 
 
-def _target(section: Section, datasources: Offsets) -> Target | None:
+def _target(section: Section, datasources: Datasources) -> Target | None:
     before = len(section.document.problems)
     name, query = section.required("name"), section.required("query")
     uid = _datasource_uid(section, datasources)
-    query_type = _query_type(section, uid)
+    query_type = _query_type(section, uid, datasources)
     check_interval = section.duration("check_interval", _DEFAULT.check_interval)
     step = section.duration("step", min(_DEFAULT.step, check_interval))
     severity = section.choice("severity_threshold", [each.value for each in Severity])
+    signal = section.choice("log_signal", [each.value for each in LogSignal])
     direction = section.choice("direction", [each.value for each in Direction])
     target = Target(
         name=name or "",
@@ -57,7 +70,7 @@ def _target(section: Section, datasources: Offsets) -> Target | None:
         enabled=section.boolean("enabled", default=True),
         step=step,
         lookback=section.duration("lookback", max(_DEFAULT.lookback, _SAMPLES * step, check_interval)),
-        offset=section.duration("offset", datasources.get(uid or "", timedelta(0))),
+        offset=section.duration("offset", datasources.get(uid or "", Known()).offset),
         history=section.duration("history", _DEFAULT.history),
         timezone=section.text("timezone") or _DEFAULT.timezone,
         sigma_threshold=section.number("sigma_threshold", None),
@@ -67,6 +80,7 @@ def _target(section: Section, datasources: Offsets) -> Target | None:
         unit=section.text("unit") or "",
         denominator=section.text("denominator") or "",
         min_denominator=section.number("min_denominator", 0.0),
+        log_signal=None if signal is None else LogSignal(signal),
         capacity_limit=section.number("capacity_limit", None),
         capacity_horizon=section.duration("capacity_horizon", _DEFAULT.capacity_horizon),
         pending_for=section.duration("pending_for", _DEFAULT.pending_for),
@@ -103,7 +117,7 @@ def _validate(section: Section, target: Target, blamed: set[str]) -> None:
             place.complain(error.reason)
 
 
-def _datasource_uid(section: Section, datasources: Offsets) -> str | None:
+def _datasource_uid(section: Section, datasources: Datasources) -> str | None:
     uid = section.required("datasource_uid")
     if uid is None or uid in datasources:
         return uid
@@ -117,12 +131,12 @@ def _datasource_uid(section: Section, datasources: Offsets) -> str | None:
     return None
 
 
-def _query_type(section: Section, uid: str | None) -> QueryType:
+def _query_type(section: Section, uid: str | None, datasources: Datasources) -> QueryType:
     """What is written, held against the datasource; a datasource has one language, so it may be left out."""
-    natural = QueryType.HOST if uid == HOST else QueryType.PROMETHEUS
+    natural = datasources.get(uid or "", Known()).query_type
     written = section.choice("query_type", [each.value for each in QueryType])
-    if written == QueryType.LOKI:
-        section.place("query_type").complain("loki comes with a later version")
-    elif written is not None and uid is not None and written != natural:
+    if natural is None:
+        return _DEFAULT.query_type if written is None else QueryType(written)
+    if written is not None and written != natural:
         section.place("query_type").complain(f"must be {natural.value}, the language of the datasource {uid}")
     return natural

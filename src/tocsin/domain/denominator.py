@@ -8,6 +8,8 @@ import numpy as np
 from tocsin.domain.errors import Invalid
 from tocsin.domain.frame import Floats, Frame
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal
+from tocsin.domain.logql import lines_within
 from tocsin.domain.matters import LEAST_EVENTS
 from tocsin.domain.nature import Counted, counted
 from tocsin.domain.promql import Binary, Node, Number, parse
@@ -33,9 +35,13 @@ def guard_of(target: Target) -> Guard | None:
     """The target's own `denominator`, or that of a ratio of counters of which the whole is plain to see.
 
     Recognised is one division of `sum(rate(…[window]))` or `sum(increase(…[window]))` by another, as in an error ratio
-    or a mean duration: then at least `LEAST_EVENTS` must have happened within the window. None where nothing is known.
+    or a mean duration: then at least `LEAST_EVENTS` must have happened within the window; and the error ratio of a log
+    query, with as many lines in a step. None where nothing is known.
     """
-    return _guard(target.query, target.denominator, target.min_denominator)
+    if target.log_signal is LogSignal.ERROR_RATIO and not target.denominator:
+        least, step_s = target.min_denominator or LEAST_EVENTS, target.step.total_seconds()
+        return Guard(lines_within(target.query, step_s), least, f"there were fewer than {least:.3g} lines in a step")
+    return _guard(target.asked, target.denominator, target.min_denominator)
 
 
 @lru_cache(maxsize=8192)

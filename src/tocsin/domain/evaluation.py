@@ -208,7 +208,7 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
             methods=seen.methods,
             explanation=seen.explanation,
             facts=seen.facts,
-            query=target.query,
+            query=target.asked,
             window=Window(instant(stamp) - target.lookback, instant(stamp), target.step),
             samples=len(columns),
             alert_id=alert.id if alert is not None and mine else None,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isfinite
 
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.promql import Binary, Call, Negative, Node, Number, Selector, parse
 
 UNITS = ("percent", "ratio", "bytes", "seconds", "count")
@@ -84,6 +85,15 @@ def nature_of(query: str, unit: str = "") -> Nature:
     lower, upper = (bound if isfinite(bound) else None for bound in (found.low, found.high))
     something = bool(shown) or lower is not None or upper is not None
     return Nature(shown, lower, upper, "query" if something else None)
+
+
+def nature_of_signal(signal: LogSignal, unit: str = "") -> Nature:
+    """What is known of what is watched of a log query."""
+    if unit:
+        return nature_of("", unit)
+    if signal is LogSignal.ERROR_RATIO:
+        return Nature("ratio", 0.0, 1.0, "query")
+    return Nature("count", 0.0, None, "query")
 
 
 def _range_of(node: Node) -> _Range:

@@ -21,8 +21,10 @@ from tocsin.detect import (
 )
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal, asked
+from tocsin.domain.logql import check_lines
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
-from tocsin.domain.nature import UNITS, Nature, nature_of
+from tocsin.domain.nature import UNITS, Nature, nature_of, nature_of_signal
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\- ]{0,127}")
 RESERVED_PREFIXES = ("alert:", "datasource:")
@@ -86,7 +88,7 @@ class Target:
     `false_alerts_per_week` is how many are tolerated of one series, `false_alerts_per_week_total` of the whole target;
     `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what the
     values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
-    nothing.
+    nothing. `log_signal` is what is watched of a `query` that is a log query.
     `capacity_limit` (else `lower_bound` and `upper_bound`) is what `capacity` looks ahead to, at most
     `capacity_horizon`.
     Construction checks nothing: call `validated`.
@@ -112,6 +114,7 @@ class Target:
     unit: str = ""
     denominator: str = ""
     min_denominator: float = 0.0
+    log_signal: LogSignal | None = None
     capacity_limit: float | None = None
     capacity_horizon: timedelta = timedelta(days=4)
     pending_for: timedelta = timedelta(0)
@@ -166,8 +169,15 @@ class Target:
         )
 
     @property
+    def asked(self) -> str:
+        """The query that its datasource is asked: `query`, or what gives the `log_signal` of it as numbers."""
+        return self.query if self.log_signal is None else asked(self.query, self.log_signal, self.step.total_seconds())
+
+    @property
     def nature(self) -> Nature:
         """What its values are: what `unit` says, else what the names in the query do."""
+        if self.log_signal is not None:
+            return nature_of_signal(self.log_signal, self.unit)
         return nature_of(self.query, self.unit)
 
     @property
@@ -211,6 +221,7 @@ class Target:
             raise Invalid("query", "must not be empty")
         if not self.datasource_uid:
             raise Invalid("datasource_uid", "must not be empty")
+        _check_signal(self)
         _check_methods(self.detection_methods)
         _check_duration("check_interval", self.check_interval, MIN_INTERVAL, MAX_INTERVAL)
         _check_duration("step", self.step, MIN_INTERVAL, MAX_STEP)
@@ -251,6 +262,14 @@ def check_name(name: str) -> None:
         )
     if name.startswith(RESERVED_PREFIXES):
         raise Invalid("name", f"must not begin with {' or '.join(RESERVED_PREFIXES)}: these are kept for ids")
+
+
+def _check_signal(target: Target) -> None:
+    if target.log_signal is None:
+        return
+    if target.query_type is not QueryType.LOKI:
+        raise Invalid("log_signal", f"is for queries of loki; those of {target.query_type} give numbers already")
+    check_lines(target.query)
 
 
 def _check_methods(methods: tuple[str, ...]) -> None:

@@ -90,7 +90,7 @@ def _needs(target: Target) -> tuple[object, ...]:
     """What decides which samples a back-test of the target reads."""
     return (
         target.datasource_uid,
-        target.query,
+        target.asked,
         target.denominator,
         target.min_denominator,
         target.step,

@@ -57,7 +57,7 @@ class Gates:
             raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
         if gate.source.query_type is not target.query_type:
             raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
-        gate.source.check_query(target.query)
+        gate.source.check_query(target.asked)
         if target.denominator not in ("", OFF):
             _check_denominator(gate, target)
 

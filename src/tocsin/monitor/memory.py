@@ -234,7 +234,7 @@ class Painter:
         times = np.concatenate([past[0], fresh.timestamps[:stop]])[-EVIDENCE_SAMPLES:]
         return Evidence(
             id=evidence_id,
-            query=self.target.query,
+            query=self.target.asked,
             datasource_uid=self.target.datasource_uid,
             window=Window(instant(times[0]), instant(times[-1]), self.target.step),
             methods=scores.methods_at(row, column),

@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 RUNNING = "monitoring.running"
 MAX_TARGETS = 5000
-SAME_SERIES = ("query", "datasource_uid", "query_type")
+SAME_SERIES = ("query", "datasource_uid", "query_type", "log_signal")
 SAME_MEMORY = (
     *(*SAME_SERIES, "step", "lookback", "detection_methods", "offset", "history", "timezone"),
     *("denominator", "min_denominator"),

@@ -127,7 +127,7 @@ class Rehearsal:
         nothing: tuple[float | None, ...] = ()
         return Evidence(
             id=evidence_id,
-            query=self.target.query,
+            query=self.target.asked,
             datasource_uid=self.target.datasource_uid,
             window=self.window,
             methods=(),

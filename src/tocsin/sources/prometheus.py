@@ -1,43 +1,25 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
-import numpy as np
 
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
-from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.wire import MAX_NOTES, MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
+from tocsin.sources.parts import QueryLimits, joined, seconds, split
+from tocsin.sources.wire import LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
-MAX_POINTS = 11_000
-"""Prometheus refuses a range query of more points a series."""
 MAX_GET_CHARACTERS = 2000
 MAX_QUERY_CHARACTERS = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLimits:
-    """How much one query may bring; more is refused with `LimitExceeded`, never cut."""
-
-    max_series: int = MAX_SERIES
-    max_samples: int = MAX_SAMPLES
-    max_points: int = MAX_POINTS
-    """Per series and request; a longer window is asked for in parts."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_series", "max_samples", "max_points"):
-            if getattr(self, name) < 1:
-                raise Invalid(name, "must be at least 1")
 
 
 class _Build(msgspec.Struct):
@@ -68,14 +50,9 @@ class PrometheusSource:
 
         A window of more than `max_points` instants is asked for in consecutive parts and joined.
         """
-        instants = window.count
-        if instants > self._limits.max_samples:
-            raise LimitExceeded(
-                f"a window of {instants:,} instants, more than {self._limits.max_samples:,} samples; "
-                "ask for a shorter window or a longer step, or raise max_samples"
-            )
+        self._limits.check_instants(window)
         parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
-        return parts[0] if len(parts) == 1 else self._join(parts)
+        return parts[0] if len(parts) == 1 else joined(parts, self._limits)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
         """Whether the series' exporter was scraped lately, where it names its job or instance; raises SourceError."""
@@ -127,9 +104,9 @@ class PrometheusSource:
     async def _query_part(self, query: str, window: Window) -> Frame:
         parameters = {
             "query": query,
-            "start": _seconds(window.start.timestamp()),
-            "end": _seconds(window.end.timestamp()),
-            "step": _seconds(window.step_s),
+            "start": seconds(window.start.timestamp()),
+            "end": seconds(window.end.timestamp()),
+            "step": seconds(window.step_s),
             "timeout": f"{self._client.settings.timeout_s:g}s",
             # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
             # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
@@ -169,47 +146,3 @@ class PrometheusSource:
         # Some servers repeat what they were sent, credentials included.
         text = self._client.settings.redact(str(error))
         return SourceError(text, failure=error.failure, transient=error.transient)
-
-    def _join(self, parts: Sequence[Frame]) -> Frame:
-        """Consecutive parts as one frame; a series that a part does not have is a gap there."""
-        rows: dict[Labels, int] = {}
-        for part in parts:
-            for labels in part.labels:
-                rows.setdefault(labels, len(rows))
-        timestamps = np.concatenate([part.timestamps for part in parts])
-        limits = self._limits
-        if len(rows) > limits.max_series or len(rows) * len(timestamps) > limits.max_samples:
-            raise LimitExceeded(
-                f"the query gives {len(rows):,} series of {len(timestamps):,} instants, more than "
-                f"{limits.max_series:,} series or {limits.max_samples:,} samples; aggregate it, ask for a shorter "
-                "window or a longer step, or raise max_series or max_samples"
-            )
-        values: Floats = np.full((len(rows), len(timestamps)), np.nan)
-        dropped: dict[str, int] = {}
-        at = 0
-        for part in parts:
-            width = len(part.timestamps)
-            if part.labels:
-                values[[rows[labels] for labels in part.labels], at : at + width] = part.values
-            at += width
-            for kind, count in part.dropped.items():
-                dropped[kind] = dropped.get(kind, 0) + count
-        warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
-        size_bytes = sum(part.size_bytes for part in parts)
-        return Frame(timestamps, values, tuple(rows), warnings, dropped, size_bytes=size_bytes, queries=len(parts))
-
-
-def split(window: Window, max_points: int) -> Iterator[Window]:
-    """Consecutive windows on the same grid that hold each instant once, none more than `max_points` of them."""
-    instants = window.count
-    if instants <= max_points:
-        yield window
-        return
-    for first in range(0, instants, max_points):
-        last = min(first + max_points, instants) - 1
-        yield Window(window.start + first * window.step, window.start + last * window.step, window.step)
-
-
-def _seconds(value: float) -> str:
-    """Unix seconds or a step with milliseconds, as the API reads them; no exponent."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")

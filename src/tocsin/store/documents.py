@@ -13,6 +13,7 @@ from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.facts import Facts
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.target import HISTORY, Owner, QueryType, Target
 from tocsin.store import codec
 from tocsin.store.codec import Unreadable
@@ -63,6 +64,7 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     min_denominator: float = 0.0
     capacity_limit: float | str | None = None
     capacity_horizon_s: float = 345600.0
+    log_signal: LogSignal | None = None
 
 
 _definition_decoder = msgspec.json.Decoder(_Definition)
@@ -104,6 +106,7 @@ def definition_text(target: Target) -> str:
             unit=escape(target.unit),
             denominator=escape(target.denominator),
             min_denominator=target.min_denominator,
+            log_signal=target.log_signal,
             capacity_limit=_bound(target.capacity_limit),
             capacity_horizon_s=target.capacity_horizon.total_seconds(),
         )
@@ -139,6 +142,7 @@ def target_of(
         unit=unescape(read.unit),
         denominator=unescape(read.denominator),
         min_denominator=read.min_denominator,
+        log_signal=read.log_signal,
         capacity_limit=_bound_of(read.capacity_limit),
         capacity_horizon=timedelta(seconds=read.capacity_horizon_s),
         pending_for=timedelta(seconds=read.pending_for_s),

@@ -1,0 +1,122 @@
+"""Where a window without lines is zero lines, and where it is a gap: the rule, for every source of log metrics.
+
+Loki leaves out the points of windows without lines. That is zero where the stream is alive: where it had lines within
+the window before as well (as long as the window itself, at least `ALIVE_S`). Where it had none, nobody knows whether
+there was nothing to say or nobody to say it: a gap. Queries that do not count lines (unwrap) are not touched.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tocsin.domain.errors import LimitExceeded
+from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.logql import Counting, duration
+
+ALIVE_S = 900.0
+REMEMBERED_S = 7 * 86400.0
+"""How long a series without lines goes on as zeros, while its stream is alive."""
+
+MAX_QUERIES = 2000
+
+AskRange = Callable[[str, Window], Awaitable[Frame]]
+"""A metric query as the server answers it, with its gaps."""
+
+AskNames = Callable[[Window], Awaitable[frozenset[str]]]
+"""The names of the labels that make streams in a window; those of single lines are not among them."""
+
+
+class SeriesSeen:
+    """Which series a query has had, so that one without lines in a window is known to be missing. Bounded.
+
+    At most `MAX_QUERIES` queries of `max_series` each: the query that was asked the longest ago is forgotten, and a
+    series of which the last line is older than `REMEMBERED_S`.
+    """
+
+    def __init__(self, max_series: int) -> None:
+        self._max_series = max_series
+        self._seen: OrderedDict[str, dict[Labels, float]] = OrderedDict()
+
+    def known(self, query: str, frame: Frame) -> tuple[Labels, ...]:
+        """The series of the frame, and those that the query had before."""
+        seen = self._seen.setdefault(query, {})
+        self._seen.move_to_end(query)
+        if len(self._seen) > MAX_QUERIES:
+            self._seen.popitem(last=False)
+        if len(frame.labels):
+            last = np.where(np.isnan(frame.values), -np.inf, frame.timestamps).max(axis=1)
+            for labels, at in zip(frame.labels, last.tolist(), strict=True):
+                seen[labels] = max(at, seen.get(labels, at))
+        began, ended = float(frame.timestamps[0]), float(frame.timestamps[-1])
+        # By the time of the data, so that reading the past forgets nothing.
+        for labels in [each for each, at in seen.items() if at < began - REMEMBERED_S]:
+            del seen[labels]
+        known = dict.fromkeys(frame.labels)
+        known.update(dict.fromkeys(each for each, at in seen.items() if at <= ended))
+        if len(known) > self._max_series:
+            raise LimitExceeded(
+                f"the query has had {len(known):,} series in {REMEMBERED_S / 86400:g} days, more than "
+                f"{self._max_series:,}; aggregate it, or raise max_series"
+            )
+        return tuple(known)
+
+
+async def with_zeros(
+    frame: Frame, window: Window, counting: Counting, known: Sequence[Labels], ask: tuple[AskRange, AskNames]
+) -> Frame:
+    """The frame of a counting query, with the series of `known` too, zero where the stream was alive.
+
+    Asks only where a point is missing: once for the names of labels where the series differ by some, and once for the
+    lines of the streams. Raises SourceError when that is not answered: a gap that nobody could look into is no zero.
+    """
+    rows = known or ((Labels(),) if counting.whole else ())
+    values: Floats = np.full((len(rows), len(frame.timestamps)), np.nan)
+    row_of = {labels: row for row, labels in enumerate(rows)}
+    if frame.labels:
+        values[[row_of[labels] for labels in frame.labels]] = frame.values
+    if not np.isnan(values).any():
+        return frame
+    ask_range, ask_names = ask
+    names, queries = sorted({name for labels in rows for name in labels}), 1
+    if names:
+        queries += 1
+        of_streams = await ask_names(window)
+        names = [name for name in names if name in of_streams]
+    alive = await ask_range(alive_query(counting, names), window)
+    streams = _Streams(alive)
+    for row, labels in enumerate(rows):
+        there = (alive.values[streams.of(labels)] > 0).any(axis=0)
+        values[row, np.isnan(values[row]) & there] = 0.0
+    kept = [row for row in range(len(rows)) if not np.isnan(values[row]).all()]
+    return replace(
+        frame,
+        values=values[kept],
+        labels=tuple(rows[row] for row in kept),
+        warnings=tuple(dict.fromkeys((*frame.warnings, *alive.warnings))),
+        size_bytes=frame.size_bytes + alive.size_bytes,
+        queries=frame.queries + alive.queries + queries - 1,
+    )
+
+
+class _Streams:
+    """The streams by their labels. Few sets of names go for many of them, so that finding one is a look-up or two."""
+
+    def __init__(self, alive: Frame) -> None:
+        self._rows = {labels: row for row, labels in enumerate(alive.labels)}
+        self._names = {tuple(labels) for labels in alive.labels}
+
+    def of(self, labels: Labels) -> list[int]:
+        """The rows of the streams whose labels are all among these."""
+        own = [Labels({name: labels[name] for name in names}) for names in self._names if labels.keys() >= set(names)]
+        return [self._rows[each] for each in own if each in self._rows]
+
+
+def alive_query(counting: Counting, names: Sequence[str]) -> str:
+    """How many lines the streams had in the window and the one before."""
+    reach = duration(counting.range_s + max(counting.range_s, ALIVE_S))
+    grouping = f" by ({', '.join(names)})" if names else ""
+    within = f"{counting.selector}[{reach}] {counting.offset}".strip()
+    return f"sum{grouping} (count_over_time({within}))"

@@ -1,0 +1,196 @@
+"""Grafana Loki as a datasource: what its lines count, and the lines themselves."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
+from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Labels
+from tocsin.domain.logql import Binary, Call, LinesWithin, Node, check_metric, counting, duration, lines_within, parse
+from tocsin.domain.logs import LogPage
+from tocsin.domain.target import QueryType
+from tocsin.sources.http import HttpAnswer, HttpClient
+from tocsin.sources.http_settings import HttpSettings
+from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
+from tocsin.sources.log_zeros import SeriesSeen, with_zeros
+from tocsin.sources.loki_wire import (
+    Answered,
+    decode_count,
+    decode_loki_error,
+    decode_names,
+    decode_streams,
+    decode_version,
+    entries_limit,
+)
+from tocsin.sources.parts import QueryLimits, joined, seconds, split
+from tocsin.sources.wire import LabelCache, decode_matrix
+
+MAX_ENTRIES = 5000
+"""Loki gives no more lines at once, unless it is told to; one that gives fewer says so, and is asked for fewer."""
+
+MAX_RANGE = timedelta(days=30)
+"""Loki's own limit of one query; a longer window is asked for in parts."""
+
+MAX_QUERY_CHARACTERS = 64 * 1024
+MAX_GET_CHARACTERS = 2000
+CONTEXT = timedelta(minutes=10)
+CONTEXT_WITHIN_S = 3.0
+
+
+class LokiSource:
+    """Implements `MetricSource` and `LogSource` over the HTTP API. Makes its connections with the first query."""
+
+    def __init__(self, uid: str, http: HttpSettings | HttpClient, limits: QueryLimits | None = None) -> None:
+        self.uid = uid
+        self.query_type = QueryType.LOKI
+        self._client = http if isinstance(http, HttpClient) else HttpClient(http)
+        self._limits = limits or QueryLimits()
+        self._cache = LabelCache(2 * self._limits.max_series)
+        self._seen = SeriesSeen(self._limits.max_series)
+        self._page_lines = MAX_ENTRIES
+
+    async def query_range(self, query: str, window: Window) -> Frame:
+        """The series of a LogQL metric query on the window's grid; raises SourceError.
+
+        A window without lines is zero where the query counts lines and the stream is alive (`log_zeros.py`).
+        """
+        frame = await self._frame(query, window)
+        try:
+            found = counting(query)
+        except Invalid:
+            # The server took it: then it is a form of LogQL that is newer than this, and none that is known to count.
+            return frame
+        if found is None:
+            return frame
+        return await with_zeros(frame, window, found, self._seen.known(query, frame), (self._frame, self._stream_names))
+
+    async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
+        """At most `limit` lines of `query` in [start, end), the newest where there are more; raises `SourceError`."""
+        span = Span.of(start, end)
+
+        async def ask(first: int, stop: int, lines: int) -> Answered:
+            form = {"query": query, "start": str(first), "end": str(stop), "limit": str(lines), "direction": "backward"}
+            answer = decode_streams(await self._ask("loki/api/v1/query_range", form))
+            return replace(answer, warnings=tuple(map(self._client.settings.redact, answer.warnings)))
+
+        async def count() -> int:
+            # A range ends with its instant and begins behind its start: one nanosecond before both.
+            try:
+                within = lines_within(query, (end - start).total_seconds())
+            except Invalid as error:
+                raise SourceError(error.reason, failure=SourceFailure.BAD_QUERY, transient=False) from error
+            return decode_count(await self._ask("loki/api/v1/query", {"query": within, "time": str(span.end - 1)}))
+
+        while True:
+            bounds = Bounds(self._page_lines, self._client.settings.max_response_bytes)
+            try:
+                return await newest_lines(span, limit, bounds, ask, count)
+            except SourceError as error:
+                gives = entries_limit(str(error))
+                if gives is None or not 0 < gives < bounds.page_lines:
+                    raise
+                self._page_lines = gives
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
+        """How many lines the query's streams had lately, whatever it looks for in them; raises SourceError."""
+        selector = _selector(parse(query))
+        if selector is None:
+            return ()
+        asked = f"sum(count_over_time({selector}[{duration(CONTEXT.total_seconds())}]))"
+        try:
+            async with asyncio.timeout(CONTEXT_WITHIN_S):
+                body = await self._ask("loki/api/v1/query", {"query": asked, "time": str(nanoseconds(at))})
+        except TimeoutError as error:
+            raise SourceError(
+                f"no answer about {selector} within {CONTEXT_WITHIN_S:g} s",
+                failure=SourceFailure.TIMEOUT,
+                transient=True,
+            ) from error
+        lines, minutes = decode_count(body), CONTEXT / timedelta(minutes=1)
+        when = f"in the {minutes:g} minutes before {at:%H:%M:%S} UTC"
+        return (f"{selector} had {lines:,} lines {when}" if lines else f"{selector} had no line at all {when}",)
+
+    def check_query(self, query: str) -> None:
+        """Raise `Invalid("query", why)` for text that is no LogQL metric query, as far as its structure tells."""
+        if len(query) > MAX_QUERY_CHARACTERS:
+            raise Invalid("query", f"is longer than {MAX_QUERY_CHARACTERS:,} characters")
+        if any((ord(each) < 32 and each not in "\t\r\n") or ord(each) == 127 for each in query):
+            raise Invalid("query", "must not hold control characters")
+        try:
+            query.encode()
+        except UnicodeEncodeError:
+            raise Invalid("query", "must be text that UTF-8 can hold") from None
+        check_metric(query)
+
+    async def probe(self) -> str:
+        """The server's version, as far as it says one; raises SourceError when it does not answer queries."""
+        answer = await self._client.get("loki/api/v1/status/buildinfo", {})
+        version = decode_version(answer.body) if answer.status == 200 else ""
+        # Anybody answers this; whether the credentials and the tenant do is told by a question about data.
+        decode_names(await self._ask("loki/api/v1/labels", {}))
+        return version or "version unknown"
+
+    async def close(self) -> None:
+        """Give back the connections; idempotent."""
+        await self._client.close()
+
+    async def _frame(self, query: str, window: Window) -> Frame:
+        """The series as the server answers them, in parts where it gives no more at once."""
+        limits = self._limits
+        limits.check_instants(window)
+        points = max(1, min(limits.max_points, int(MAX_RANGE / window.step)))
+        parts = [await self._part(query, part) for part in split(window, points)]
+        return parts[0] if len(parts) == 1 else joined(parts, limits)
+
+    async def _part(self, query: str, window: Window) -> Frame:
+        form = {
+            "query": query,
+            "start": str(nanoseconds(window.start)),
+            "end": str(nanoseconds(window.end)),
+            "step": seconds(window.step_s),
+        }
+        body = await self._ask("loki/api/v1/query_range", form)
+        limits = self._limits
+        try:
+            frame = decode_matrix(
+                body, window, cache=self._cache, max_series=limits.max_series, max_samples=limits.max_samples
+            )
+        except LimitExceeded:
+            raise
+        except SourceError as error:
+            raise self._redacted(error) from None
+        return replace(frame, warnings=tuple(map(self._client.settings.redact, frame.warnings)))
+
+    async def _stream_names(self, window: Window) -> frozenset[str]:
+        reach = min(window.start, window.end - timedelta(hours=1))
+        form = {"start": str(nanoseconds(max(reach, window.end - MAX_RANGE))), "end": str(nanoseconds(window.end))}
+        return decode_names(await self._ask("loki/api/v1/labels", form))
+
+    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes | bytearray:
+        query = form.get("query", "")
+        if len(query) <= MAX_GET_CHARACTERS // 16 or len(urlencode(form)) <= MAX_GET_CHARACTERS:
+            answer = await self._client.get(path, form)
+        else:
+            answer = await self._client.post_form(path, form)
+        if answer.status != 200:
+            raise self._refused(answer)
+        return answer.body
+
+    def _refused(self, answer: HttpAnswer) -> SourceError:
+        return self._redacted(decode_loki_error(answer.status, answer.content_type, answer.body))
+
+    def _redacted(self, error: SourceError) -> SourceError:
+        # Some servers repeat what they were sent, credentials included.
+        text = self._client.settings.redact(str(error))
+        return SourceError(text, failure=error.failure, transient=error.transient)
+
+
+def _selector(node: Node) -> str | None:
+    """The first stream selector of a metric query."""
+    if isinstance(node, LinesWithin):
+        return node.lines.selector
+    inner = node.arguments if isinstance(node, Call) else (node.left, node.right) if isinstance(node, Binary) else ()
+    return next((found for found in map(_selector, inner) if found is not None), None)
