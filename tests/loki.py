@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tocsin.domain import logql
+from tocsin.domain import logql, logql_tree
 from tocsin.domain.errors import Invalid
 
 SAMPLES = Path(__file__).parent / "sources" / "samples" / "loki"
@@ -122,7 +122,7 @@ class FakeLoki:
             near = 1000 * SECOND * 4 if "step" in params else 1000
             if name in params and abs(int(params[name]) - int(self._instant(parameters, name))) > near:
                 self.wrong.append(f"{name} is {parameters[name]}, not {params[name]}")
-        if "step" in params and self._step(parameters) != logql.duration_s(params["step"]):
+        if "step" in params and self._step(parameters) != logql_tree.duration_s(params["step"]):
             self.wrong.append(f"step is {parameters['step']}, not {params['step']}")
         body, answer = recorded["response"]["body"], recorded["response"]
         text = body if isinstance(body, str) else json.dumps(body)
@@ -163,36 +163,37 @@ class FakeLoki:
             self._allow(parameters, "query", "time")
             return self._instant_answer(node, lines, self._instant(parameters, "time"))
         start, end = self._instant(parameters, "start"), self._instant(parameters, "end")
-        if end < start or (end == start and isinstance(node, logql.Lines)):
+        if end < start or (end == start and isinstance(node, logql_tree.Lines)):
             raise Refused(400, "end timestamp must not be before or equal to start time")
         if end - start > 30 * 86400 * SECOND:
             raise Refused(400, "the query time range exceeds the limit (query length: 1440h0m0s, limit: 30d)")
-        if isinstance(node, logql.Lines):
+        if isinstance(node, logql_tree.Lines):
             self._allow(parameters, "query", "start", "end", "limit", "direction")
             return self._streams(node, lines, (start, end), parameters)
         self._allow(parameters, "query", "start", "end", "step")
         return self._matrix(node, lines, (start, end), self._step(parameters))
 
-    def _instant_answer(self, node: logql.Node, lines: list[Line], at_ns: int) -> dict:
-        if isinstance(node, logql.Lines):
+    def _instant_answer(self, node: logql_tree.Node, lines: list[Line], at_ns: int) -> dict:
+        if isinstance(node, logql_tree.Lines):
             raise Refused(400, "log queries are not supported as an instant query type")
         found = evaluate(node, lines, at_ns)
         result = [{"metric": dict(key), "value": [at_ns / SECOND, repr(value)]} for key, value in found.items()]
         return {"status": "success", "data": {"resultType": "vector", "result": result, "stats": {}}}
 
-    def _matrix(self, node: logql.Node, lines: list[Line], window: tuple[int, int], step_s: float) -> dict:
+    def _matrix(self, node: logql_tree.Node, lines: list[Line], window: tuple[int, int], step_s: float) -> dict:
         step = round(step_s * SECOND)
-        first, series = -(-window[0] // step) * step, defaultdict(list)
-        if (window[1] - first) // step >= 11_000:
+        # As recorded: the start is moved down to a multiple of the step, the end up.
+        first, last, series = window[0] // step * step, -(-window[1] // step) * step, defaultdict(list)
+        if (last - first) // step >= 11_000:
             raise Refused(400, "exceeded maximum resolution of 11,000 points per time series.")
-        for at_ns in range(first, window[1] + 1, step):
+        for at_ns in range(first, last + 1, step):
             for key, value in evaluate(node, lines, at_ns).items():
                 series[key].append([at_ns / SECOND, repr(value)])
         result = [{"metric": dict(key), "values": series[key]} for key in sorted(series, key=sorted)]
         return {"status": "success", "data": {"resultType": "matrix", "result": result, "stats": {}}}
 
     def _streams(
-        self, node: logql.Lines, lines: list[Line], window: tuple[int, int], parameters: dict[str, str]
+        self, node: logql_tree.Lines, lines: list[Line], window: tuple[int, int], parameters: dict[str, str]
     ) -> dict:
         limit = int(parameters["limit"])
         if limit > self.max_entries:
@@ -210,7 +211,7 @@ class FakeLoki:
         return {"status": "success", "data": {"resultType": "streams", "result": result, "stats": {}}}
 
 
-def selected(query: logql.Lines, lines: list[Line]) -> list[tuple[Line, dict[str, str], float | None]]:
+def selected(query: logql_tree.Lines, lines: list[Line]) -> list[tuple[Line, dict[str, str], float | None]]:
     """The lines that match, each with its labels after the pipeline and the number taken out of it."""
     found = []
     for line in lines:
@@ -246,16 +247,16 @@ def through(pipeline: str, line: Line) -> tuple[dict[str, str], float | None] | 
     return labels, value
 
 
-def evaluate(node: logql.Node, lines: list[Line], at_ns: int) -> Vector:
+def evaluate(node: logql_tree.Node, lines: list[Line], at_ns: int) -> Vector:
     """The value of a metric query at one instant."""
-    if isinstance(node, logql.Binary):
+    if isinstance(node, logql_tree.Binary):
         return binary(node, lines, at_ns)
-    if not isinstance(node, logql.Call):
+    if not isinstance(node, logql_tree.Call):
         raise Refused(400, f"the fake does not understand {node!r}")
     inner = node.arguments[-1]
     grouped: dict[Key, list[float]] = defaultdict(list)
-    if isinstance(inner, logql.LinesWithin):
-        stop = at_ns - round(SECOND * (logql.duration_s(inner.offset.removeprefix("offset ")) or 0))
+    if isinstance(inner, logql_tree.LinesWithin):
+        stop = at_ns - round(SECOND * (logql_tree.duration_s(inner.offset.removeprefix("offset ")) or 0))
         start = stop - round(SECOND * inner.range_s)
         near = [line for line in lines if start < line.at_ns <= stop]
         for line, labels, value in selected(inner.lines, near):
@@ -267,11 +268,11 @@ def evaluate(node: logql.Node, lines: list[Line], at_ns: int) -> Vector:
     return {key: float(over[node.function](values)) for key, values in grouped.items()}
 
 
-def over_time(call: logql.Call, range_s: float, values: list[float]) -> float:
+def over_time(call: logql_tree.Call, range_s: float, values: list[float]) -> float:
     """One range aggregation of the numbers of one series."""
     if call.function == "quantile_over_time":
         share, ordered = call.arguments[0], sorted(values)
-        assert isinstance(share, logql.Number)
+        assert isinstance(share, logql_tree.Number)
         place = share.value * (len(ordered) - 1)
         below, above = ordered[int(place)], ordered[min(int(place) + 1, len(ordered) - 1)]
         return below + (above - below) * (place - int(place))
@@ -291,10 +292,10 @@ def group(labels: Mapping[str, str], by: tuple[str, ...] | None) -> Key:
     return frozenset((name, value) for name, value in labels.items() if by is None or name in by)
 
 
-def binary(node: logql.Binary, lines: list[Line], at_ns: int) -> Vector:
+def binary(node: logql_tree.Binary, lines: list[Line], at_ns: int) -> Vector:
     """Two vectors of the same labels, or one and a number."""
     sides = [
-        side.value if isinstance(side, logql.Number) else evaluate(side, lines, at_ns)
+        side.value if isinstance(side, logql_tree.Number) else evaluate(side, lines, at_ns)
         for side in (node.left, node.right)
     ]
     if node.operator == "or":

@@ -9,6 +9,7 @@ from tocsin.config.load import load
 from tocsin.config.model import ConfigError, Overrides, StoreConfig
 from tocsin.config.secret import Secret
 from tocsin.detect import Direction, Severity
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.target import Owner, QueryType
 
 HOME = {"HOME": "/home/ann"}
@@ -110,9 +111,9 @@ def test_everything_that_is_wrong_is_said_at_once_in_order(write):
     type: prometheus
     url: ftp://x
     concurency: 3
-  - uid: loki
-    type: loki
-    url: http://loki
+  - uid: graphite
+    type: graphite
+    url: http://graphite
 targets:
   - name: a/b
     query: up
@@ -141,7 +142,7 @@ stor: {}
     ]
     reasons = {field: reason for _, field, reason in found}
     assert "did you mean concurrency?" in reasons["datasources[0].concurency"]
-    assert "later version" in reasons["datasources[1].type"]
+    assert "must be one of prometheus, loki" in reasons["datasources[1].type"]
     assert "did you mean prom?" in reasons["targets[1].datasource_uid"]
     assert "did you mean store?" in reasons["stor"]
 
@@ -268,6 +269,50 @@ def test_the_rules_of_a_target_hold_in_the_file_too(write, fields, field):
     path = write(PROM + f"targets:\n  - {{name: a, query: up, datasource_uid: prom, {fields}}}\n")
     ((line, name, _),) = problems(path)
     assert (line, name) == (3, f"targets[0].{field}")
+
+
+def test_a_loki_and_its_targets(write):
+    path = write(
+        """datasources:
+  - {uid: logs, type: loki, url: "http://loki:3100", headers: {X-Scope-OrgID: acme}, offset: 30s}
+targets:
+  - {name: a, query: 'sum(rate({app="web"}[5m]))', datasource_uid: logs}
+  - {name: b, query: '{app="web"}', datasource_uid: logs, query_type: loki, log_signal: error_ratio}
+"""
+    )
+    config = load(path, HOME, Overrides(loki="http://other:3100"))
+    assert [(one.uid, one.kind, one.url) for one in config.datasources] == [
+        ("logs", "loki", "http://loki:3100"),
+        ("loki", "loki", "http://other:3100"),
+    ]
+    a, b = config.targets
+    assert (a.query_type, a.log_signal, a.offset) == (QueryType.LOKI, None, timedelta(seconds=30))
+    assert (b.query_type, b.log_signal) == (QueryType.LOKI, LogSignal.ERROR_RATIO)
+    (named,) = load(write(""), HOME | {"TOCSIN_LOKI_URL": "http://env:3100"}, Overrides()).datasources
+    assert (named.uid, named.kind, named.url) == ("loki", "loki", "http://env:3100")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ("query_type: prometheus", "query_type"),
+        ("log_signal: loudness", "log_signal"),
+        ("log_signal: volume, query: 'vector(1)'", "query"),
+    ],
+)
+def test_the_rules_of_a_loki_target(write, fields, field):
+    text = "datasources: [{uid: l, type: loki, url: http://l}]\ntargets:\n  - {name: a, datasource_uid: l, %s}\n"
+    if "query:" not in fields:
+        fields += ", query: '{app=\"web\"}'"
+    ((line, name, _),) = problems(write(text % fields))
+    assert (line, name) == (3, f"targets[0].{field}")
+
+
+def test_a_signal_needs_a_loki(write):
+    path = write(PROM + "targets:\n  - {name: a, query: '{a=\"b\"}', datasource_uid: prom, log_signal: volume}\n")
+    ((_, name, reason),) = problems(path)
+    assert name == "targets[0].log_signal"
+    assert "loki" in reason
 
 
 def test_targets_of_a_broken_datasource_are_not_blamed_and_host_only_while_it_is_on(write):

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.logql import Binary, Call, LinesWithin, Node, check_metric, counting, duration, lines_within, parse
+from tocsin.domain.logql import check_metric, counting, duration, lines_within, parse
+from tocsin.domain.logql_tree import Binary, Call, LinesWithin, Node
 from tocsin.domain.logs import LogPage
 from tocsin.domain.target import QueryType
 from tocsin.sources.http import HttpAnswer, HttpClient

@@ -12,7 +12,6 @@ from tocsin.domain.logs import LogLine
 from tocsin.sources.wire import MAX_NOTES, Buffer
 from tocsin.sources.wire_errors import bad_answer, decode_error, said
 
-MAX_NANOSECONDS = 2**63
 _ENTRIES = re.compile(r"max entries limit.*\((\d+) > (\d+)\)")
 _LIMITS = (
     "exceeded maximum resolution",
@@ -61,6 +60,14 @@ _SCALAR = msgspec.json.Decoder(tuple[float, str])
 class _NamesAnswer(msgspec.Struct):
     status: str
     data: list[str] = msgspec.field(default_factory=list)
+
+
+class _Typed(msgspec.Struct):
+    result_type: str = msgspec.field(name="resultType")
+
+
+class _TypedAnswer(msgspec.Struct):
+    data: _Typed
 
 
 class _Build(msgspec.Struct):
@@ -171,7 +178,7 @@ def _line(labels: Labels, entry: list[str | dict[str, dict[str, str]]]) -> LogLi
     at, text, more = entry[0], entry[1], entry[2] if len(entry) == 3 else {}
     if not isinstance(at, str) or not isinstance(text, str) or isinstance(more, str):
         raise bad_answer("a line is not [nanoseconds, text]")
-    if not (at.isascii() and at.isdigit() and len(at) <= 19 and int(at) < MAX_NANOSECONDS):
+    if not (at.isascii() and at.isdigit() and len(at) <= 19 and int(at) < 2**63):
         raise bad_answer(f"a line has the instant {said(at)[:40]!r}, which is no number of nanoseconds")
     return LogLine(int(at), labels, text, _metadata(more))
 
@@ -184,7 +191,11 @@ def _metadata(more: Mapping[str, Mapping[str, str]]) -> Labels:
 
 
 def _no_lines(body: Buffer) -> SourceError:
-    if bytes(body[:2000]).find(b'"resultType":"matrix"') >= 0:
+    try:
+        kind = msgspec.json.decode(body, type=_TypedAnswer).data.result_type
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        kind = ""
+    if kind in ("matrix", "vector", "scalar"):
         return bad_answer("series where lines were asked for")
     return decode_error(200, "application/json", body)
 
