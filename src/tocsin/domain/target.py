@@ -201,7 +201,7 @@ class Target:
 
     @property
     def relearn(self) -> int:
-        """After how many samples the baseline is learnt anew: a twentieth of the lookback, at least one."""
+        """After how many samples the baseline is learnt anew: a sixtieth of the lookback, at least three."""
         return relearns_after(self.window)
 
     def validated(self) -> "Target":
