@@ -18,6 +18,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
@@ -64,6 +65,7 @@ class FakeMonitor:
             committer=Committer(store, lambda: None),
             paused=self._paused,
         )
+        self.events = Events(store=store, clock=clock, watches={}, feedback=self.feedback)
         self.proposals = Proposals(
             store=store,
             clock=clock,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from tocsin.api.feedback_port import FeedbackPort, ProposalsPort
+from tocsin.api.feedback_port import EventsPort, FeedbackPort, ProposalsPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -42,6 +42,11 @@ class MonitorPort(Protocol):
     @property
     def feedback(self) -> FeedbackPort:
         """What people say afterwards."""
+        ...
+
+    @property
+    def events(self) -> EventsPort:
+        """What happened to what is watched."""
         ...
 
     @property

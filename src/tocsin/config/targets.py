@@ -9,6 +9,7 @@ from tocsin.config.model import HOST
 from tocsin.config.section import Section
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Owner, QueryType, Target
 
@@ -46,6 +47,7 @@ def _target(section: Section, datasources: Offsets) -> Target | None:
     step = section.duration("step", min(_DEFAULT.step, check_interval))
     severity = section.choice("severity_threshold", [each.value for each in Severity])
     direction = section.choice("direction", [each.value for each in Direction])
+    after_deploy = section.choice("after_deploy", [each.value for each in AfterDeploy])
     target = Target(
         name=name or "",
         query=query or "",
@@ -69,6 +71,9 @@ def _target(section: Section, datasources: Offsets) -> Target | None:
         min_denominator=section.number("min_denominator", 0.0),
         capacity_limit=section.number("capacity_limit", None),
         capacity_horizon=section.duration("capacity_horizon", _DEFAULT.capacity_horizon),
+        after_deploy=_DEFAULT.after_deploy if after_deploy is None else AfterDeploy(after_deploy),
+        deploy_for=section.duration("deploy_for", _DEFAULT.deploy_for),
+        deploy_factor=section.number("deploy_factor", _DEFAULT.deploy_factor),
         pending_for=section.duration("pending_for", _DEFAULT.pending_for),
         keep_firing_for=section.duration("keep_firing_for", _DEFAULT.keep_firing_for),
         direction=_DEFAULT.direction if direction is None else Direction(direction),

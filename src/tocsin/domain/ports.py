@@ -9,6 +9,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -233,6 +234,22 @@ class FeedbackStore(Protocol):
         ...
 
 
+class EventStore(Protocol):
+    """What happened to what is watched."""
+
+    async def save_event(self, event: Event) -> None:
+        """Keep it, in the place of an earlier one of the same id."""
+        ...
+
+    async def delete_event(self, event_id: str) -> None:
+        """Forget it; raises `NotFound`."""
+        ...
+
+    async def events(self) -> Sequence[Event]:
+        """All of them, the newest first; at most `MAX_EVENTS`."""
+        ...
+
+
 class History(Protocol):
     """The read side: alerts and anomalies, committed ones only."""
 
@@ -310,7 +327,7 @@ class Housekeeping(Protocol):
         ...
 
 
-class Store(TargetStore, SettingStore, AlertLog, FeedbackStore, History, Housekeeping, Protocol):
+class Store(TargetStore, SettingStore, AlertLog, FeedbackStore, EventStore, History, Housekeeping, Protocol):
     """All ports of the store; one object may offer them together."""
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from tocsin.detect import (
     relearns_after,
 )
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
 from tocsin.domain.nature import UNITS, Nature, nature_of
@@ -38,6 +39,7 @@ HISTORY = timedelta(days=14)
 MAX_HISTORY_SAMPLES = 100_000
 MAX_HOLD = timedelta(days=7)
 MAX_SIGMA = 38.0
+MAX_FACTOR = 10.0
 
 
 Refuted = tuple[bool, bool]
@@ -88,7 +90,8 @@ class Target:
     values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
     nothing.
     `capacity_limit` (else `lower_bound` and `upper_bound`) is what `capacity` looks ahead to, at most
-    `capacity_horizon`.
+    `capacity_horizon`. For `deploy_for` after a deployment `after_deploy` says what becomes of the sigma that it takes
+    to begin: `deploy_factor` times as much, that part of it, or no alert begins.
     Construction checks nothing: call `validated`.
     """
 
@@ -114,6 +117,9 @@ class Target:
     min_denominator: float = 0.0
     capacity_limit: float | None = None
     capacity_horizon: timedelta = timedelta(days=4)
+    after_deploy: AfterDeploy = AfterDeploy.NOTHING
+    deploy_for: timedelta = timedelta(minutes=15)
+    deploy_factor: float = 1.5
     pending_for: timedelta = timedelta(0)
     keep_firing_for: timedelta = timedelta(minutes=5)
     direction: Direction = Direction.BOTH
@@ -228,6 +234,7 @@ class Target:
         _check_dial(self)
         _check_capacity(self)
         _check_duration("capacity_horizon", self.capacity_horizon, self.step, MAX_LOOKBACK)
+        _check_deploy(self)
         for name in ("min_effect", "min_effect_ratio", "min_denominator"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -285,6 +292,12 @@ def _check_dial(target: Target) -> None:
     for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
         if not 0 < getattr(target, name) < float("inf"):
             raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
+
+
+def _check_deploy(target: Target) -> None:
+    _check_duration("deploy_for", target.deploy_for, timedelta(0), MAX_HOLD)
+    if not 1.0 < target.deploy_factor <= MAX_FACTOR:
+        raise Invalid("deploy_factor", f"must be above 1 and at most {MAX_FACTOR:g}")
 
 
 def _check_capacity(target: Target) -> None:

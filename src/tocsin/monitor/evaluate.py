@@ -107,9 +107,9 @@ class Evaluator:
         big = len(frame.labels) * watch.target.window > BIG_BLOCK or frame.values.size > BIG_FRAME
         big |= watch.target.learns_slowly
         verdict = (
-            await asyncio.to_thread(conclude_evaluation, watch, frame, at, ())
+            await asyncio.to_thread(conclude_evaluation, watch, frame, at)
             if big
-            else conclude_evaluation(watch, frame, at, ())
+            else conclude_evaluation(watch, frame, at)
         )
         if not verdict.evaluation.evidence:
             return verdict

@@ -15,6 +15,7 @@ from tocsin.domain.ports import Clock, MetricSource, Retention, Store
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
@@ -78,6 +79,7 @@ class Monitor(Questions):
             committer=self._committer,
             paused=self._paused,
         )
+        self.events = Events(store=store, clock=clock, watches=self._watches, feedback=self.feedback)
         self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked)
         self.proposals = Proposals(
             store=store,
@@ -108,6 +110,7 @@ class Monitor(Questions):
                 log.warning("target of the file takes the place of a saved one", target=target.name)
             saved[target.name] = target
         await self.feedback.open()
+        await self.events.open()
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
         await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)

@@ -138,7 +138,7 @@ def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
             active.pop(alert.fingerprint, None)
 
 
-def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
+def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
     blind = watch.blind and watch.cursor is not None
@@ -147,7 +147,7 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)
-    painter = Painter(watch.target, watch.memory, judged, context, (thin,) if thin else ())
+    painter = Painter(watch.target, watch.memory, judged, (thin,) if thin else ())
     evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
     return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at))
 
