@@ -143,7 +143,7 @@ class PrometheusSource:
             "start": _seconds(window.start.timestamp()),
             "end": _seconds(window.end.timestamp()),
             "step": _seconds(window.step_s),
-            "timeout": f"{self._client.settings.timeout_s:g}s",
+            "timeout": _duration(self._client.settings.timeout_s),
             # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
             # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
             # a target there needs an offset of 30 s). Prometheus ignores what it does not know.
@@ -226,3 +226,8 @@ def split(window: Window, max_points: int) -> Iterator[Window]:
 def _seconds(value: float) -> str:
     """Unix seconds or a step with milliseconds, as the API reads them; no exponent."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float) -> str:
+    """A duration as the API reads it: it knows no parts of a second but milliseconds."""
+    return f"{seconds:.0f}s" if seconds == round(seconds) else f"{max(1, round(seconds * 1000))}ms"
