@@ -10,6 +10,7 @@ from tocsin.api.problems import Problem
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState
 from tocsin.domain.target import QueryType, TargetState
+from tocsin.monitor.breaker import Circuit
 from tocsin.monitor.status import DatasourceStatus, Health, MonitorStatus
 
 
@@ -22,7 +23,9 @@ class RunAnswer(AnswerModel):
 
 
 class DatasourceAnswer(AnswerModel):
-    """How a datasource is doing."""
+    """How a datasource is doing. `circuit` is `open` while it is left alone after failures, until `retry_at`, and
+    `half_open` while one question decides whether it is asked again.
+    """
 
     uid: str
     type: QueryType
@@ -34,6 +37,10 @@ class DatasourceAnswer(AnswerModel):
     failures: int
     in_flight: int
     concurrency: int
+    circuit: Circuit
+    circuit_since: datetime | None
+    retry_at: datetime | None
+    failing_in_a_row: int
 
 
 class DatasourceList(ListAnswer[DatasourceAnswer]):
@@ -129,6 +136,10 @@ def datasource_answer(status: DatasourceStatus) -> DatasourceAnswer:
         failures=status.failures,
         in_flight=status.in_flight,
         concurrency=status.concurrency,
+        circuit=status.circuit,
+        circuit_since=status.circuit_since,
+        retry_at=status.retry_at,
+        failing_in_a_row=status.failing_in_a_row,
     )
 
 

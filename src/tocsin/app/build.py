@@ -97,7 +97,9 @@ def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
         tls_insecure=given.insecure_skip_verify,
     )
     return PrometheusSource(
-        given.uid, http, limits=QueryLimits(max_series=given.max_series, max_samples=given.max_samples)
+        given.uid,
+        http,
+        limits=QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s),
     )
 
 

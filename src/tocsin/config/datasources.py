@@ -81,6 +81,9 @@ def _datasource(section: Section) -> DatasourceConfig | None:
     timeout = section.duration("timeout", timedelta(seconds=_DEFAULT.timeout_s))
     if not timedelta(milliseconds=100) <= timeout <= timedelta(minutes=10):
         section.place("timeout").complain("must be between 100ms and 10m")
+    span = section.duration("max_range", timedelta(seconds=_DEFAULT.max_range_s))
+    if not timedelta(minutes=1) <= span <= timedelta(days=36_500):
+        section.place("max_range").complain("must be between 1m and 36500d")
     offset = section.duration("offset", timedelta(0))
     result = DatasourceConfig(
         uid=uid or "",
@@ -98,6 +101,7 @@ def _datasource(section: Section) -> DatasourceConfig | None:
         max_series=section.integer("max_series", _DEFAULT.max_series, least=1, most=_MOST),
         max_samples=section.integer("max_samples", _DEFAULT.max_samples, least=1, most=_MOST),
         max_bytes=section.integer("max_bytes", _DEFAULT.max_bytes, least=1024, most=1024 * 1024 * MIB),
+        max_range_s=span.total_seconds(),
         offset_s=offset.total_seconds(),
     )
     section.finish()

@@ -34,6 +34,7 @@ class DatasourceConfig:
     max_series: int = 10_000
     max_samples: int = 20_000_000
     max_bytes: int = 256 * MIB
+    max_range_s: float = 400 * 86400.0
     offset_s: float = 0.0
 
 

@@ -191,8 +191,13 @@ def not_evaluated(target: Target, now: datetime) -> TargetStatus:
 
 def phase(target: Target) -> float:
     """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
+    return share_of(target) * target.check_interval.total_seconds()
+
+
+def share_of(target: Target) -> float:
+    """A number in [0, 1) of the target's own, the same in every process."""
     digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") / 2**32 * target.check_interval.total_seconds()
+    return int.from_bytes(digest, "big") / 2**32
 
 
 def next_due(target: Target, after: datetime) -> datetime:

@@ -33,11 +33,29 @@ class QueryLimits:
     max_samples: int = MAX_SAMPLES
     max_points: int = MAX_POINTS
     """Per series and request; a longer window is asked for in parts."""
+    max_range_s: float = 400 * 86400.0
+    """From the first instant of a window to its last."""
 
     def __post_init__(self) -> None:
         for name in ("max_series", "max_samples", "max_points"):
             if getattr(self, name) < 1:
                 raise Invalid(name, "must be at least 1")
+        if self.max_range_s <= 0:
+            raise Invalid("max_range_s", "must be above 0")
+
+    def check(self, window: Window) -> None:
+        """Raise `LimitExceeded` for a window that is too long, or that one series alone would fill."""
+        span_s, instants = (window.end - window.start).total_seconds(), window.count
+        if span_s > self.max_range_s:
+            raise LimitExceeded(
+                f"a window of {span_s / 86400:,.1f} days, more than {self.max_range_s / 86400:,.1f}; "
+                "ask for a shorter one, or raise max_range"
+            )
+        if instants > self.max_samples:
+            raise LimitExceeded(
+                f"a window of {instants:,} instants, more than {self.max_samples:,} samples; "
+                "ask for a shorter window or a longer step, or raise max_samples"
+            )
 
 
 class _Build(msgspec.Struct):
@@ -68,12 +86,7 @@ class PrometheusSource:
 
         A window of more than `max_points` instants is asked for in consecutive parts and joined.
         """
-        instants = window.count
-        if instants > self._limits.max_samples:
-            raise LimitExceeded(
-                f"a window of {instants:,} instants, more than {self._limits.max_samples:,} samples; "
-                "ask for a shorter window or a longer step, or raise max_samples"
-            )
+        self._limits.check(window)
         parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
         return parts[0] if len(parts) == 1 else self._join(parts)
 
@@ -130,7 +143,7 @@ class PrometheusSource:
             "start": _seconds(window.start.timestamp()),
             "end": _seconds(window.end.timestamp()),
             "step": _seconds(window.step_s),
-            "timeout": f"{self._client.settings.timeout_s:g}s",
+            "timeout": _duration(self._client.settings.timeout_s),
             # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
             # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
             # a target there needs an offset of 30 s). Prometheus ignores what it does not know.
@@ -163,12 +176,12 @@ class PrometheusSource:
         return replace(frame, warnings=warnings)
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._redacted(decode_error(answer.status, answer.content_type, answer.body))
+        return self._redacted(decode_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)
 
-    def _redacted(self, error: SourceError) -> SourceError:
+    def _redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
         # Some servers repeat what they were sent, credentials included.
         text = self._client.settings.redact(str(error))
-        return SourceError(text, failure=error.failure, transient=error.transient)
+        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
 
     def _join(self, parts: Sequence[Frame]) -> Frame:
         """Consecutive parts as one frame; a series that a part does not have is a gap there."""
@@ -213,3 +226,8 @@ def split(window: Window, max_points: int) -> Iterator[Window]:
 def _seconds(value: float) -> str:
     """Unix seconds or a step with milliseconds, as the API reads them; no exponent."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float) -> str:
+    """A duration as the API reads it: it knows no parts of a second but milliseconds."""
+    return f"{seconds:.0f}s" if seconds == round(seconds) else f"{max(1, round(seconds * 1000))}ms"
