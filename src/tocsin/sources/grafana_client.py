@@ -5,6 +5,7 @@ bounds a line, and hands on of a tool's answer the text alone: the numbers in it
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -31,6 +32,9 @@ TOO_LARGE = -32099
 """The code by which our transport says to the client that an answer was over the limit."""
 
 IDLE_S = 86_400.0
+
+# What it logs with a traceback reaches us as an exception too, and is said once, in one line.
+logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)
 
 
 class _Text(msgspec.Struct):
@@ -123,7 +127,8 @@ class Session:
                 f"the answer is larger than {self._settings.max_bytes:,} bytes; aggregate the query, or raise max_bytes"
             )
         if self._seen.status >= 400:
-            return by_status(self._seen.status)
+            status, self._seen.status = self._seen.status, 200
+            return by_status(status)
         if isinstance(error, MCPError) and error.code != types.CONNECTION_CLOSED:
             text = said(self._settings.redact(str(error)))
             return bad_answer(f"mcp-grafana refuses the request: {text}")
@@ -191,15 +196,14 @@ async def opened(settings: GrafanaSettings) -> AsyncIterator[Session]:
             http = await stack.enter_async_context(_http(settings, seen))
             transport = streamable_http_client(settings.url, http_client=http, max_sse_event_size=settings.max_bytes)
         try:
-            async with asyncio.timeout(CONNECT_WITHIN_S) as within:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
                 client = await stack.enter_async_context(Client(transport, cache=None, raise_exceptions=True))
-        except MCPError:
+        except (MCPError, ExceptionGroup):
             if seen.status >= 400:
                 raise by_status(seen.status) from None
             if child is not None:
                 raise SourceError(child.last_words(), failure=SourceFailure.UNREACHABLE, transient=True) from None
             raise
-        del within
         yield Session(settings, client, seen, child)
 
 
@@ -308,7 +312,8 @@ class _Bounded(httpx2.AsyncByteStream):  # type: ignore[misc] # the extra has no
             self._left -= len(chunk)
             if self._left < 0:
                 self._seen.too_large = True
-                raise httpx2.ReadError("the answer is over the limit")
+                # Of this kind the client ends one answer, of others the connection.
+                raise httpx2.StreamError("the answer is over the limit")
             yield chunk
 
     async def aclose(self) -> None:

@@ -25,6 +25,9 @@ REAPED_WITHIN_S = 0.05
 WAIT_FOR_CONNECTION_S = 5.0
 """How long a question waits while the connection is being made."""
 
+LONG_REST_S = 2.0
+"""Where the next try is further off than this, questions do not wait for it."""
+
 
 class Session(Protocol):
     """One open connection, as the client's module makes it."""
@@ -68,6 +71,8 @@ class GrafanaLink:
         self._ready = asyncio.Event()
         self._refused: Mapping[str, str] = {}
         self._failure = SourceError("not connected yet", failure=SourceFailure.UNREACHABLE, transient=True)
+        self._said_at = -1
+        self._resting = False
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -113,7 +118,7 @@ class GrafanaLink:
             raise ValueError(f"{name} is not on the list of tools")
         within_s = timeout_s or self.settings.timeout_s
         session = self._open
-        if session is None:
+        if session is None and not self._resting:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), min(WAIT_FOR_CONNECTION_S, within_s))
             session = self._open
@@ -149,7 +154,10 @@ class GrafanaLink:
             except Exception as error:  # noqa: BLE001 the transports raise groups of anything
                 self._lost(client.reason_of(error))
             delay_s = FIRST_DELAY_S if loop.time() - began > STEADY_AFTER_S else delay_s
-            await asyncio.sleep(delay_s * (0.5 + self._chance()))
+            pause_s = delay_s * (0.5 + self._chance())
+            self._resting = pause_s > LONG_REST_S
+            await asyncio.sleep(pause_s)
+            self._resting = False
             delay_s = min(2 * delay_s, MAX_DELAY_S)
 
     async def _connected(self, client: _Client) -> None:
@@ -175,8 +183,10 @@ class GrafanaLink:
 
     def _lost(self, error: SourceError) -> None:
         text = self.settings.redact(str(error))
+        if text != str(self._failure) or self._said_at != self.connections:
+            log.warning("no connection to mcp-grafana", grafana=self.settings.uid, why=text)
+        self._said_at = self.connections
         self._failure = SourceError(text, failure=error.failure, transient=error.transient)
-        log.warning("no connection to mcp-grafana", grafana=self.settings.uid, why=text)
 
 
 async def _client() -> _Client:

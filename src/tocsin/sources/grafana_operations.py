@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tocsin.domain.errors import LimitExceeded, SourceError
+from tocsin.domain.errors import LimitExceeded
 from tocsin.domain.labels import Labels
 from tocsin.domain.operations import AlertRule, Annotation, IncidentsFound, OnCall, OpenIncident
 from tocsin.sources.grafana_errors import tool_error
@@ -143,10 +143,7 @@ async def answered(
     link: GrafanaLink, tool: str, arguments: Mapping[str, Argument], *, timeout_s: float | None = None
 ) -> str:
     """The text of a tool that succeeded; raises SourceError with what a tool that failed says."""
-    try:
-        answer = await link.call(tool, arguments, timeout_s=timeout_s)
-    except SourceError as error:
-        raise SourceError(link.settings.redact(str(error)), failure=error.failure, transient=error.transient) from None
+    answer = await link.call(tool, arguments, timeout_s=timeout_s)
     if answer.failed:
         raise tool_error(link.settings.redact(answer.text))
     return answer.text
