@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from tests.sources.grafana_parts import connected
 from tests.sources.history import COUNT, END, GAP, LATE, PRESENT, START, START_S, STEP, STEP_S, USABLE, USED, VALUES, at
 from tests.sources.readings import ScriptedReadings
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
@@ -68,8 +69,12 @@ def scripted() -> Subject:
     return Subject(source, bad="sum(", **queries(""))
 
 
-@pytest.fixture(params=["prometheus", "victoria", "scripted", "host"])
+@pytest.fixture(params=["prometheus", "victoria", "grafana", "scripted", "host"])
 async def subject(request) -> AsyncIterator[Subject]:
+    if request.param == "grafana":
+        async with connected(request.getfixturevalue("grafana")) as (_, found):
+            yield Subject(found["prom"], bad="sum(", **queries("contract_"))
+        return
     if request.param == "host":
         made = await host()
     elif request.param == "scripted":

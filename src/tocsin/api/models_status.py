@@ -9,6 +9,7 @@ from tocsin.api.models_common import AnswerModel, ListAnswer
 from tocsin.api.problems import Problem
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState
+from tocsin.domain.ports import Standing
 from tocsin.domain.target import QueryType, TargetState
 from tocsin.monitor.breaker import Circuit
 from tocsin.monitor.status import DatasourceStatus, Health, MonitorStatus
@@ -43,8 +44,23 @@ class DatasourceAnswer(AnswerModel):
     failing_in_a_row: int
 
 
+class ConnectionAnswer(AnswerModel):
+    """A Grafana whose datasources are found while Tocsin runs: `server` is what answers (null while nothing does),
+    `failure` why they are not known now, `datasources` the uids that were found last, `notes` what is wrong beside.
+    """
+
+    uid: str
+    ok: bool
+    server: str | None
+    failure: str | None
+    datasources: list[str]
+    notes: list[str]
+
+
 class DatasourceList(ListAnswer[DatasourceAnswer]):
-    """Datasources by uid."""
+    """Datasources by uid, and the connections that bring some of them."""
+
+    connections: list[ConnectionAnswer]
 
 
 class TargetCounts(AnswerModel):
@@ -121,6 +137,18 @@ class NotReadyProblem(Problem):
 
     ready: bool
     reasons: list[str]
+
+
+def connection_answer(uid: str, standing: Standing) -> ConnectionAnswer:
+    """A connection as people get it."""
+    return ConnectionAnswer(
+        uid=uid,
+        ok=standing.failure is None,
+        server=standing.server,
+        failure=standing.failure,
+        datasources=list(standing.datasources),
+        notes=list(standing.notes),
+    )
 
 
 def datasource_answer(status: DatasourceStatus) -> DatasourceAnswer:

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from tocsin import __version__
 from tocsin.api.factory import create_app
 from tocsin.api.services import Readiness, Security, Services, Wake
+from tocsin.app.grafanas import Grafanas, revealed
 from tocsin.config.defaults import host_targets, prometheus_targets
-from tocsin.config.model import Config, DatasourceConfig
+from tocsin.config.model import GRAFANA, PROMETHEUS, Config, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.domain.errors import Conflict
 from tocsin.domain.ports import MetricSource, Retention, Store
@@ -41,26 +42,30 @@ class Application:
     sources: dict[str, MetricSource]
     api: FastAPI
     stopping: asyncio.Event
+    grafanas: Grafanas
 
     async def open(self) -> None:
         """Begin to sample and to monitor."""
         if self.host is not None:
             await self.host.start()
         await make_defaults(self.store, self.config)
+        self.grafanas.start()
         await self.monitor.open(self.config.targets)
 
     async def close(self) -> None:
         """End everything in the order in which nothing is missed."""
         self.stopping.set()
         await self.monitor.close()
+        await self.grafanas.close()
         for source in self.sources.values():
             await source.close()
         await self.store.close()
 
     async def reload(self, config: Config) -> None:
         """Take over a changed configuration: datasources and targets; the rest needs a restart and says so."""
-        old = {one.uid: one for one in self.config.datasources}
-        new = {one.uid: one for one in config.datasources}
+        old = {one.uid: one for one in self.config.datasources if one.kind == PROMETHEUS}
+        new = {one.uid: one for one in config.datasources if one.kind == PROMETHEUS}
+        await self.grafanas.reload([one for one in config.datasources if one.kind == GRAFANA])
         for uid in old.keys() - new.keys():
             await self.monitor.remove_source(uid)
             await self.sources.pop(uid).close()
@@ -71,8 +76,10 @@ class Application:
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
-        if config.datasources:
-            targets = prometheus_targets(config.datasources[0].uid)
+        self.grafanas.declared(new.keys())
+        first = first_prometheus(config)
+        if first is not None:
+            targets = prometheus_targets(first)
             await _make_once(self.store, "defaults.prometheus", targets, self.monitor.create_target)
         await self.monitor.replace_file_targets(config.targets)
         for part in ("server", "store", "host"):
@@ -103,11 +110,6 @@ def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
     )
 
 
-def revealed(secret: Secret | None) -> str | None:
-    """The text of a secret."""
-    return None if secret is None else secret.reveal()
-
-
 async def build(config: Config) -> Application:
     """All parts, nothing running yet. Raises `StoreError` when the store cannot be opened."""
     store = await open_store(config.state_dir, url=revealed(config.store.url))
@@ -115,7 +117,9 @@ async def build(config: Config) -> Application:
     if others:
         folder = str(config.state_dir)
         log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
-    sources: dict[str, MetricSource] = {one.uid: prometheus_source(one) for one in config.datasources}
+    sources: dict[str, MetricSource] = {
+        one.uid: prometheus_source(one) for one in config.datasources if one.kind == PROMETHEUS
+    }
     host = None
     if config.host.enabled:
         host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))
@@ -145,7 +149,8 @@ async def build(config: Config) -> Application:
         security=Security(token=revealed(config.server.token), allowed_hosts=allowed_hosts(config)),
         wake=wake,
     )
-    return Application(config, store, monitor, host, sources, create_app(services), stopping)
+    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA])
+    return Application(config, store, monitor, host, sources, create_app(services), stopping, grafanas)
 
 
 def allowed_hosts(config: Config) -> tuple[str, ...]:
@@ -174,10 +179,14 @@ async def make_defaults(store: Store, config: Config) -> None:
     """
     if config.host.enabled:
         await _make_once(store, "defaults.host", host_targets(), store.create_target)
-    if config.datasources:
-        await _make_once(
-            store, "defaults.prometheus", prometheus_targets(config.datasources[0].uid), store.create_target
-        )
+    first = first_prometheus(config)
+    if first is not None:
+        await _make_once(store, "defaults.prometheus", prometheus_targets(first), store.create_target)
+
+
+def first_prometheus(config: Config) -> str | None:
+    """The uid of the first datasource that speaks PromQL itself."""
+    return next((one.uid for one in config.datasources if one.kind == PROMETHEUS), None)
 
 
 async def _make_once(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tocsin.config.datasources import check_url, read_datasources
 from tocsin.config.document import Document, Entry, parse, read
 from tocsin.config.environment import FILE, Environment, read_environment
-from tocsin.config.model import HOST, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
+from tocsin.config.model import GRAFANA, HOST, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
 from tocsin.config.safety import Complain
 from tocsin.config.section import Section
 from tocsin.config.server import FLAGS, read_host, read_monitoring, read_server, read_store
@@ -39,7 +39,8 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     known.update({each.uid: timedelta(seconds=each.offset_s) for each in datasources})
     if host.enabled:
         known[HOST] = timedelta(0)
-    targets = read_targets([] if root is None else root.sections("targets"), known)
+    grafanas = frozenset(each.uid for each in datasources if each.kind == GRAFANA)
+    targets = read_targets([] if root is None else root.sections("targets"), known, grafanas)
     server = read_server(_inner(root, "server"), environment, overrides, extra.append)
     store = read_store(_inner(root, "store"), environment)
     monitoring = read_monitoring(_inner(root, "monitoring"))

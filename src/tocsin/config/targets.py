@@ -1,6 +1,7 @@
 """The `targets:` section: targets as code, with the field names of the API."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -22,12 +23,17 @@ _SAMPLES = 60
 _DEFAULT = Target(name="", query="", datasource_uid="")
 
 
-def read_targets(sections: list[Section], datasources: Offsets) -> tuple[Target, ...]:
-    """The declared targets, those with an error left out; no two have the same name."""
+def read_targets(
+    sections: list[Section], datasources: Offsets, grafanas: AbstractSet[str] = frozenset()
+) -> tuple[Target, ...]:
+    """The declared targets, those with an error left out; no two have the same name.
+
+    `grafanas`: the uids of connections whose datasources Tocsin learns of while it runs, so any other uid may be one.
+    """
     found: dict[str, Target] = {}
     lines: dict[str, int] = {}
     for section in sections:
-        target = _target(section, datasources)
+        target = _target(section, datasources, grafanas)
         entry = section.get("name")
         if entry is not None and entry.written in lines:
             entry.complain(f"is taken: {entry.written!r} is declared on line {lines[entry.written]}")
@@ -38,11 +44,11 @@ def read_targets(sections: list[Section], datasources: Offsets) -> tuple[Target,
     return tuple(found.values())
 
 
-def _target(section: Section, datasources: Offsets) -> Target | None:
+def _target(section: Section, datasources: Offsets, grafanas: AbstractSet[str]) -> Target | None:
     before = len(section.document.problems)
     name, query = section.required("name"), section.required("query")
-    uid = _datasource_uid(section, datasources)
-    query_type = _query_type(section, uid)
+    uid = _datasource_uid(section, datasources, grafanas)
+    query_type = _query_type(section, uid, found_later=uid is not None and uid not in datasources)
     check_interval = section.duration("check_interval", _DEFAULT.check_interval)
     step = section.duration("step", min(_DEFAULT.step, check_interval))
     severity = section.choice("severity_threshold", [each.value for each in Severity])
@@ -108,11 +114,14 @@ def _validate(section: Section, target: Target, blamed: set[str]) -> None:
             place.complain(error.reason)
 
 
-def _datasource_uid(section: Section, datasources: Offsets) -> str | None:
+def _datasource_uid(section: Section, datasources: Offsets, grafanas: AbstractSet[str]) -> str | None:
     uid = section.required("datasource_uid")
-    if uid is None or uid in datasources:
-        return uid
     entry = section.place("datasource_uid")
+    if uid in grafanas:
+        entry.complain("names a Grafana; name the uid that one of its datasources has there")
+        return None
+    if uid is None or uid in datasources or (grafanas and uid != HOST):
+        return uid
     if uid == HOST:
         entry.complain("names this machine, which is switched off (host: enabled, or --no-host)")
         return None
@@ -122,10 +131,15 @@ def _datasource_uid(section: Section, datasources: Offsets) -> str | None:
     return None
 
 
-def _query_type(section: Section, uid: str | None) -> QueryType:
-    """What is written, held against the datasource; a datasource has one language, so it may be left out."""
+def _query_type(section: Section, uid: str | None, *, found_later: bool) -> QueryType:
+    """What is written, held against the datasource; a datasource has one language, so it may be left out.
+
+    Of a datasource that is found later it is taken as written, PromQL unless something is.
+    """
     natural = QueryType.HOST if uid == HOST else QueryType.PROMETHEUS
     written = section.choice("query_type", [each.value for each in QueryType])
+    if found_later and written in (QueryType.LOKI, QueryType.PROMETHEUS):
+        return QueryType(written)
     if written == QueryType.LOKI:
         section.place("query_type").complain("loki comes with a later version")
     elif written is not None and uid is not None and written != natural:

@@ -1,28 +1,27 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
-import numpy as np
 
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
-from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.wire import MAX_NOTES, MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
+from tocsin.sources.parts import join, split
+from tocsin.sources.query_text import check_text
+from tocsin.sources.wire import MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
 MAX_POINTS = 11_000
 """Prometheus refuses a range query of more points a series."""
 MAX_GET_CHARACTERS = 2000
-MAX_QUERY_CHARACTERS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ class PrometheusSource:
         """
         self._limits.check(window)
         parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
-        return parts[0] if len(parts) == 1 else self._join(parts)
+        limits = self._limits
+        return join(parts, max_series=limits.max_series, max_samples=limits.max_samples)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
         """Whether the series' exporter was scraped lately, where it names its job or instance; raises SourceError."""
@@ -107,17 +107,7 @@ class PrometheusSource:
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that no server can take; whether it is PromQL the server knows."""
-        if not query.strip():
-            raise Invalid("query", "must not be empty")
-        if len(query) > MAX_QUERY_CHARACTERS:
-            raise Invalid("query", f"is longer than {MAX_QUERY_CHARACTERS:,} characters")
-        if any((ord(each) < 32 and each not in "\t\r\n") or ord(each) == 127 for each in query):
-            raise Invalid("query", "must not hold control characters")
-        if not query.isascii():
-            try:
-                query.encode()
-            except UnicodeEncodeError:
-                raise Invalid("query", "must be text that UTF-8 can hold") from None
+        check_text(query)
 
     async def probe(self) -> str:
         """The server's version, as far as it says one; raises SourceError when it does not answer queries."""
@@ -182,45 +172,6 @@ class PrometheusSource:
         # Some servers repeat what they were sent, credentials included.
         text = self._client.settings.redact(str(error))
         return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
-
-    def _join(self, parts: Sequence[Frame]) -> Frame:
-        """Consecutive parts as one frame; a series that a part does not have is a gap there."""
-        rows: dict[Labels, int] = {}
-        for part in parts:
-            for labels in part.labels:
-                rows.setdefault(labels, len(rows))
-        timestamps = np.concatenate([part.timestamps for part in parts])
-        limits = self._limits
-        if len(rows) > limits.max_series or len(rows) * len(timestamps) > limits.max_samples:
-            raise LimitExceeded(
-                f"the query gives {len(rows):,} series of {len(timestamps):,} instants, more than "
-                f"{limits.max_series:,} series or {limits.max_samples:,} samples; aggregate it, ask for a shorter "
-                "window or a longer step, or raise max_series or max_samples"
-            )
-        values: Floats = np.full((len(rows), len(timestamps)), np.nan)
-        dropped: dict[str, int] = {}
-        at = 0
-        for part in parts:
-            width = len(part.timestamps)
-            if part.labels:
-                values[[rows[labels] for labels in part.labels], at : at + width] = part.values
-            at += width
-            for kind, count in part.dropped.items():
-                dropped[kind] = dropped.get(kind, 0) + count
-        warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
-        size_bytes = sum(part.size_bytes for part in parts)
-        return Frame(timestamps, values, tuple(rows), warnings, dropped, size_bytes=size_bytes, queries=len(parts))
-
-
-def split(window: Window, max_points: int) -> Iterator[Window]:
-    """Consecutive windows on the same grid that hold each instant once, none more than `max_points` of them."""
-    instants = window.count
-    if instants <= max_points:
-        yield window
-        return
-    for first in range(0, instants, max_points):
-        last = min(first + max_points, instants) - 1
-        yield Window(window.start + first * window.step, window.start + last * window.step, window.step)
 
 
 def _seconds(value: float) -> str:
