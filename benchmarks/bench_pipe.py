@@ -77,9 +77,9 @@ def target(name, query, lookback=timedelta(hours=1)):
 
 
 class Bench:
-    def __init__(self, url, store):
+    def __init__(self, url, store, source=None):
         self.clock = ManualClock(END)
-        self.source = PrometheusSource("prometheus", HttpSettings(url))
+        self.source = source or PrometheusSource("prometheus", HttpSettings(url))
         self.gate = Gate(self.source, self.clock, 4)
         self.evaluator = Evaluator(self.clock, Committer(store, lambda: None), Metrics())
 

@@ -106,8 +106,8 @@ def known_settings() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with TemporaryDirectory() as folder:
         file = Path(folder) / "tocsin.yaml"
-        for section in SECTIONS:
-            text = "{q0q0q0q0: 1}"
+        for section, inside in [(section, "") for section in SECTIONS] + [("datasources[]", ", type: grafana_mcp")]:
+            text = f"{{q0q0q0q0: 1{inside}}}"
             for part in reversed(section.split(".") if section else []):
                 text = f"{{{part[:-2]}: [{text}]}}" if part.endswith("[]") else f"{{{part}: {text}}}"
             file.write_text(text)
@@ -115,7 +115,8 @@ def known_settings() -> dict[str, list[str]]:
                 load(file, {"HOME": folder}, Overrides())
             except ConfigError as error:
                 said = next(each.reason for each in error.problems if each.field.endswith("q0q0q0q0"))
-                found[section] = said.partition("known: ")[2].split(", ")
+                known = said.partition("known: ")[2].split(", ")
+                found[section] = list(dict.fromkeys([*found.get(section, []), *known]))
     return found
 
 

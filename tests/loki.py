@@ -137,10 +137,11 @@ class FakeLoki:
 
     def _step(self, parameters: Mapping[str, str]) -> float:
         try:
-            return float(parameters["step"])
+            step_s = logql_tree.duration_s(parameters["step"]) or float(parameters["step"])
         except (KeyError, ValueError):
             self.wrong.append(f"step is {parameters.get('step')!r}")
             raise Refused(400, "bad step") from None
+        return step_s
 
     def _allow(self, parameters: Mapping[str, str], *names: str) -> None:
         if set(parameters) != set(names):

@@ -15,9 +15,10 @@ from tocsin.domain.frame import Window
 from tocsin.domain.grouping import Fired, groups_of
 from tocsin.domain.incidents import reckon
 from tocsin.domain.labels import Labels
-from tocsin.domain.ports import Clock, Store
+from tocsin.domain.ports import Clock, Standing, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
@@ -64,6 +65,7 @@ class FakeMonitor:
             committer=Committer(store, lambda: None),
             paused=self._paused,
         )
+        self.events = Events(store=store, clock=clock, watches={}, feedback=self.feedback)
         self.proposals = Proposals(
             store=store,
             clock=clock,
@@ -187,6 +189,9 @@ class FakeMonitor:
         self.view(name)
         if self.failing:
             raise self.failing
+
+    def connections(self) -> Sequence[tuple[str, Standing]]:
+        return [("grafana", Standing(None, "mcp-grafana v2.1.1", ("prom",), ("a note",)))]
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         return [

@@ -103,6 +103,12 @@ async def test_a_body_that_is_no_target_is_refused(client, body):
     is_problem(await client.post(TARGETS, content=body, headers=JSON), 422, *(["body"] if body != "" else []))
 
 
+async def test_a_query_type_is_that_of_the_datasource(client):
+    assert "answers prometheus" in is_problem(
+        await client.post(TARGETS, json={**SHORT, "query_type": "loki"}), 422, "query_type"
+    )
+
+
 async def test_missing_fields_are_all_named(client):
     is_problem(await client.post(TARGETS, json={}), 422, "name", "query", "datasource_uid")
 

@@ -142,7 +142,7 @@ stor: {}
     ]
     reasons = {field: reason for _, field, reason in found}
     assert "did you mean concurrency?" in reasons["datasources[0].concurency"]
-    assert "must be one of prometheus, loki" in reasons["datasources[1].type"]
+    assert "must be one of prometheus, loki, grafana_mcp" in reasons["datasources[1].type"]
     assert "did you mean prom?" in reasons["targets[1].datasource_uid"]
     assert "did you mean store?" in reasons["stor"]
 

@@ -58,7 +58,7 @@ def one_by_one(target: Target, frame: Frame):
     told = []
     for first, stop in pairwise(end + LOOKBACK for end in ends):
         at = instant(frame.timestamps[stop - 1])
-        verdict = conclude_evaluation(watch, present(frame, first, stop), at, ())
+        verdict = conclude_evaluation(watch, present(frame, first, stop), at)
         watch.apply(verdict, Window(at, at, target.step))
         told.append(verdict.evaluation)
     return told, watch.memory

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.loki import SECOND, FakeLoki, serving
+from tests.sources.grafana_parts import connected
 from tests.sources.history import COUNT, END, GAP, LATE, PRESENT, START, START_S, STEP, STEP_S, USABLE, USED, VALUES, at
 from tests.sources.readings import ScriptedReadings
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
@@ -19,8 +20,7 @@ from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.host_readings import FileSystem, Reading
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.loki import LokiSource
-from tocsin.sources.parts import QueryLimits
-from tocsin.sources.prometheus import PrometheusSource
+from tocsin.sources.prometheus import PrometheusSource, QueryLimits
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def unwrapped(series: str) -> str:
     return f'max_over_time({{series="{series}"}} | logfmt | unwrap value [{STEP_S}s]) by (instance, zone)'
 
 
-@pytest.fixture(params=["prometheus", "victoria", "scripted", "host", "loki"])
+@pytest.fixture(params=["prometheus", "victoria", "grafana", "scripted", "host", "loki"])
 async def subject(request) -> AsyncIterator[Subject]:
     if request.param == "loki":
         async with serving(lines()) as url:
@@ -97,6 +97,10 @@ async def subject(request) -> AsyncIterator[Subject]:
             asked = {name: unwrapped(name) for name in ("both", "gap", "late", "nothing")}
             yield Subject(source, **asked, bad="sum(", named=False, tells=True)
             await source.close()
+        return
+    if request.param == "grafana":
+        async with connected(request.getfixturevalue("grafana")) as (_, found):
+            yield Subject(found["prom"], bad="sum(", **queries("contract_"))
         return
     if request.param == "host":
         made = await host()

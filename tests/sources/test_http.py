@@ -195,7 +195,7 @@ async def test_an_endless_answer_and_a_bomb_end_at_the_limit():
             error = await failure(port, max_response_bytes=1_000_000)
         assert isinstance(error, LimitExceeded)
         assert "1,000,000 bytes" in str(error)
-        assert "max_response_bytes" in str(error)
+        assert "raise max_bytes of the datasource" in str(error)
 
 
 async def test_credentials_do_not_follow_a_redirect_elsewhere():

@@ -9,6 +9,7 @@ from tocsin.api import (
     routes_analysis,
     routes_backtest,
     routes_control,
+    routes_events,
     routes_feedback,
     routes_health,
     routes_proposals,
@@ -37,7 +38,7 @@ def create_app(services: Services) -> Application:
     security = services.security
     app.needs_token = bool(security.token)
     app.state.doors = Doors(services, Slots(security.limits.streams), CapacityLimiter(security.limits.analyses))
-    for module in (routes_control, routes_targets, routes_alerts, routes_feedback, routes_proposals):
+    for module in (routes_control, routes_targets, routes_alerts, routes_feedback, routes_proposals, routes_events):
         app.include_router(module.router, responses=COMMON_PROBLEMS)
     for module in (routes_analysis, routes_backtest, routes_health):
         app.include_router(module.router, responses=COMMON_PROBLEMS)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tocsin.domain.alert import Alert
+from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance, Mark, MarkedWindow, Recurring, Remarks, Verdict
 from tocsin.domain.labels import Labels
 from tocsin.domain.proposal import Proposal
@@ -52,6 +53,24 @@ class FeedbackPort(Protocol):
 
     async def remarks(self, alerts: Sequence[Alert]) -> Mapping[str, Remarks]:
         """What is to be said of alerts beside themselves, by id."""
+        ...
+
+
+class EventsPort(Protocol):
+    """What happened to what is watched."""
+
+    def between(
+        self, since: datetime | None = None, until: datetime | None = None, target_name: str | None = None
+    ) -> Sequence[Event]:
+        """Events from `since` up to and including `until`, of a target, the newest first."""
+        ...
+
+    async def add(self, event: Event) -> Event:
+        """Keep an event, in the place of one of the same id; raises `Invalid`, `NotFound`, `StoreError`."""
+        ...
+
+    async def remove(self, event_id: str) -> None:
+        """Forget one; raises `NotFound`, `StoreError`."""
         ...
 
 

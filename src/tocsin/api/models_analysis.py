@@ -17,6 +17,7 @@ from tocsin.api.models_common import (
     finite,
     finite_or_zero,
 )
+from tocsin.api.models_events import EventAnswer
 from tocsin.detect import Pattern, Severity
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import TargetState
@@ -119,7 +120,9 @@ class PlotSeriesAnswer(AnswerModel):
 
 
 class PlotAnswer(AnswerModel):
-    """A target's series as columns over `timestamps` (unix seconds); `series_total` counts those left out too."""
+    """A target's series as columns over `timestamps` (unix seconds); `series_total` counts those left out too. `events`
+    are what happened meanwhile, the newest first.
+    """
 
     target: str
     step: Duration
@@ -127,6 +130,7 @@ class PlotAnswer(AnswerModel):
     series: list[PlotSeriesAnswer]
     series_total: int
     warnings: list[str]
+    events: list[EventAnswer]
 
 
 class CheckAnswer(AnswerModel):

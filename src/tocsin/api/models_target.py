@@ -19,6 +19,7 @@ from tocsin.api.models_common import (
 )
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.matters import MIN_EFFECT_RATIO
@@ -68,6 +69,11 @@ class TargetOptions(RequestModel):
     ] = None
     capacity_limit: Annotated[Number | None, Field(description="Where `capacity` sees the end of room.")] = None
     capacity_horizon: Annotated[Seconds, Field(description="How far `capacity` looks ahead.")] = 345600.0
+    after_deploy: Annotated[AfterDeploy, Field(description="What a deployment does to alerts that would begin.")] = (
+        AfterDeploy.NOTHING
+    )
+    deploy_for: Annotated[Seconds, Field(description="How long after a deployment.")] = 900.0
+    deploy_factor: Annotated[Number, Field(description="How much more sigma (`widen`) or less (`tighten`).")] = 1.5
     pending_for: Seconds = 0.0
     keep_firing_for: Seconds = 300.0
     direction: Direction = Direction.BOTH
@@ -191,6 +197,9 @@ class TargetAnswer(AnswerModel):
     log_signal: LogSignal | None
     capacity_limit: float | None
     capacity_horizon: Duration
+    after_deploy: AfterDeploy
+    deploy_for: Duration
+    deploy_factor: float
     pending_for: Duration
     keep_firing_for: Duration
     direction: Direction
@@ -252,6 +261,9 @@ def target_from(request: TargetRequest, now: datetime) -> Target:
         log_signal=request.log_signal,
         capacity_limit=request.capacity_limit,
         capacity_horizon=timedelta(seconds=request.capacity_horizon),
+        after_deploy=request.after_deploy,
+        deploy_for=timedelta(seconds=request.deploy_for),
+        deploy_factor=request.deploy_factor,
         pending_for=timedelta(seconds=request.pending_for),
         keep_firing_for=timedelta(seconds=request.keep_firing_for),
         direction=request.direction,
@@ -312,6 +324,9 @@ def _fields(target: Target) -> dict[str, Any]:
         "log_signal": target.log_signal,
         "capacity_limit": target.capacity_limit,
         "capacity_horizon": target.capacity_horizon.total_seconds(),
+        "after_deploy": target.after_deploy,
+        "deploy_for": target.deploy_for.total_seconds(),
+        "deploy_factor": target.deploy_factor,
         "pending_for": target.pending_for.total_seconds(),
         "keep_firing_for": target.keep_firing_for.total_seconds(),
         "direction": target.direction,

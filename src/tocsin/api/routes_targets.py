@@ -122,4 +122,5 @@ async def read_series(name: TargetName, query: Annotated[SeriesQuery, Query()], 
     if query.start is not None and query.end is not None and query.start >= query.end:
         raise Invalid("end", "must be later than start")
     plot = await doors.services.monitor.plot(name, query.start, query.end, query.max_series)
-    return await json_beside_the_loop(doors.analyses, lambda: plot_answer(plot))
+    events = doors.services.monitor.events.between(plot.window.start, plot.window.end, name)
+    return await json_beside_the_loop(doors.analyses, lambda: plot_answer(plot, events))

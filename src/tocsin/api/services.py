@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from tocsin.api.feedback_port import FeedbackPort, ProposalsPort
+from tocsin.api.feedback_port import EventsPort, FeedbackPort, ProposalsPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.ports import AlertLog, Clock, History
+from tocsin.domain.ports import AlertLog, Clock, History, Standing
 from tocsin.domain.target import Target
 from tocsin.monitor.status import (
     BacktestResult,
@@ -42,6 +42,11 @@ class MonitorPort(Protocol):
     @property
     def feedback(self) -> FeedbackPort:
         """What people say afterwards."""
+        ...
+
+    @property
+    def events(self) -> EventsPort:
+        """What happened to what is watched."""
         ...
 
     @property
@@ -97,6 +102,10 @@ class MonitorPort(Protocol):
         self, target: Target, start: datetime, end: datetime, progress: Callable[[float], None], question: Question
     ) -> BacktestResult:
         """What a saved or unsaved target would have raised; raises `Invalid`, `SourceError`."""
+        ...
+
+    def connections(self) -> Sequence[tuple[str, Standing]]:
+        """What brings datasources, by uid, and how it is doing."""
         ...
 
     def datasources(self) -> Sequence[DatasourceStatus]:

@@ -16,9 +16,11 @@ from tocsin.api.models_analysis import (
     pattern_answer,
 )
 from tocsin.api.models_common import finite, finite_or_zero
+from tocsin.api.models_events import event_answer
 from tocsin.api.points import read_points
 from tocsin.detect import METHODS, Detection, detect, resolve_methods
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import Event
 from tocsin.domain.frame import Floats
 from tocsin.monitor.status import CheckResult, Plot, PlotSeries
 
@@ -70,8 +72,8 @@ def _detection_answer(one: Detection) -> DetectionAnswer:
     )
 
 
-def plot_answer(plot: Plot) -> PlotAnswer:
-    """A plot as columns; raises `Invalid` when it would be too large to be one."""
+def plot_answer(plot: Plot, events: Sequence[Event] = ()) -> PlotAnswer:
+    """A plot as columns, with what happened in its window; raises `Invalid` when it would be too large to be one."""
     cells = len(plot.timestamps) * len(plot.series) * 5
     if cells > MOST_CELLS:
         raise Invalid("max_series", f"the answer would hold {cells:,} numbers, more than {MOST_CELLS:,}: ask for less")
@@ -82,6 +84,7 @@ def plot_answer(plot: Plot) -> PlotAnswer:
         series=[_plot_series(one) for one in plot.series],
         series_total=plot.series_total,
         warnings=list(plot.warnings),
+        events=[event_answer(one) for one in events],
     )
 
 

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from tocsin import __version__
 from tocsin.api.factory import create_app
 from tocsin.api.services import Readiness, Security, Services, Wake
+from tocsin.app.grafanas import Grafanas, revealed
 from tocsin.config.defaults import host_targets, prometheus_targets
-from tocsin.config.model import LOKI, PROMETHEUS, Config, DatasourceConfig
+from tocsin.config.model import GRAFANA, LOKI, PROMETHEUS, Config, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.domain.errors import Conflict
 from tocsin.domain.ports import MetricSource, Retention, Store
@@ -23,8 +24,7 @@ from tocsin.monitor.monitor import Monitor
 from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.loki import LokiSource
-from tocsin.sources.parts import QueryLimits
-from tocsin.sources.prometheus import PrometheusSource
+from tocsin.sources.prometheus import PrometheusSource, QueryLimits
 from tocsin.store import open_store
 
 log = structlog.get_logger(__name__)
@@ -43,26 +43,30 @@ class Application:
     sources: dict[str, MetricSource]
     api: FastAPI
     stopping: asyncio.Event
+    grafanas: Grafanas
 
     async def open(self) -> None:
         """Begin to sample and to monitor."""
         if self.host is not None:
             await self.host.start()
         await make_defaults(self.store, self.config)
+        self.grafanas.start()
         await self.monitor.open(self.config.targets)
 
     async def close(self) -> None:
         """End everything in the order in which nothing is missed."""
         self.stopping.set()
         await self.monitor.close()
+        await self.grafanas.close()
         for source in self.sources.values():
             await source.close()
         await self.store.close()
 
     async def reload(self, config: Config) -> None:
         """Take over a changed configuration: datasources and targets; the rest needs a restart and says so."""
-        old = {one.uid: one for one in self.config.datasources}
-        new = {one.uid: one for one in config.datasources}
+        old = {one.uid: one for one in self.config.datasources if one.kind != GRAFANA}
+        new = {one.uid: one for one in config.datasources if one.kind != GRAFANA}
+        await self.grafanas.reload([one for one in config.datasources if one.kind == GRAFANA])
         for uid in old.keys() - new.keys():
             await self.monitor.remove_source(uid)
             await self.sources.pop(uid).close()
@@ -73,9 +77,10 @@ class Application:
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
-        prometheus = first_prometheus(config)
-        if prometheus is not None:
-            targets = prometheus_targets(prometheus.uid)
+        self.grafanas.declared(new.keys())
+        first = first_prometheus(config)
+        if first is not None:
+            targets = prometheus_targets(first)
             await _make_once(self.store, "defaults.prometheus", targets, self.monitor.create_target)
         await self.monitor.replace_file_targets(config.targets)
         for part in ("server", "store", "host"):
@@ -99,18 +104,8 @@ def source_of(given: DatasourceConfig) -> MetricSource:
         client_key_file=str(given.key_file) if given.key_file else None,
         tls_insecure=given.insecure_skip_verify,
     )
-    limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples)
+    limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s)
     return LokiSource(given.uid, http, limits) if given.kind == LOKI else PrometheusSource(given.uid, http, limits)
-
-
-def first_prometheus(config: Config) -> DatasourceConfig | None:
-    """The Prometheus that gets the mission's targets."""
-    return next((one for one in config.datasources if one.kind == PROMETHEUS), None)
-
-
-def revealed(secret: Secret | None) -> str | None:
-    """The text of a secret."""
-    return None if secret is None else secret.reveal()
 
 
 async def build(config: Config) -> Application:
@@ -120,7 +115,7 @@ async def build(config: Config) -> Application:
     if others:
         folder = str(config.state_dir)
         log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
-    sources: dict[str, MetricSource] = {one.uid: source_of(one) for one in config.datasources}
+    sources: dict[str, MetricSource] = {one.uid: source_of(one) for one in config.datasources if one.kind != GRAFANA}
     host = None
     if config.host.enabled:
         host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))
@@ -150,7 +145,8 @@ async def build(config: Config) -> Application:
         security=Security(token=revealed(config.server.token), allowed_hosts=allowed_hosts(config)),
         wake=wake,
     )
-    return Application(config, store, monitor, host, sources, create_app(services), stopping)
+    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA])
+    return Application(config, store, monitor, host, sources, create_app(services), stopping, grafanas)
 
 
 def allowed_hosts(config: Config) -> tuple[str, ...]:
@@ -179,9 +175,14 @@ async def make_defaults(store: Store, config: Config) -> None:
     """
     if config.host.enabled:
         await _make_once(store, "defaults.host", host_targets(), store.create_target)
-    prometheus = first_prometheus(config)
-    if prometheus is not None:
-        await _make_once(store, "defaults.prometheus", prometheus_targets(prometheus.uid), store.create_target)
+    first = first_prometheus(config)
+    if first is not None:
+        await _make_once(store, "defaults.prometheus", prometheus_targets(first), store.create_target)
+
+
+def first_prometheus(config: Config) -> str | None:
+    """The uid of the first datasource that speaks PromQL itself."""
+    return next((one.uid for one in config.datasources if one.kind == PROMETHEUS), None)
 
 
 async def _make_once(

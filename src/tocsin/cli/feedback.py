@@ -195,7 +195,7 @@ def show(which: Which, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
     """One proposal with what a back-test of the last fourteen days says of it."""
     path = f"/monitoring/proposals/{segment(which)}"
     answer = call(url, "GET", path)
-    if answer["state"].text() == "open" and answer["change"]["kind"].text() != "level":
+    if answer["state"].text() == "open":
         answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)
     _show_proposal(answer, as_json=as_json)
 

@@ -1,19 +1,18 @@
 """The `datasources:` section: where telemetry comes from, and what is needed to be let in."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tocsin.config.document import Entry
-from tocsin.config.model import HOST, LOKI, MIB, PROMETHEUS, DatasourceConfig
+from tocsin.config.model import GRAFANA, HOST, LOKI, MIB, PROMETHEUS, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.config.section import Section
 
-KINDS = (PROMETHEUS, LOKI)
-LATER = ("grafana_mcp",)
-"""Types that are planned: naming one says so, instead of calling it unknown."""
+KINDS = (PROMETHEUS, LOKI, GRAFANA)
 
 _UID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -77,12 +76,12 @@ def _datasource(section: Section) -> DatasourceConfig | None:
     before = len(section.document.problems)
     uid = section.read("uid", _uid) if section.required("uid") is not None else None
     kind = _kind(section)
+    if kind == GRAFANA:
+        grafana = _grafana(section, uid or "")
+        section.finish()
+        return grafana if len(section.document.problems) == before else None
     url = section.read("url", check_url, quiet=True) if section.get("url") is not None else section.required("url")
     tls, login = _tls(section), _login(section)
-    timeout = section.duration("timeout", timedelta(seconds=_DEFAULT.timeout_s))
-    if not timedelta(milliseconds=100) <= timeout <= timedelta(minutes=10):
-        section.place("timeout").complain("must be between 100ms and 10m")
-    offset = section.duration("offset", timedelta(0))
     result = DatasourceConfig(
         uid=uid or "",
         url=url or "",
@@ -95,15 +94,60 @@ def _datasource(section: Section) -> DatasourceConfig | None:
         password=login.password,
         bearer_token=login.bearer_token,
         headers=_headers(section, authorized=login.username is not None or login.bearer_token is not None),
+    )
+    result = _bounded(section, result)
+    section.finish()
+    return result if len(section.document.problems) == before else None
+
+
+def _bounded(section: Section, datasource: DatasourceConfig) -> DatasourceConfig:
+    """The same with what every kind has: time, places, limits of one answer."""
+    timeout = section.duration("timeout", timedelta(seconds=_DEFAULT.timeout_s))
+    if not timedelta(milliseconds=100) <= timeout <= timedelta(minutes=10):
+        section.place("timeout").complain("must be between 100ms and 10m")
+    return replace(
+        datasource,
         timeout_s=timeout.total_seconds(),
         concurrency=section.integer("concurrency", _DEFAULT.concurrency, least=1, most=1000),
         max_series=section.integer("max_series", _DEFAULT.max_series, least=1, most=_MOST),
         max_samples=section.integer("max_samples", _DEFAULT.max_samples, least=1, most=_MOST),
         max_bytes=section.integer("max_bytes", _DEFAULT.max_bytes, least=1024, most=1024 * 1024 * MIB),
-        offset_s=offset.total_seconds(),
+        max_range_s=_range(section),
+        offset_s=section.duration("offset", timedelta(0)).total_seconds(),
     )
-    section.finish()
-    return result if len(section.document.problems) == before else None
+
+
+def _range(section: Section) -> float:
+    span = section.duration("max_range", timedelta(seconds=_DEFAULT.max_range_s))
+    if not timedelta(minutes=1) <= span <= timedelta(days=36_500):
+        section.place("max_range").complain("must be between 1m and 36500d")
+    return span.total_seconds()
+
+
+def _grafana(section: Section, uid: str) -> DatasourceConfig:
+    """A Grafana through mcp-grafana, spawned for `grafana_url` or running at `url`; its own datasources are found."""
+    spawned, running = section.get("grafana_url"), section.get("url")
+    if spawned is None and running is None:
+        section.place("grafana_url").complain("is missing (or url, where an mcp-grafana runs already)")
+    if spawned is not None and running is not None:
+        running.complain("cannot stand beside grafana_url: mcp-grafana is either spawned or runs at url")
+    if spawned is None and section.get("command") is not None:
+        section.place("command").complain("is of use only beside grafana_url")
+    tls = _tls(section)
+    result = DatasourceConfig(
+        uid=uid,
+        url=section.read("url", check_url, quiet=True) or "",
+        kind=GRAFANA,
+        grafana_url=section.read("grafana_url", check_url, quiet=True) or "",
+        token=section.secret("token"),
+        command=section.path("command"),
+        deploy_tags=section.texts("deploy_tags") or _DEFAULT.deploy_tags,
+        ca_file=tls.ca_file,
+        cert_file=tls.cert_file,
+        key_file=tls.key_file,
+        insecure_skip_verify=tls.insecure_skip_verify,
+    )
+    return _bounded(section, result)
 
 
 def _uid(text: str) -> str:
@@ -116,9 +160,7 @@ def _uid(text: str) -> str:
 
 def _kind(section: Section) -> str:
     kind = section.required("type")
-    if kind in LATER:
-        section.place("type").complain(f"{kind} comes with a later version; this one knows {', '.join(KINDS)}")
-    elif kind is not None and kind not in KINDS:
+    if kind is not None and kind not in KINDS:
         section.place("type").complain(f"must be one of {', '.join(KINDS)}")
     return kind or PROMETHEUS
 

@@ -7,7 +7,17 @@ from pathlib import Path
 from tocsin.config.datasources import check_url, read_datasources
 from tocsin.config.document import Document, Entry, parse, read
 from tocsin.config.environment import FILE, Environment, read_environment
-from tocsin.config.model import HOST, LOKI, PROMETHEUS, Config, ConfigError, DatasourceConfig, Overrides, Problem
+from tocsin.config.model import (
+    GRAFANA,
+    HOST,
+    LOKI,
+    PROMETHEUS,
+    Config,
+    ConfigError,
+    DatasourceConfig,
+    Overrides,
+    Problem,
+)
 from tocsin.config.safety import Complain
 from tocsin.config.section import Section
 from tocsin.config.server import FLAGS, read_host, read_monitoring, read_server, read_store
@@ -37,10 +47,11 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     )
     # A datasource with an error is still known: its targets are not to blame.
     known = dict.fromkeys(_uids([*listed, *named]), Known())
-    known.update({each.uid: Known(QueryType(each.kind), timedelta(seconds=each.offset_s)) for each in datasources})
+    known.update({each.uid: Known(_language(each), timedelta(seconds=each.offset_s)) for each in datasources})
     if host.enabled:
         known[HOST] = Known(QueryType.HOST)
-    targets = read_targets([] if root is None else root.sections("targets"), known)
+    grafanas = frozenset(each.uid for each in datasources if each.kind == GRAFANA)
+    targets = read_targets([] if root is None else root.sections("targets"), known, grafanas)
     server = read_server(_inner(root, "server"), environment, overrides, extra.append)
     store = read_store(_inner(root, "store"), environment)
     monitoring = read_monitoring(_inner(root, "monitoring"))
@@ -62,6 +73,11 @@ def default_state_dir(env: Mapping[str, str]) -> Path:
         return base / "tocsin"
     home = Path(env["HOME"]) if env.get("HOME") else Path.home()
     return home / ".local" / "state" / "tocsin"
+
+
+def _language(datasource: DatasourceConfig) -> QueryType | None:
+    """That of its queries; None of a Grafana, whose datasources have each their own."""
+    return None if datasource.kind == GRAFANA else QueryType(datasource.kind)
 
 
 def _root(entry: Entry | None) -> Section | None:

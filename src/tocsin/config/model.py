@@ -11,13 +11,18 @@ from tocsin.domain.target import Target
 MIB = 1024 * 1024
 PROMETHEUS = "prometheus"
 LOKI = "loki"
+GRAFANA = "grafana_mcp"
 HOST = "host"
 """The uid of the embedded datasource; also the kind that no file may declare."""
 
 
 @dataclass(frozen=True)
 class DatasourceConfig:
-    """One declared datasource. `max_…` bound one answer; `offset_s` is the default of its targets' `offset`."""
+    """One declared datasource. `max_…` bound one answer; `offset_s` is the default of its targets' `offset`.
+
+    Of the kind `grafana_mcp`: `grafana_url` is a Grafana to spawn mcp-grafana for (else one runs at `url`), `token`
+    what it asks for, `command` the program, `deploy_tags` mark the annotations that are deployments.
+    """
 
     uid: str
     url: str
@@ -35,7 +40,12 @@ class DatasourceConfig:
     max_series: int = 10_000
     max_samples: int = 20_000_000
     max_bytes: int = 256 * MIB
+    max_range_s: float = 400 * 86400.0
     offset_s: float = 0.0
+    grafana_url: str = ""
+    token: Secret | None = None
+    command: Path | None = None
+    deploy_tags: tuple[str, ...] = ("deploy", "deployment", "release")
 
 
 @dataclass(frozen=True)

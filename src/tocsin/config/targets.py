@@ -1,6 +1,7 @@
 """The `targets:` section: targets as code, with the field names of the API."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from tocsin.config.model import HOST
 from tocsin.config.section import Section
 from tocsin.detect import Direction, Severity
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.target import Owner, QueryType, Target
@@ -16,7 +18,7 @@ from tocsin.domain.target import Owner, QueryType, Target
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What targets need to know of a datasource: its language, None where an error hides it, and the `offset` that its
+    """What targets need to know of a datasource: its language, None where that shows later, and the `offset` that its
     targets have unless they say otherwise.
     """
 
@@ -33,12 +35,17 @@ _SAMPLES = 60
 _DEFAULT = Target(name="", query="", datasource_uid="")
 
 
-def read_targets(sections: list[Section], datasources: Datasources) -> tuple[Target, ...]:
-    """The declared targets, those with an error left out; no two have the same name."""
+def read_targets(
+    sections: list[Section], datasources: Datasources, grafanas: AbstractSet[str] = frozenset()
+) -> tuple[Target, ...]:
+    """The declared targets, those with an error left out; no two have the same name.
+
+    `grafanas`: the uids of connections whose datasources Tocsin learns of while it runs, so any other uid may be one.
+    """
     found: dict[str, Target] = {}
     lines: dict[str, int] = {}
     for section in sections:
-        target = _target(section, datasources)
+        target = _target(section, datasources, grafanas)
         entry = section.get("name")
         if entry is not None and entry.written in lines:
             entry.complain(f"is taken: {entry.written!r} is declared on line {lines[entry.written]}")
@@ -49,16 +56,17 @@ def read_targets(sections: list[Section], datasources: Datasources) -> tuple[Tar
     return tuple(found.values())
 
 
-def _target(section: Section, datasources: Datasources) -> Target | None:
+def _target(section: Section, datasources: Datasources, grafanas: AbstractSet[str]) -> Target | None:
     before = len(section.document.problems)
     name, query = section.required("name"), section.required("query")
-    uid = _datasource_uid(section, datasources)
+    uid = _datasource_uid(section, datasources, grafanas)
     query_type = _query_type(section, uid, datasources)
     check_interval = section.duration("check_interval", _DEFAULT.check_interval)
     step = section.duration("step", min(_DEFAULT.step, check_interval))
     severity = section.choice("severity_threshold", [each.value for each in Severity])
     signal = section.choice("log_signal", [each.value for each in LogSignal])
     direction = section.choice("direction", [each.value for each in Direction])
+    after_deploy = section.choice("after_deploy", [each.value for each in AfterDeploy])
     target = Target(
         name=name or "",
         query=query or "",
@@ -83,6 +91,9 @@ def _target(section: Section, datasources: Datasources) -> Target | None:
         log_signal=None if signal is None else LogSignal(signal),
         capacity_limit=section.number("capacity_limit", None),
         capacity_horizon=section.duration("capacity_horizon", _DEFAULT.capacity_horizon),
+        after_deploy=_DEFAULT.after_deploy if after_deploy is None else AfterDeploy(after_deploy),
+        deploy_for=section.duration("deploy_for", _DEFAULT.deploy_for),
+        deploy_factor=section.number("deploy_factor", _DEFAULT.deploy_factor),
         pending_for=section.duration("pending_for", _DEFAULT.pending_for),
         keep_firing_for=section.duration("keep_firing_for", _DEFAULT.keep_firing_for),
         direction=_DEFAULT.direction if direction is None else Direction(direction),
@@ -117,11 +128,14 @@ def _validate(section: Section, target: Target, blamed: set[str]) -> None:
             place.complain(error.reason)
 
 
-def _datasource_uid(section: Section, datasources: Datasources) -> str | None:
+def _datasource_uid(section: Section, datasources: Datasources, grafanas: AbstractSet[str]) -> str | None:
     uid = section.required("datasource_uid")
-    if uid is None or uid in datasources:
-        return uid
     entry = section.place("datasource_uid")
+    if uid in grafanas:
+        entry.complain("names a Grafana; name the uid that one of its datasources has there")
+        return None
+    if uid is None or uid in datasources or (grafanas and uid != HOST):
+        return uid
     if uid == HOST:
         entry.complain("names this machine, which is switched off (host: enabled, or --no-host)")
         return None
@@ -132,10 +146,16 @@ def _datasource_uid(section: Section, datasources: Datasources) -> str | None:
 
 
 def _query_type(section: Section, uid: str | None, datasources: Datasources) -> QueryType:
-    """What is written, held against the datasource; a datasource has one language, so it may be left out."""
+    """What is written, held against the datasource; a datasource has one language, so it may be left out.
+
+    Of a datasource that is found later it is taken as written, PromQL unless something is.
+    """
     natural = datasources.get(uid or "", Known()).query_type
     written = section.choice("query_type", [each.value for each in QueryType])
     if natural is None:
+        later = (QueryType.PROMETHEUS, QueryType.LOKI)
+        if written is not None and written not in later:
+            section.place("query_type").complain(f"must be {' or '.join(later)}")
         return _DEFAULT.query_type if written is None else QueryType(written)
     if written is not None and written != natural:
         section.place("query_type").complain(f"must be {natural.value}, the language of the datasource {uid}")

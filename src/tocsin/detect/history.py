@@ -49,12 +49,11 @@ def backtest(
     """Judge each sample of (T,) or (S, T) ``values`` from what came before it alone; ``timestamps`` (T,) unix seconds.
 
     NaN and infinite samples are gaps. A column whose timestamp is not later than all before it (late, duplicate) gets
-    no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a twentieth of it) count columns;
-    ``policy`` says what counts as a flag (default: 3 sigma on the side of ``direction``). Without ``step_s`` the
-    grid on which learning falls due is the first spacing: a later one must not move what was said of a sample.
-    ``utc_offset_s`` is the offset of the series' time zone, for the time of day; ``context`` is what further methods
-    are told. Raises ValueError for shapes that do
-    not fit, unknown methods, and limits below 1.
+    no opinion, no flag, and teaches nothing. ``window`` and ``relearn`` (default: a sixtieth of it, at least three)
+    count columns; ``policy`` says what counts as a flag (default: 3 sigma on the side of ``direction``). Without
+    ``step_s`` the grid on which learning falls due is the first spacing: a later one must not move what was said of a
+    sample. ``utc_offset_s`` is the offset of the series' time zone, for the time of day; ``context`` is what further
+    methods are told. Raises ValueError for shapes that do not fit, unknown methods, and limits below 1.
     """
     block = as_block(values)
     times = as_times(timestamps, block.shape[1])

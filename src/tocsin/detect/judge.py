@@ -18,12 +18,20 @@ REASONS: tuple[str, ...] = (
     "below_min_effect",
     "outside_alert_range",
     "below_dial",
+    "after_deploy",
 )
 """What a code of ``Judgement.reasons`` means."""
 
-_NORMAL, _FLAGGED, _NO_OPINION, _WRONG_DIRECTION, _BELOW_MIN_EFFECT, _OUTSIDE_ALERT_RANGE, _BELOW_DIAL = np.arange(
-    len(REASONS), dtype=np.uint8
-)
+(
+    _NORMAL,
+    _FLAGGED,
+    _NO_OPINION,
+    _WRONG_DIRECTION,
+    _BELOW_MIN_EFFECT,
+    _OUTSIDE_ALERT_RANGE,
+    _BELOW_DIAL,
+    _AFTER_DEPLOY,
+) = np.arange(len(REASONS), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,19 @@ def raised(judgement: Judgement, sigma: Array, entry: Array) -> Judgement:
     if not below.any():
         return judgement
     return Judgement(judgement.flags & ~below, judgement.holding, np.where(below, _BELOW_DIAL, judgement.reasons))
+
+
+def shifted(judgement: Judgement, anomalous: NDArray[np.bool_], sigma: Array, usual: Array, needed: Array) -> Judgement:
+    """The same where it takes ``needed`` (S, K) sigma to begin and not the ``usual`` number: more keeps back what
+    counted, fewer lets in what is ``anomalous``. To hold on takes no more than before.
+    """
+    size = np.abs(sigma)
+    back = judgement.flags & (size < needed)
+    let_in = anomalous & ~judgement.flags & (needed < usual) & (size >= needed)
+    if not (back.any() or let_in.any()):
+        return judgement
+    reasons = np.where(back, _AFTER_DEPLOY, np.where(let_in, _FLAGGED, judgement.reasons)).astype(np.uint8)
+    return Judgement(judgement.flags & ~back | let_in, judgement.holding | let_in, reasons)
 
 
 def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:

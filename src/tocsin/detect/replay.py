@@ -84,8 +84,8 @@ def replay(
 
 
 def relearns_after(window: int) -> int:
-    """After how many samples a baseline of so many is learnt anew: a twentieth of them, at least one."""
-    return max(1, window // 20)
+    """After how many samples a baseline of so many is learnt anew: a sixtieth of them, at least three."""
+    return max(3, window // 60)
 
 
 def spacing(times: Array) -> float:

@@ -2,7 +2,8 @@
 
 TocsinError
 ├── SourceError            a datasource could not answer; `transient` says whether trying again can help
-│   └── LimitExceeded      an answer or request over a limit of ours; never a silent cut
+│   ├── LimitExceeded      an answer or request over a limit of ours; never a silent cut
+│   └── NotAsked           the datasource fails, and is left alone for a moment
 ├── StoreError             the store could not keep or read something; `transient` as above
 │   ├── StoreLocked        another process owns the state folder
 │   └── SchemaTooNew       the database was written by a newer Tocsin
@@ -35,14 +36,18 @@ class SourceFailure(StrEnum):
 class SourceError(TocsinError):
     """A datasource gave no usable answer.
 
-    `transient` is true when the same request may succeed later without anybody changing anything.
+    `transient` is true when the same request may succeed later without anybody changing anything. `retry_after_s` is
+    how long the server asked to be left alone, None where it did not.
     The text never contains credentials: it is stored, shown and logged.
     """
 
-    def __init__(self, message: str, *, failure: SourceFailure, transient: bool) -> None:
+    def __init__(
+        self, message: str, *, failure: SourceFailure, transient: bool, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.failure = failure
         self.transient = transient
+        self.retry_after_s = retry_after_s
 
 
 class LimitExceeded(SourceError):
@@ -50,6 +55,16 @@ class LimitExceeded(SourceError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, failure=SourceFailure.LIMIT, transient=False)
+
+
+class NotAsked(SourceError):
+    """A datasource that fails was not asked this time; the message holds its last failure and when it is asked again.
+
+    Raised in the place of that failure, whose kind it keeps.
+    """
+
+    def __init__(self, message: str, *, failure: SourceFailure) -> None:
+        super().__init__(message, failure=failure, transient=True)
 
 
 class StoreError(TocsinError):

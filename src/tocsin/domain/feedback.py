@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tocsin.domain.alert import Alert
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import Event
 from tocsin.domain.labels import Labels
 
 MAX_WINDOW = timedelta(days=90)
@@ -219,6 +220,7 @@ class Marked:
     levels: tuple[Acceptance, ...] = ()
     exempt: tuple[Acceptance, ...] = ()
     verdicts: tuple[Verdicted, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 UNMARKED = Marked()

@@ -9,10 +9,12 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
 from tocsin.domain.evaluation import Evaluation
+from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.logs import LogPage
+from tocsin.domain.operations import AlertRule, Annotation, IncidentsFound, OnCall
 from tocsin.domain.proposal import Proposal
 from tocsin.domain.target import QueryType, Target
 
@@ -32,7 +34,7 @@ class MetricSource(Protocol):
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
         """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is.
 
-        One cheap question at most; raises `SourceError` when it is not answered within seconds.
+        Two cheap questions at most; raises `SourceError` when they are not answered within seconds.
         """
         ...
 
@@ -51,6 +53,48 @@ class LogSource(Protocol):
     async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
         """At most `limit` lines of `query` in [start, end), the newest where there are more; raises `SourceError`."""
         ...
+
+
+class OperationsSource(Protocol):
+    """What is known of the systems beside their telemetry. A question that is not answered raises `SourceError`."""
+
+    async def annotations(self, start: datetime, end: datetime, tags: Sequence[str] = ()) -> tuple[Annotation, ...]:
+        """What happened in [start, end], the oldest first; with `tags`, what carries one of them at least."""
+        ...
+
+    async def alert_rules(self) -> tuple[AlertRule, ...]:
+        """The rules that the server evaluates itself, with their state now."""
+        ...
+
+    async def on_call(self) -> tuple[OnCall, ...]:
+        """Who is on call now, by schedule."""
+        ...
+
+    async def incidents(self) -> IncidentsFound:
+        """The incidents that are open."""
+        ...
+
+
+class Connection(Protocol):
+    """What finds datasources by itself, and has a state of its own."""
+
+    uid: str
+
+    def standing(self) -> "Standing":
+        """How it is doing now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a connection is doing. `failure` None: it works. `server` is what answers, None while nothing does;
+    `datasources` are the uids found last; `notes` what is wrong beside (a uid that is taken, a tool that is refused).
+    """
+
+    failure: str | None
+    server: str | None = None
+    datasources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +277,22 @@ class FeedbackStore(Protocol):
         ...
 
 
+class EventStore(Protocol):
+    """What happened to what is watched."""
+
+    async def save_event(self, event: Event) -> None:
+        """Keep it, in the place of an earlier one of the same id."""
+        ...
+
+    async def delete_event(self, event_id: str) -> None:
+        """Forget it; raises `NotFound`."""
+        ...
+
+    async def events(self) -> Sequence[Event]:
+        """All of them, the newest first; at most `MAX_EVENTS`."""
+        ...
+
+
 class History(Protocol):
     """The read side: alerts and anomalies, committed ones only."""
 
@@ -310,7 +370,7 @@ class Housekeeping(Protocol):
         ...
 
 
-class Store(TargetStore, SettingStore, AlertLog, FeedbackStore, History, Housekeeping, Protocol):
+class Store(TargetStore, SettingStore, AlertLog, FeedbackStore, EventStore, History, Housekeeping, Protocol):
     """All ports of the store; one object may offer them together."""
 
     async def close(self) -> None:

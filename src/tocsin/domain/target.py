@@ -20,6 +20,7 @@ from tocsin.detect import (
     relearns_after,
 )
 from tocsin.domain.errors import Invalid
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.log_signal import LogSignal, asked
 from tocsin.domain.logql import check_lines
@@ -40,6 +41,7 @@ HISTORY = timedelta(days=14)
 MAX_HISTORY_SAMPLES = 100_000
 MAX_HOLD = timedelta(days=7)
 MAX_SIGMA = 38.0
+MAX_FACTOR = 10.0
 
 
 Refuted = tuple[bool, bool]
@@ -90,7 +92,8 @@ class Target:
     values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
     nothing. `log_signal` is what is watched of a `query` that is a log query.
     `capacity_limit` (else `lower_bound` and `upper_bound`) is what `capacity` looks ahead to, at most
-    `capacity_horizon`.
+    `capacity_horizon`. For `deploy_for` after a deployment `after_deploy` says what becomes of the sigma that it takes
+    to begin: `deploy_factor` times as much, that part of it, or no alert begins.
     Construction checks nothing: call `validated`.
     """
 
@@ -117,6 +120,9 @@ class Target:
     log_signal: LogSignal | None = None
     capacity_limit: float | None = None
     capacity_horizon: timedelta = timedelta(days=4)
+    after_deploy: AfterDeploy = AfterDeploy.NOTHING
+    deploy_for: timedelta = timedelta(minutes=15)
+    deploy_factor: float = 1.5
     pending_for: timedelta = timedelta(0)
     keep_firing_for: timedelta = timedelta(minutes=5)
     direction: Direction = Direction.BOTH
@@ -211,7 +217,7 @@ class Target:
 
     @property
     def relearn(self) -> int:
-        """After how many samples the baseline is learnt anew: a twentieth of the lookback, at least one."""
+        """After how many samples the baseline is learnt anew: a sixtieth of the lookback, at least three."""
         return relearns_after(self.window)
 
     def validated(self) -> "Target":
@@ -239,6 +245,7 @@ class Target:
         _check_dial(self)
         _check_capacity(self)
         _check_duration("capacity_horizon", self.capacity_horizon, self.step, MAX_LOOKBACK)
+        _check_deploy(self)
         for name in ("min_effect", "min_effect_ratio", "min_denominator"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -304,6 +311,12 @@ def _check_dial(target: Target) -> None:
     for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
         if not 0 < getattr(target, name) < float("inf"):
             raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
+
+
+def _check_deploy(target: Target) -> None:
+    _check_duration("deploy_for", target.deploy_for, timedelta(0), MAX_HOLD)
+    if not 1.0 < target.deploy_factor <= MAX_FACTOR:
+        raise Invalid("deploy_factor", f"must be above 1 and at most {MAX_FACTOR:g}")
 
 
 def _check_capacity(target: Target) -> None:

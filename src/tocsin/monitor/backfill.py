@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tocsin.domain.errors import SourceError
+from tocsin.domain.errors import NotAsked, SourceError
 from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Frame, Window
@@ -98,6 +98,9 @@ async def read_back(
             # Half of the places stay free for those that are judged already.
             async with gate.spare:
                 frame = await fetch(target, gate, window)
+        except NotAsked:
+            # Nobody has looked whether that part can be read.
+            raise
         except SourceError as error:
             log.tries += 1
             if error.failure not in TARGETS_OWN and log.tries < MAX_TRIES:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from tocsin.domain.errors import SourceError, StoreError
+from tocsin.domain.errors import NotAsked, SourceError, StoreError
 from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
@@ -107,9 +107,9 @@ class Evaluator:
         big = len(frame.labels) * watch.target.window > BIG_BLOCK or frame.values.size > BIG_FRAME
         big |= watch.target.learns_slowly
         verdict = (
-            await asyncio.to_thread(conclude_evaluation, watch, frame, at, ())
+            await asyncio.to_thread(conclude_evaluation, watch, frame, at)
             if big
-            else conclude_evaluation(watch, frame, at, ())
+            else conclude_evaluation(watch, frame, at)
         )
         if not verdict.evaluation.evidence:
             return verdict
@@ -135,7 +135,9 @@ class Evaluator:
 
     def _source_failed(self, watch: Watch, error: SourceError) -> None:
         self._metrics.failures.labels(error.failure.value).inc()
-        log.warning(
+        # While nobody asks there is no news: the failures that led to it were told.
+        tell = log.debug if isinstance(error, NotAsked) else log.warning
+        tell(
             "query failed",
             target=watch.target.name,
             datasource=watch.target.datasource_uid,
@@ -145,7 +147,8 @@ class Evaluator:
         past = watch.backlog
         stopped = f"reading history stopped at {past.done:.0%}, it goes on there: " if past and past.tries else ""
         watch.fail(f"{stopped}{error}", self._clock.now())
-        watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
+        if not isinstance(error, NotAsked):
+            watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
 
     def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
         now = self._clock.now()

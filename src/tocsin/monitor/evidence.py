@@ -37,7 +37,7 @@ async def enrich(evaluation: Evaluation, gate: Gate) -> Evaluation:
                 context = (failure,)
         elif of is not None and item.id not in over:
             context = (f"the datasource was not asked for more: {MAX_CONTEXTS} series of one evaluation are the limit",)
-        evidence.append(replace(item, context=context, notes=(*item.notes, samples_seen(item))))
+        evidence.append(replace(item, context=(*item.context, *context), notes=(*item.notes, samples_seen(item))))
     return replace(evaluation, evidence=tuple(evidence))
 
 

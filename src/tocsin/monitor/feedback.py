@@ -10,6 +10,7 @@ from uuid import uuid4
 from tocsin.domain.alert import Alert, Reason
 from tocsin.domain.errors import Conflict, Invalid, NotFound
 from tocsin.domain.evaluation import instant
+from tocsin.domain.events import Event
 from tocsin.domain.feedback import (
     MAX_ACCEPTANCES,
     MAX_WINDOWS,
@@ -85,6 +86,7 @@ class Feedback:
         self._windows: tuple[MarkedWindow, ...] = ()
         self._acceptances: tuple[Acceptance, ...] = ()
         self._verdicts: dict[str, tuple[Verdicted, ...]] = {}
+        self._events: tuple[Event, ...] = ()
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
@@ -110,7 +112,14 @@ class Feedback:
             tuple(one for one in mine if one.kind is AcceptanceKind.LEVEL and one.ended_at is None),
             tuple(one for one in mine if one.kind in (AcceptanceKind.HOURS, AcceptanceKind.EXCLUDED)),
             self._verdicts.get(target_name, ()),
+            # Shared by all targets: they are many, and each looks at few of them.
+            self._events,
         )
+
+    def know(self, events: tuple[Event, ...]) -> None:
+        """Take events, the newest first, to what is judged from now on."""
+        self._events = events
+        self._tell()
 
     def _tell(self) -> None:
         for name, watch in self._watches.items():

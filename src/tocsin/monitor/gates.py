@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tocsin.domain.denominator import OFF, check_denominator
 from tocsin.domain.errors import Invalid, NotFound
-from tocsin.domain.ports import Clock, MetricSource
+from tocsin.domain.ports import Clock, Connection, MetricSource
 from tocsin.domain.target import Target
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
@@ -22,8 +22,19 @@ class Gates:
     ) -> None:
         self._clock, self._metrics = clock, metrics
         self.by_uid: dict[str, Gate] = {}
+        self.connections: dict[str, Connection] = {}
+        """What brings datasources while Tocsin runs, by its own uid."""
         for source in sources:
             self.put(source, concurrency.get(source.uid, PLACES))
+
+    def unknown(self, uid: str) -> str:
+        """Why there is no datasource of this uid, with what is not known of connections that may bring it."""
+        said = [f"the datasource {uid!r} is not configured; known: {', '.join(sorted(self.by_uid)) or 'none'}"]
+        for name, connection in sorted(self.connections.items()):
+            failure = connection.standing().failure
+            if failure is not None:
+                said.append(f"the datasources of {name!r} are not known: {failure}")
+        return "; ".join(said)
 
     def put(self, source: MetricSource, concurrency: int) -> None:
         """Ask `source` from the next query on, in the place of the one with the same uid, if any."""
@@ -53,8 +64,7 @@ class Gates:
         target.validated()
         gate = self.find(target.datasource_uid)
         if gate is None:
-            known = ", ".join(sorted(self.by_uid)) or "none"
-            raise Invalid("datasource_uid", f"there is no datasource {target.datasource_uid!r}; known: {known}")
+            raise Invalid("datasource_uid", self.unknown(target.datasource_uid))
         if gate.source.query_type is not target.query_type:
             raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
         gate.source.check_query(target.asked)

@@ -12,11 +12,13 @@ from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
 from tocsin.domain.evaluation import Judged, instant, observe
+from tocsin.domain.events import told_before
 from tocsin.domain.facts import Background
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Refuted, Target
+from tocsin.monitor.deploys import after_deploys, factors
 from tocsin.monitor.following import followed, utc_offsets
 from tocsin.monitor.judging import by_dial, judge_within, reviews_of
 from tocsin.monitor.marked import Known, loosened, mute_of
@@ -107,6 +109,9 @@ def absorb(
     dial, judgement, entry = by_dial(
         target, result.scores, verdict, dial, local, floor=floor, mute=quiet, reviews=reviews
     )
+    factor = factors(target, memory.marked.events, labels, frame.timestamps)
+    if factor is not None:
+        judgement, entry = after_deploys(judgement, verdict, result.scores.sigma, entry, factor)
     allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)
@@ -217,7 +222,6 @@ class Painter:
     target: Target
     memory: Memory
     judged: Judged
-    context: tuple[str, ...]
     notes: tuple[str, ...]
 
     def __call__(self, row: int, column: int, evidence_id: str) -> Evidence:
@@ -244,7 +248,9 @@ class Painter:
             lower=_listed(parts[2]),
             upper=_listed(parts[3]),
             sigma=_listed(parts[4]),
-            context=self.context,
+            context=told_before(
+                self.memory.marked.events, self.target.name, fresh.labels[row], instant(fresh.timestamps[column])
+            ),
             notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
             facts=None if seen is None else seen.facts,
         )

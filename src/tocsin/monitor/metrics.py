@@ -8,6 +8,7 @@ from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import SourceFailure
 from tocsin.domain.frame import Frame
 from tocsin.domain.ports import AlertCounts
+from tocsin.monitor.breaker import Circuit
 
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 
@@ -61,6 +62,12 @@ class Metrics:
         self.answered = self._of_datasource("samples", "Samples that a datasource answered with.")
         self.size = self._of_datasource("bytes", "Size of its answers before they are decoded; 0 for this machine.")
         self.seconds = self._of_datasource("seconds", "Time that a datasource took to answer.")
+        self.circuit = Gauge(
+            "tocsin_datasource_circuit",
+            "1 for the state of a datasource's circuit: closed (asked), open (left alone), half_open (one try).",
+            ["datasource", "state"],
+            registry=self.registry,
+        )
 
     def asked(self, uid: str, frame: Frame | None, took_s: float) -> None:
         """Count a question to a datasource; None for one that came to no answer."""
@@ -74,6 +81,14 @@ class Metrics:
         for counter in (self.queries, self.answered, self.size, self.seconds):
             with suppress(KeyError):
                 counter.remove(uid)
+        for state in Circuit:
+            with suppress(KeyError):
+                self.circuit.remove(uid, state.value)
+
+    def show_circuit(self, uid: str, circuit: Circuit) -> None:
+        """Take over whether a datasource is asked."""
+        for state in Circuit:
+            self.circuit.labels(uid, state.value).set(float(state is circuit))
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"tocsin_{name}", text, registry=self.registry)

@@ -11,10 +11,11 @@ import structlog
 from tocsin.domain.alert import Reason
 from tocsin.domain.errors import Conflict, StoreError
 from tocsin.domain.evaluation import moved_in_shadow
-from tocsin.domain.ports import Clock, MetricSource, Retention, Store
+from tocsin.domain.ports import Clock, Connection, MetricSource, Retention, Standing, Store
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
+from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
@@ -78,6 +79,7 @@ class Monitor(Questions):
             committer=self._committer,
             paused=self._paused,
         )
+        self.events = Events(store=store, clock=clock, watches=self._watches, feedback=self.feedback)
         self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked)
         self.proposals = Proposals(
             store=store,
@@ -108,6 +110,7 @@ class Monitor(Questions):
                 log.warning("target of the file takes the place of a saved one", target=target.name)
             saved[target.name] = target
         await self.feedback.open()
+        await self.events.open()
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
         await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
@@ -252,11 +255,28 @@ class Monitor(Questions):
         """Ask `source` from the next evaluation on, in the place of the one with the same uid, if any."""
         self._gates.put(source, concurrency)
 
+    def source(self, uid: str) -> MetricSource | None:
+        """The datasource of this uid, None when there is none."""
+        gate = self._gates.find(uid)
+        return None if gate is None else gate.source
+
     async def remove_source(self, uid: str) -> None:
         """Ask a datasource no more; its targets say so, the alert about it ends."""
         gate = self._gates.pop(uid)
         if gate is not None:
             await self._forget(gate, Reason.TARGET_DELETED)
+
+    def connect(self, connection: Connection) -> None:
+        """Take note of what brings datasources, in the place of the one with the same uid, if any."""
+        self._gates.connections[connection.uid] = connection
+
+    def disconnect(self, uid: str) -> None:
+        """It brings none any more."""
+        self._gates.connections.pop(uid, None)
+
+    def connections(self) -> Sequence[tuple[str, Standing]]:
+        """What brings datasources, by uid, and how it is doing."""
+        return [(uid, each.standing()) for uid, each in sorted(self._gates.connections.items())]
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
@@ -292,8 +312,11 @@ class Monitor(Questions):
     async def _evaluate(self, watch: Watch) -> bool:
         gate = self._gates.find(watch.target.datasource_uid)
         if gate is None:
-            # A saved target outlives the flag or file entry that named its datasource.
-            watch.fail(f"the datasource {watch.target.datasource_uid!r} is not configured", self._clock.now())
+            # A saved target outlives the flag or file entry that named its datasource; one of a Grafana may come yet.
+            watch.fail(self._gates.unknown(watch.target.datasource_uid), self._clock.now())
+            return not self._gates.connections
+        if gate.source.query_type is not watch.target.query_type:
+            watch.fail(f"the datasource answers {gate.source.query_type}: say so in query_type", self._clock.now())
             return True
         return await self._evaluator.evaluate(watch, gate, self._clock.now())
 

@@ -67,3 +67,5 @@ class Overview:
         self._metrics.series.set(sum(watch.status.series for watch in self._watches.values()))
         self._metrics.lag.set(self._furthest_behind_s(running=running))
         self._metrics.running.set(float(running))
+        for gate in self._gates.by_uid.values():
+            self._metrics.show_circuit(gate.source.uid, gate.breaker.state)

@@ -10,12 +10,14 @@ import structlog
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import TargetState
 from tocsin.monitor.metrics import Metrics
-from tocsin.monitor.watch import Watch, next_due
+from tocsin.monitor.watch import Watch, next_due, share_of
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER = timedelta(seconds=10)
-"""After a failure a target is tried again at the latest after this, however long its interval."""
+"""After a failure a target is tried again at the latest after this, however long its interval; the earliest after half
+of it, each at a time of its own, so that those who failed together do not come back together.
+"""
 
 
 class Scheduler:
@@ -57,7 +59,7 @@ class Scheduler:
             following = next_due(watch.target, due)
             if following <= now:
                 following = self._overrun(watch, following, now)
-            due = following if good else min(following, now + RETRY_AFTER)
+            due = following if good else min(following, now + RETRY_AFTER * (1.0 + share_of(watch.target)) / 2)
             watch.status = replace(watch.status, next_evaluation_at=due)
 
     def _overrun(self, watch: Watch, missed: datetime, now: datetime) -> datetime:

@@ -15,6 +15,7 @@ from tocsin.domain.incidents import Incident, Reckoning
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertCounts, StoreHealth
 from tocsin.domain.target import QueryType, Refuted, Target, TargetState
+from tocsin.monitor.breaker import Circuit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DatasourceStatus:
-    """How a datasource is doing."""
+    """How a datasource is doing. `circuit` says whether it is asked: open while it is left alone, until `retry_at`."""
 
     uid: str
     query_type: QueryType
@@ -119,6 +120,10 @@ class DatasourceStatus:
     failures: int = 0
     in_flight: int = 0
     concurrency: int = 0
+    circuit: Circuit = Circuit.CLOSED
+    circuit_since: datetime | None = None
+    retry_at: datetime | None = None
+    failing_in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

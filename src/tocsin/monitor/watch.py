@@ -138,7 +138,7 @@ def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
             active.pop(alert.fingerprint, None)
 
 
-def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple[str, ...]) -> Verdict:
+def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
     blind = watch.blind and watch.cursor is not None
@@ -147,7 +147,7 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime, context: tuple
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)
-    painter = Painter(watch.target, watch.memory, judged, context, (thin,) if thin else ())
+    painter = Painter(watch.target, watch.memory, judged, (thin,) if thin else ())
     evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
     return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at))
 
@@ -191,8 +191,13 @@ def not_evaluated(target: Target, now: datetime) -> TargetStatus:
 
 def phase(target: Target) -> float:
     """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
+    return share_of(target) * target.check_interval.total_seconds()
+
+
+def share_of(target: Target) -> float:
+    """A number in [0, 1) of the target's own, the same in every process."""
     digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") / 2**32 * target.check_interval.total_seconds()
+    return int.from_bytes(digest, "big") / 2**32
 
 
 def next_due(target: Target, after: datetime) -> datetime:

@@ -185,4 +185,4 @@ def _raise_scripted(script: _Script) -> None:
         if script.errors_left <= 0:
             script.error = None
     # A new one each time: raising the same object again and again would grow its traceback.
-    raise SourceError(str(error), failure=error.failure, transient=error.transient)
+    raise SourceError(str(error), failure=error.failure, transient=error.transient, retry_after_s=error.retry_after_s)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote_plus
@@ -13,12 +14,11 @@ from yarl import URL
 
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.sources.http_body import read_body
+from tocsin.sources.http_retry import backoff_s, may_be_asked_again, retry_after_s, worth_retrying
 from tocsin.sources.http_settings import HttpSettings
 
-RETRIED_STATUS = frozenset({429, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 307, 308})
 MAX_REDIRECTS = 3
-BACKOFF_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,19 @@ class HttpAnswer:
     retry_after_s: float | None = None
 
 
+@dataclass(slots=True)
+class _Asking:
+    """How far one question has come: what is said when its time is over. `until` is the event loop's time."""
+
+    until: float
+    heard: str = "no answer has begun"
+    tries: int = 0
+
+
 class HttpClient:
     """Asks one server. The connections are made with the first question and given back by `close`.
 
-    `sleep` waits between tries and `jitter` gives numbers in [0, 1); tests give their own.
+    `sleep` waits between tries, `jitter` gives numbers in [0, 1) and `now` unix seconds; tests give their own.
     """
 
     def __init__(
@@ -43,10 +52,12 @@ class HttpClient:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self._sleep = sleep
         self._jitter = jitter
+        self._now = now
         self._session: aiohttp.ClientSession | None = None
         self._base = URL(settings.base_url)
         self._closed = False
@@ -73,56 +84,66 @@ class HttpClient:
         return self._base.joinpath(path.lstrip("/"))
 
     async def _ask(self, method: str, url: URL, form: Mapping[str, str] | None) -> HttpAnswer:
-        settings = self.settings
+        timeout_s = self.settings.timeout_s
+        asking = _Asking(asyncio.get_running_loop().time() + timeout_s)
         try:
-            async with asyncio.timeout(settings.timeout_s):
-                return await self._try(method, url, form)
+            async with asyncio.timeout_at(asking.until):
+                return await self._try(method, url, form, asking)
         except TimeoutError as error:
             raise SourceError(
-                f"{self._base.host} did not answer within {settings.timeout_s:g} s",
+                f"{self._base.host} did not answer within {timeout_s:g} s: {asking.heard}",
                 failure=SourceFailure.TIMEOUT,
                 transient=True,
             ) from error
 
-    async def _try(self, method: str, url: URL, form: Mapping[str, str] | None) -> HttpAnswer:
-        """Again while there are tries left and another may help; all within one deadline."""
-        tries_left = self.settings.retries
+    async def _try(self, method: str, url: URL, form: Mapping[str, str] | None, asking: _Asking) -> HttpAnswer:
+        """Again while there are tries left, another may help, and there is time for it before the deadline."""
         while True:
-            asked_to_wait: float | None = None
+            asked_to_wait, failed, answer = 0.0, None, None
+            asking.tries += 1
             try:
-                answer = await self._follow(method, url, form)
-                if tries_left <= 0 or not _worth_retrying(answer):
+                answer = await self._follow(method, url, form, asking)
+                if not worth_retrying(answer.status, answer.content_type):
                     return answer
-                asked_to_wait = answer.retry_after_s
-                if asked_to_wait is not None and asked_to_wait > self.settings.retry_after_cap_s:
-                    return answer
+                asked_to_wait = answer.retry_after_s or 0.0
             except SourceError as error:
-                # A server that took too long gets no second helping of the same work.
-                if tries_left <= 0 or not error.transient or error.failure is SourceFailure.TIMEOUT:
+                if not may_be_asked_again(error):
                     raise
-            attempt = self.settings.retries - tries_left
-            tries_left -= 1
-            backoff = BACKOFF_S * 2**attempt * (0.5 + self._jitter())
-            await self._sleep(max(backoff, asked_to_wait or 0.0))
+                failed = error
+            wait_s = max(backoff_s(asking.tries - 1, self._jitter()), asked_to_wait)
+            # What cannot come in time is not waited for: the reason is known, "too late" would hide it.
+            late = wait_s >= asking.until - asyncio.get_running_loop().time()
+            if asking.tries > self.settings.retries or asked_to_wait > self.settings.retry_after_cap_s or late:
+                if failed is not None:
+                    raise failed
+                if answer is not None:
+                    return answer
+            await self._sleep(wait_s)
 
-    async def _follow(self, method: str, url: URL, form: Mapping[str, str] | None) -> HttpAnswer:
+    async def _follow(self, method: str, url: URL, form: Mapping[str, str] | None, asking: _Asking) -> HttpAnswer:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._once(method, url, form)
+            answer = await self._once(method, url, form, asking)
             if isinstance(answer, HttpAnswer):
                 return answer
             url = answer
         raise SourceError(f"{self._base.host} redirects in circles", failure=SourceFailure.BAD_ANSWER, transient=False)
 
-    async def _once(self, method: str, url: URL, form: Mapping[str, str] | None) -> HttpAnswer | URL:
-        session = self._connected()
+    async def _once(self, method: str, url: URL, form: Mapping[str, str] | None, asking: _Asking) -> HttpAnswer | URL:
+        session, settings = self._connected(), self.settings
+        asking.heard = "no answer has begun"
         try:
             async with session.request(method, url, data=form, allow_redirects=False) as response:
                 if response.status in REDIRECTS:
                     return self._redirect(url, response.headers.get("Location", ""))
-                body = await read_body(response, self.settings.max_response_bytes)
-                retry_after = _seconds(response.headers.get("Retry-After", ""))
-                return HttpAnswer(response.status, response.headers.get("Content-Type", ""), body, retry_after)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+
+                def heard(size: int) -> None:
+                    asking.heard = f"of the answer {size:,} bytes had come"
+
+                heard(0)
+                body = await read_body(response, settings.max_response_bytes, stall_s=settings.stall_s, heard=heard)
+                again = retry_after_s(response.headers.get("Retry-After", ""), self._now())
+                return HttpAnswer(response.status, response.headers.get("Content-Type", ""), body, again)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._explain(error) from None
 
     def _redirect(self, url: URL, location: str) -> URL:
@@ -215,13 +236,3 @@ def _reason(error: OSError) -> str:
 def _quoted(text: str) -> str:
     # Most are numbers: asking costs a tenth of quoting.
     return text if text.isascii() and text.isalnum() else quote_plus(text)
-
-
-def _worth_retrying(answer: HttpAnswer) -> bool:
-    # A 503 in JSON is the query engine's own word (it took too long, it was cancelled): asking again doubles its load.
-    return answer.status in RETRIED_STATUS and not (answer.status == 503 and "json" in answer.content_type)
-
-
-def _seconds(retry_after: str) -> float | None:
-    # The other form, a date, would need a clock; waiting the ordinary time serves as well.
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None

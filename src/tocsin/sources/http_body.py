@@ -1,6 +1,8 @@
 """Reading an answer's body within a limit, compressed or not."""
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import aiohttp
@@ -20,8 +22,14 @@ class _Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
-async def read_body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytearray:
-    """The body, inflated. Raises LimitExceeded when more than `limit_bytes` would come out, however little came in."""
+async def read_body(
+    response: aiohttp.ClientResponse, limit_bytes: int, *, stall_s: float, heard: Callable[[int], None]
+) -> bytearray:
+    """The body, inflated. Raises LimitExceeded when more than `limit_bytes` would come out, however little came in.
+
+    A body of which nothing comes for `stall_s` is given up, however much time its question has left. `heard` is told
+    how many bytes have come out so far.
+    """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise SourceError(
@@ -31,16 +39,35 @@ async def read_body(response: aiohttp.ClientResponse, limit_bytes: int) -> bytea
         )
     body = bytearray()
     if encoding in ("identity", ""):
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        async for chunk in _chunks(response, stall_s):
             _append(body, chunk, limit_bytes)
+            heard(len(body))
         return body
     inflater: _Inflater | None = None
-    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+    async for chunk in _chunks(response, stall_s):
         inflater = inflater or _inflater(encoding, chunk)
         _inflate(inflater, chunk, body, limit_bytes)
+        heard(len(body))
     if inflater is not None and not inflater.eof:
         raise SourceError("the compressed answer is cut", failure=SourceFailure.BAD_ANSWER, transient=True)
     return body
+
+
+async def _chunks(response: aiohttp.ClientResponse, stall_s: float) -> AsyncIterator[bytes]:
+    """The parts as they come; raises SourceError when none comes any more."""
+    while True:
+        try:
+            async with asyncio.timeout(stall_s):
+                chunk = await response.content.readany()
+        except TimeoutError:
+            raise SourceError(
+                f"the answer stopped in its middle: nothing came for {stall_s:g} s",
+                failure=SourceFailure.TIMEOUT,
+                transient=True,
+            ) from None
+        if not chunk:
+            return
+        yield chunk
 
 
 def _inflater(encoding: str, first: bytes) -> _Inflater:
@@ -65,6 +92,6 @@ def _inflate(inflater: _Inflater, chunk: bytes, body: bytearray, limit_bytes: in
 def _append(body: bytearray, chunk: bytes, limit_bytes: int) -> None:
     if len(body) + len(chunk) > limit_bytes:
         raise LimitExceeded(
-            f"the answer is larger than {limit_bytes:,} bytes; ask for less, or raise max_response_bytes"
+            f"the answer is larger than {limit_bytes:,} bytes; ask for less, or raise max_bytes of the datasource"
         )
     body += chunk

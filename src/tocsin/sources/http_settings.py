@@ -19,7 +19,9 @@ class HttpSettings:
     """Where a server is and how it is asked. Raises `Invalid` naming the field that cannot be.
 
     `url` may have a path prefix, and userinfo, which is used as basic auth. `timeout_s` bounds one question with all
-    its tries. `headers` are sent with each request (`X-Scope-OrgID`). Files are paths to PEM.
+    its tries, `stall_s` the time in which nothing more of an answer comes. A server that asks for a longer wait than
+    `retry_after_cap_s` is not asked again within the same question. `headers` are sent with each request
+    (`X-Scope-OrgID`). Files are paths to PEM.
     """
 
     url: str
@@ -37,12 +39,13 @@ class HttpSettings:
     max_connections: int = 16
     retries: int = 2
     retry_after_cap_s: float = 5.0
+    stall_s: float = 15.0
 
     def __post_init__(self) -> None:
         parts = _split(self.url)
         if self.bearer_token is not None and (self.username is not None or parts.username):
             raise Invalid("bearer_token", "cannot be used together with basic auth")
-        for name in ("timeout_s", "connect_timeout_s"):
+        for name in ("timeout_s", "connect_timeout_s", "stall_s"):
             if not 0 < getattr(self, name) <= 3600:
                 raise Invalid(name, "must be more than 0 and at most 3600 seconds")
         if self.max_response_bytes < 1024:

@@ -26,7 +26,9 @@ from tocsin.sources.loki_wire import (
     decode_version,
     entries_limit,
 )
-from tocsin.sources.parts import QueryLimits, joined, seconds, split
+from tocsin.sources.parts import join, split
+from tocsin.sources.prometheus import QueryLimits
+from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache, decode_matrix
 
 MAX_ENTRIES = 5000
@@ -35,7 +37,6 @@ MAX_ENTRIES = 5000
 MAX_RANGE = timedelta(days=30)
 """Loki's own limit of one query; a longer window is asked for in parts."""
 
-MAX_QUERY_CHARACTERS = 64 * 1024
 MAX_GET_CHARACTERS = 2000
 CONTEXT = timedelta(minutes=10)
 CONTEXT_WITHIN_S = 3.0
@@ -116,14 +117,7 @@ class LokiSource:
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that is no LogQL metric query, as far as its structure tells."""
-        if len(query) > MAX_QUERY_CHARACTERS:
-            raise Invalid("query", f"is longer than {MAX_QUERY_CHARACTERS:,} characters")
-        if any((ord(each) < 32 and each not in "\t\r\n") or ord(each) == 127 for each in query):
-            raise Invalid("query", "must not hold control characters")
-        try:
-            query.encode()
-        except UnicodeEncodeError:
-            raise Invalid("query", "must be text that UTF-8 can hold") from None
+        check_text(query)
         check_metric(query)
 
     async def probe(self) -> str:
@@ -141,17 +135,17 @@ class LokiSource:
     async def _frame(self, query: str, window: Window) -> Frame:
         """The series as the server answers them, in parts where it gives no more at once."""
         limits = self._limits
-        limits.check_instants(window)
+        limits.check(window)
         points = max(1, min(limits.max_points, int(MAX_RANGE / window.step)))
         parts = [await self._part(query, part) for part in split(window, points)]
-        return parts[0] if len(parts) == 1 else joined(parts, limits)
+        return join(parts, max_series=limits.max_series, max_samples=limits.max_samples)
 
     async def _part(self, query: str, window: Window) -> Frame:
         form = {
             "query": query,
             "start": str(nanoseconds(window.start)),
             "end": str(nanoseconds(window.end)),
-            "step": seconds(window.step_s),
+            "step": duration(window.step_s),
         }
         body = await self._ask("loki/api/v1/query_range", form)
         limits = self._limits
@@ -181,12 +175,12 @@ class LokiSource:
         return answer.body
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._redacted(decode_loki_error(answer.status, answer.content_type, answer.body))
+        return self._redacted(decode_loki_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)
 
-    def _redacted(self, error: SourceError) -> SourceError:
+    def _redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
         # Some servers repeat what they were sent, credentials included.
         text = self._client.settings.redact(str(error))
-        return SourceError(text, failure=error.failure, transient=error.transient)
+        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
 
 
 def _selector(node: Node) -> str | None:

@@ -1,7 +1,7 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -14,12 +14,47 @@ from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.parts import QueryLimits, joined, seconds, split
-from tocsin.sources.wire import LabelCache, decode_matrix
+from tocsin.sources.parts import join, split
+from tocsin.sources.query_text import check_text
+from tocsin.sources.wire import MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
+MAX_POINTS = 11_000
+"""Prometheus refuses a range query of more points a series."""
 MAX_GET_CHARACTERS = 2000
-MAX_QUERY_CHARACTERS = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """How much one query may bring; more is refused with `LimitExceeded`, never cut."""
+
+    max_series: int = MAX_SERIES
+    max_samples: int = MAX_SAMPLES
+    max_points: int = MAX_POINTS
+    """Per series and request; a longer window is asked for in parts."""
+    max_range_s: float = 400 * 86400.0
+    """From the first instant of a window to its last."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_series", "max_samples", "max_points"):
+            if getattr(self, name) < 1:
+                raise Invalid(name, "must be at least 1")
+        if self.max_range_s <= 0:
+            raise Invalid("max_range_s", "must be above 0")
+
+    def check(self, window: Window) -> None:
+        """Raise `LimitExceeded` for a window that is too long, or that one series alone would fill."""
+        span_s, instants = (window.end - window.start).total_seconds(), window.count
+        if span_s > self.max_range_s:
+            raise LimitExceeded(
+                f"a window of {span_s / 86400:,.1f} days, more than {self.max_range_s / 86400:,.1f}; "
+                "ask for a shorter one, or raise max_range"
+            )
+        if instants > self.max_samples:
+            raise LimitExceeded(
+                f"a window of {instants:,} instants, more than {self.max_samples:,} samples; "
+                "ask for a shorter window or a longer step, or raise max_samples"
+            )
 
 
 class _Build(msgspec.Struct):
@@ -50,9 +85,10 @@ class PrometheusSource:
 
         A window of more than `max_points` instants is asked for in consecutive parts and joined.
         """
-        self._limits.check_instants(window)
+        self._limits.check(window)
         parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
-        return parts[0] if len(parts) == 1 else joined(parts, self._limits)
+        limits = self._limits
+        return join(parts, max_series=limits.max_series, max_samples=limits.max_samples)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
         """Whether the series' exporter was scraped lately, where it names its job or instance; raises SourceError."""
@@ -71,17 +107,7 @@ class PrometheusSource:
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that no server can take; whether it is PromQL the server knows."""
-        if not query.strip():
-            raise Invalid("query", "must not be empty")
-        if len(query) > MAX_QUERY_CHARACTERS:
-            raise Invalid("query", f"is longer than {MAX_QUERY_CHARACTERS:,} characters")
-        if any((ord(each) < 32 and each not in "\t\r\n") or ord(each) == 127 for each in query):
-            raise Invalid("query", "must not hold control characters")
-        if not query.isascii():
-            try:
-                query.encode()
-            except UnicodeEncodeError:
-                raise Invalid("query", "must be text that UTF-8 can hold") from None
+        check_text(query)
 
     async def probe(self) -> str:
         """The server's version, as far as it says one; raises SourceError when it does not answer queries."""
@@ -104,10 +130,10 @@ class PrometheusSource:
     async def _query_part(self, query: str, window: Window) -> Frame:
         parameters = {
             "query": query,
-            "start": seconds(window.start.timestamp()),
-            "end": seconds(window.end.timestamp()),
-            "step": seconds(window.step_s),
-            "timeout": f"{self._client.settings.timeout_s:g}s",
+            "start": _seconds(window.start.timestamp()),
+            "end": _seconds(window.end.timestamp()),
+            "step": _seconds(window.step_s),
+            "timeout": _duration(self._client.settings.timeout_s),
             # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
             # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
             # a target there needs an offset of 30 s). Prometheus ignores what it does not know.
@@ -140,9 +166,19 @@ class PrometheusSource:
         return replace(frame, warnings=warnings)
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._redacted(decode_error(answer.status, answer.content_type, answer.body))
+        return self._redacted(decode_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)
 
-    def _redacted(self, error: SourceError) -> SourceError:
+    def _redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
         # Some servers repeat what they were sent, credentials included.
         text = self._client.settings.redact(str(error))
-        return SourceError(text, failure=error.failure, transient=error.transient)
+        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
+
+
+def _seconds(value: float) -> str:
+    """Unix seconds or a step with milliseconds, as the API reads them; no exponent."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _duration(seconds: float) -> str:
+    """A duration as the API reads it: it knows no parts of a second but milliseconds."""
+    return f"{seconds:.0f}s" if seconds == round(seconds) else f"{max(1, round(seconds * 1000))}ms"

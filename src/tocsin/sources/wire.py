@@ -25,7 +25,9 @@ MAX_SERIES = 20_000
 MAX_SAMPLES = 20_000_000
 
 
-class _Series(msgspec.Struct):
+class WireSeries(msgspec.Struct):
+    """One series as a server writes it: a label object, and samples `[[seconds, "number"], …]`, not looked at yet."""
+
     metric: msgspec.Raw
     values: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     histograms: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -33,7 +35,7 @@ class _Series(msgspec.Struct):
 
 class _Matrix(msgspec.Struct):
     result_type: str = msgspec.field(name="resultType")
-    result: list[_Series]
+    result: list[WireSeries]
 
 
 class _Answer(msgspec.Struct):
@@ -96,7 +98,29 @@ def decode_matrix(
         raise decode_error(200, "application/json", body) from None
     if answer.status != "success" or answer.data.result_type != "matrix":
         raise decode_error(200, "application/json", body)
-    series, grid = answer.data.result, window.grid()
+    return matrix_frame(
+        answer.data.result,
+        window,
+        notes=(*(answer.warnings or ()), *(answer.infos or ())),
+        size_bytes=len(body),
+        cache=cache,
+        max_series=max_series,
+        max_samples=max_samples,
+    )
+
+
+def matrix_frame(
+    series: Sequence[WireSeries],
+    window: Window,
+    *,
+    notes: Sequence[str] = (),
+    size_bytes: int = 0,
+    cache: LabelCache | None = None,
+    max_series: int = MAX_SERIES,
+    max_samples: int = MAX_SAMPLES,
+) -> Frame:
+    """Series as `decode_matrix` finds them in an answer, as a frame; `notes` is what the server said beside them."""
+    grid = window.grid()
     if len(series) > max_series:
         raise LimitExceeded(
             f"the query gives {len(series):,} series, more than {max_series:,}; aggregate it, or raise max_series"
@@ -112,9 +136,9 @@ def decode_matrix(
     placed = _Placement(values, labels, window, grid)
     for rows, counts, text in _batches(series, labels):
         placed.put(rows, counts, _numbers(text, dropped))
-    notes = tuple(said(note) for note in (*(answer.warnings or ()), *(answer.infos or ()))[:MAX_NOTES])
+    told = tuple(said(note) for note in notes[:MAX_NOTES])
     counted = {kind: count for kind, count in dropped.items() if count}
-    return Frame(grid, values, labels, notes, counted, size_bytes=len(body))
+    return Frame(grid, values, labels, told, counted, size_bytes=size_bytes)
 
 
 def _labels(metric: bytes) -> Labels:
@@ -124,7 +148,7 @@ def _labels(metric: bytes) -> Labels:
         raise bad_answer("a series has labels that are not text") from None
 
 
-def _all_labels(series: Sequence[_Series], cache: LabelCache) -> tuple[Labels, ...]:
+def _all_labels(series: Sequence[WireSeries], cache: LabelCache) -> tuple[Labels, ...]:
     look_up = cache.labels
     labels = tuple([look_up(bytes(each.metric)) for each in series])
     if len(set(labels)) != len(labels):
@@ -134,7 +158,7 @@ def _all_labels(series: Sequence[_Series], cache: LabelCache) -> tuple[Labels, .
     return labels
 
 
-def _batches(series: Sequence[_Series], labels: Sequence[Labels]) -> Iterator[_Batch]:
+def _batches(series: Sequence[WireSeries], labels: Sequence[Labels]) -> Iterator[_Batch]:
     """Rows, how many samples each has, and their bare numbers `[t,v,t,v,…]` as JSON."""
     rows: list[int] = []
     counts: list[int] = []

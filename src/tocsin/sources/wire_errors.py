@@ -81,6 +81,11 @@ def decode_error(status: int, content_type: str, body: bytes | bytearray) -> Sou
     return _by_status(status, _excerpt(content_type, body))
 
 
+def spoken_error(error_type: str, text: str) -> SourceError:
+    """What the API's own `errorType` and words mean, where they came without an HTTP status."""
+    return _spoken(200, _Said(status="error", error_type=error_type, error=text))
+
+
 def _spoken(status: int, spoken: _Said) -> SourceError:
     """The server's own words: `errorType` decides, as VictoriaMetrics puts the status there, the status does else."""
     text = said(spoken.error) or "it gave no reason"

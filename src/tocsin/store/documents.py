@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 
 from tocsin.detect import Direction, Severity
 from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.events import AfterDeploy
 from tocsin.domain.facts import Facts
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -65,6 +66,9 @@ class _Definition(msgspec.Struct, frozen=True, kw_only=True):
     capacity_limit: float | str | None = None
     capacity_horizon_s: float = 345600.0
     log_signal: LogSignal | None = None
+    after_deploy: AfterDeploy = AfterDeploy.NOTHING
+    deploy_for_s: float = 900.0
+    deploy_factor: float = 1.5
 
 
 _definition_decoder = msgspec.json.Decoder(_Definition)
@@ -109,6 +113,9 @@ def definition_text(target: Target) -> str:
             log_signal=target.log_signal,
             capacity_limit=_bound(target.capacity_limit),
             capacity_horizon_s=target.capacity_horizon.total_seconds(),
+            after_deploy=target.after_deploy,
+            deploy_for_s=target.deploy_for.total_seconds(),
+            deploy_factor=target.deploy_factor,
         )
     ).decode()
 
@@ -145,6 +152,9 @@ def target_of(
         log_signal=read.log_signal,
         capacity_limit=_bound_of(read.capacity_limit),
         capacity_horizon=timedelta(seconds=read.capacity_horizon_s),
+        after_deploy=read.after_deploy,
+        deploy_for=timedelta(seconds=read.deploy_for_s),
+        deploy_factor=read.deploy_factor,
         pending_for=timedelta(seconds=read.pending_for_s),
         keep_firing_for=timedelta(seconds=read.keep_firing_for_s),
         direction=read.direction,

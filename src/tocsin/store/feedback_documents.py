@@ -1,10 +1,11 @@
-"""What people accepted and what was proposed, each as one versioned JSON document."""
+"""What people accepted, what was proposed and what happened, each as one versioned JSON document."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance
 from tocsin.domain.labels import Labels
 from tocsin.domain.proposal import Proposal
@@ -15,10 +16,10 @@ FORMAT: Final = 1
 """The newest form: the fields of the domain by their names. A field is added with a default; one that changes its
 meaning gets a new name."""
 
-T = TypeVar("T", Acceptance, Proposal)
+T = TypeVar("T", Acceptance, Proposal, Event)
 
 
-def document(value: Acceptance | Proposal) -> str:
+def document(value: Acceptance | Proposal | Event) -> str:
     """The value as JSON text in the form `FORMAT`."""
     plain = msgspec.to_builtins(value, enc_hook=_plain)
     return msgspec.json.encode(_mapped(plain, escape)).decode()

@@ -21,6 +21,7 @@ from tocsin.store.schema import (
     acknowledgements,
     alerts,
     anomalies,
+    events,
     evidence,
     marked_windows,
     marks,
@@ -93,6 +94,7 @@ class SqlHousekeeping(SqlSettings, Part):
                 (marked_windows, marked_windows.c.ends_at < reach),
                 (acceptances, acceptances.c.over_at < min(cutoff, reach)),
                 (proposals, proposals.c.updated_at < cutoff),
+                (events, events.c.at < reach),
             ):
                 gone += int((await connection.execute(delete(table).where(old))).rowcount)
             return gone

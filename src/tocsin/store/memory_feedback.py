@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tocsin.domain.alert import Alert, AlertKind
 from tocsin.domain.errors import NotFound
+from tocsin.domain.events import MAX_EVENTS, Event
 from tocsin.domain.feedback import REMEMBERED, Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.proposal import Proposal
 
@@ -18,6 +19,7 @@ class MemoryFeedback:
         self._windows: dict[str, MarkedWindow] = {}
         self._acceptances: dict[str, Acceptance] = {}
         self._proposals: dict[str, Proposal] = {}
+        self._events: dict[str, Event] = {}
 
     def _check(self) -> None:
         """Raise what the whole store is told to fail with."""
@@ -84,6 +86,25 @@ class MemoryFeedback:
         found = sorted(self._proposals.values(), key=lambda one: one.id)
         return sorted(found, key=lambda one: one.updated_at, reverse=True)
 
+    async def save_event(self, event: Event) -> None:
+        """Keep it, in the place of an earlier one of the same id; the oldest beyond `MAX_EVENTS` go."""
+        self._check()
+        self._events[event.id] = event
+        for one in (await self.events())[MAX_EVENTS:]:
+            del self._events[one.id]
+
+    async def delete_event(self, event_id: str) -> None:
+        """Forget it; raises `NotFound`."""
+        self._check()
+        if self._events.pop(event_id, None) is None:
+            raise NotFound(f"there is no event {event_id!r}")
+
+    async def events(self) -> Sequence[Event]:
+        """All of them, the newest first."""
+        self._check()
+        found = sorted(self._events.values(), key=lambda one: one.id)
+        return sorted(found, key=lambda one: one.at, reverse=True)
+
     async def firings(self, since: datetime, limit: int) -> Sequence[Firing]:
         """The anomaly alerts that began to fire at or after an instant, the newest first."""
         self._check()
@@ -97,7 +118,7 @@ class MemoryFeedback:
 
     def _prune_feedback(self, cutoff: datetime, now: datetime) -> int:
         """Forget what is too old; how many went, those of alerts that are gone among them."""
-        kept = (self._marks, self._windows, self._acceptances, self._proposals)
+        kept = (self._marks, self._windows, self._acceptances, self._proposals, self._events)
         before = sum(len(table) for table in kept)
         self._marks = {name: one for name, one in self._marks.items() if name in self._alerts}
         reach = now - REMEMBERED
@@ -106,7 +127,8 @@ class MemoryFeedback:
             name: one for name, one in self._acceptances.items() if not _over_before(one, min(cutoff, reach))
         }
         self._proposals = {name: one for name, one in self._proposals.items() if one.updated_at >= cutoff}
-        kept = (self._marks, self._windows, self._acceptances, self._proposals)
+        self._events = {name: one for name, one in self._events.items() if one.at >= reach}
+        kept = (self._marks, self._windows, self._acceptances, self._proposals, self._events)
         return before - sum(len(table) for table in kept)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tocsin.store.alert_log import SqlAlertLog
 from tocsin.store.engine import DATABASE_NAME, Database, postgres_database, postgres_url, sqlite_database
+from tocsin.store.events import SqlEvents
 from tocsin.store.failures import translated
 from tocsin.store.feedback import SqlFeedback
 from tocsin.store.history import SqlHistory
@@ -16,7 +17,7 @@ from tocsin.store.settings import SqlSettings
 from tocsin.store.targets import SqlTargets
 
 
-class SqlStore(SqlTargets, SqlAlertLog, SqlFeedback, SqlHistory, SqlHousekeeping, SqlSettings):
+class SqlStore(SqlTargets, SqlAlertLog, SqlFeedback, SqlEvents, SqlHistory, SqlHousekeeping, SqlSettings):
     """All ports of the store over one database; made by `open_store`."""
 
     def __init__(self, database: Database, lock: FolderLock) -> None:

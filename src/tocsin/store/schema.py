@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from tocsin.store.columns import Instant, Words
 
-VERSION = "0004"
+VERSION = "0005"
 """The newest migration, and so the version of the schema that this code reads and writes."""
 
 VERSION_TABLE = "tocsin_schema"
@@ -144,6 +144,17 @@ proposals = Table(
     Column("updated_at", Instant, nullable=False),
     Column("format", SmallInteger, nullable=False),
     Column("body", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("format", SmallInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    # `events`: the newest first. `prune`: the old ones, and the excess.
+    Index("ix_events_at", "at"),
 )
 
 transitions = Table(

@@ -1,0 +1,59 @@
+"""A Grafana of Tocsin's, connected to the one of the tests through a real mcp-grafana."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from tests.grafana import TOKEN, FakeGrafana
+from tocsin.domain.ports import MetricSource
+from tocsin.sources.grafana import GrafanaLoki, GrafanaPrometheus
+from tocsin.sources.grafana_discovery import Grafana
+from tocsin.sources.grafana_settings import GrafanaSettings
+
+WITHIN_S = 30.0
+
+
+class Book:
+    """Keeps what a Grafana finds."""
+
+    def __init__(self, taken: Sequence[str] = ()) -> None:
+        self.sources: dict[str, MetricSource] = {}
+        self.times = 0
+        self.taken = taken
+
+    async def found(self, sources: Sequence[MetricSource]) -> Sequence[str]:
+        self.sources = {source.uid: source for source in sources}
+        self.times += 1
+        return self.taken
+
+
+async def until(holds, what: str) -> None:
+    """Wait until something holds, or fail."""
+    for _ in range(int(WITHIN_S / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not within {WITHIN_S:g} s: {what}")
+
+
+@asynccontextmanager
+async def running(settings: GrafanaSettings, book: Book, **more) -> AsyncIterator[Grafana]:
+    """A Grafana that was started, whether it finds anything or not."""
+    made = Grafana(settings, book.found, **more)
+    made.start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def connected(
+    server: FakeGrafana, **settings
+) -> AsyncIterator[tuple[Grafana, dict[str, GrafanaPrometheus | GrafanaLoki]]]:
+    """A Grafana that has found its datasources, and these by uid."""
+    given = {"grafana_url": server.url, "token": TOKEN} | settings
+    book = Book()
+    async with running(GrafanaSettings("grafana", **given), book) as grafana:
+        await until(lambda: book.times > 0, f"found: {grafana.standing()}")
+        yield grafana, book.sources
