@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 
+from tests.loki import FakeLoki
 from tests.servers import _started
 
 TOKEN = "glsa_tests-only"
@@ -34,7 +35,7 @@ class FakeGrafana:
 
     def set(self, **state: object) -> None:
         """Change what it does: `status` and `body` (for paths that hold `where`), `delay_s`, `listed`, `annotations`,
-        `samples` and `lines` of its Loki, `warnings` beside series.
+        `samples` and `lines` of its Loki, or `written` where that is to compute its answers, `warnings` beside series.
         """
         body = json.dumps(state).encode()
         urllib.request.urlopen(f"{self.url}/_test", body, timeout=5).close()
@@ -68,6 +69,7 @@ FRESH = {
     "annotations": [],
     "samples": [],
     "lines": [],
+    "written": [],
     "warnings": [],
 }
 
@@ -145,6 +147,11 @@ class _Server:
         return [one for one in found if not tags or tags & set(one["tags"])]
 
     def _loki(self, path: str, asked: dict[str, str]) -> web.Response:
+        if self.state["written"]:
+            loki = FakeLoki()
+            for at_ns, text, labels in self.state["written"]:
+                loki.write(at_ns, text, **labels)
+            return loki.respond(f"/loki/api/v1/{path.rsplit('/', 1)[-1]}", asked)
         if not path.endswith(("query_range", "query")):
             return web.Response(status=404, text="404 page not found")
         query = asked.get("query", "")
@@ -168,7 +175,10 @@ class _Server:
     def _streams(self, asked: dict[str, str]) -> list[object]:
         start, end, limit = int(asked["start"]), int(asked["end"]), int(asked["limit"])
         lines = [one for one in self.state["lines"] if start <= int(one[0]) < end]
-        lines.sort(key=lambda one: int(one[0]), reverse=asked.get("direction") != "forward")
+        lines.sort(key=lambda one: int(one[0]))
+        if asked.get("direction") != "forward":
+            # Those of one instant too, as Loki does.
+            lines.reverse()
         streams: dict[str, list[object]] = {}
         for at, labels, text in lines[:limit]:
             streams.setdefault(json.dumps(labels), []).append([at, text])

@@ -94,13 +94,17 @@ class FakeLoki:
     async def answer(self, request: web.Request) -> web.Response:
         """One answer of the server."""
         parameters = dict(request.query if request.method == "GET" else await request.post())
-        self.asked.append((request.path, parameters))
+        return self.respond(request.path, parameters, request.headers.get("X-Scope-OrgID"))
+
+    def respond(self, path: str, parameters: dict[str, str], tenant: str | None = None) -> web.Response:
+        """The same for a request that came in another way."""
+        self.asked.append((path, parameters))
         try:
             self._fail()
-            recorded = self.replays.get((request.path, parameters.get("query", "")))
+            recorded = self.replays.get((path, parameters.get("query", "")))
             if recorded is not None:
                 return self._recorded(recorded, parameters)
-            return web.json_response(self._answer(request.path, parameters, self._tenant(request)))
+            return web.json_response(self._answer(path, parameters, self._tenant(tenant)))
         except Refused as refused:
             return web.Response(status=refused.status, text=str(refused))
 
@@ -108,10 +112,9 @@ class FakeLoki:
         if self.failures:
             raise Refused(*self.failures.pop(0))
 
-    def _tenant(self, request: web.Request) -> str:
+    def _tenant(self, tenant: str | None) -> str:
         if not self.tenants:
             return ""
-        tenant = request.headers.get("X-Scope-OrgID")
         if tenant is None:
             raise Refused(401, "no org id\n")
         return tenant
@@ -204,7 +207,10 @@ class FakeLoki:
                 f"({limit} > {self.max_entries})",
             )
         found = [(line, labels) for line, labels, _ in selected(node, lines) if window[0] <= line.at_ns < window[1]]
-        found.sort(key=lambda each: each[0].at_ns, reverse=parameters["direction"] == "backward")
+        found.sort(key=lambda each: each[0].at_ns)
+        if parameters["direction"] == "backward":
+            # Those of one instant too, as Loki does.
+            found.reverse()
         streams = defaultdict(list)
         for line, labels in found[:limit]:
             streams[frozenset(labels.items())].append([str(line.at_ns), line.text])

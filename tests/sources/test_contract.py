@@ -89,7 +89,7 @@ def unwrapped(series: str) -> str:
     return f'max_over_time({{series="{series}"}} | logfmt | unwrap value [{STEP_S}s]) by (instance, zone)'
 
 
-@pytest.fixture(params=["prometheus", "victoria", "grafana", "scripted", "host", "loki"])
+@pytest.fixture(params=["prometheus", "victoria", "grafana", "scripted", "host", "loki", "grafana-loki"])
 async def subject(request) -> AsyncIterator[Subject]:
     if request.param == "loki":
         async with serving(lines()) as url:
@@ -97,6 +97,13 @@ async def subject(request) -> AsyncIterator[Subject]:
             asked = {name: unwrapped(name) for name in ("both", "gap", "late", "nothing")}
             yield Subject(source, **asked, bad="sum(", named=False, tells=True)
             await source.close()
+        return
+    if request.param == "grafana-loki":
+        grafana = request.getfixturevalue("grafana")
+        grafana.set(written=[[line.at_ns, line.text, line.labels] for line in lines().lines[""]])
+        async with connected(grafana) as (_, found):
+            asked = {name: unwrapped(name) for name in ("both", "gap", "late", "nothing")}
+            yield Subject(found["loki"], **asked, bad="sum(", named=False)
         return
     if request.param == "grafana":
         async with connected(request.getfixturevalue("grafana")) as (_, found):

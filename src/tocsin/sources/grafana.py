@@ -1,21 +1,24 @@
 """The datasources of a Grafana, each as a source of its own: Prometheus and Loki, asked through mcp-grafana."""
 
 import asyncio
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.logs import LogLine, LogPage
+from tocsin.domain.logql import check_metric
+from tocsin.domain.logs import LogPage
 from tocsin.domain.operations import NEAR, Annotation, deployments_near
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.grafana_link import GrafanaLink
 from tocsin.sources.grafana_operations import GrafanaOperations, answered
 from tocsin.sources.grafana_tools import Argument
-from tocsin.sources.grafana_wire import Lines, log_lines, loki_frame, prometheus_frame
+from tocsin.sources.grafana_wire import Lines, label_names, log_lines, loki_frame, prometheus_frame
+from tocsin.sources.log_pages import MAX_LINES, Bounds, Span, newest_lines
+from tocsin.sources.log_zeros import SeriesSeen, counted
+from tocsin.sources.loki_wire import Answered
 from tocsin.sources.parts import join, split
 from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache
@@ -123,9 +126,14 @@ class GrafanaLoki:
         self.uid = uid
         self.query_type = QueryType.LOKI
         self._link, self._deployments, self._max_points = link, deployments, max_points
+        self._seen = SeriesSeen(link.settings.max_series)
 
     async def query_range(self, query: str, window: Window) -> Frame:
-        """The series of a LogQL metric query on the window's grid; raises SourceError."""
+        """The series of a LogQL metric query, with its zeros (`log_zeros.py`); raises SourceError."""
+        frame = await self._frame(query, window)
+        return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
+
+    async def _frame(self, query: str, window: Window) -> Frame:
         settings = self._link.settings
         _check_window(window, settings.max_samples)
         at_once = min(self._max_points, max(1, int(MAX_LOKI_SPAN / window.step)))
@@ -138,35 +146,23 @@ class GrafanaLoki:
         mcp-grafana cuts an answer (at 100 lines unless it is told otherwise) and says so: the rest is asked for page
         by page. Labels of a line and of its stream come together, and are all in `labels`.
         """
-        found: list[LogLine] = []
-        until_ns, queries, size_bytes = _nanoseconds(end), 0, 0
-        warnings: tuple[str, ...] = ()
-        while True:
-            again = sum(line.timestamp_ns == until_ns - 1 for line in found)
-            page, size = await self._page(query, start, until_ns, limit - len(found) + again)
-            queries, size_bytes = queries + 1, size_bytes + size
-            fresh = _not_yet(page.lines, found)
-            found += fresh
-            if not page.truncated or len(found) >= limit:
-                break
-            if not fresh or queries >= MAX_LOG_PAGES:
-                warnings = (
-                    f"more lines than {queries} questions of {page.allowed} lines bring; the oldest are missing",
-                )
-                break
-            # One nanosecond later than the oldest: others of the same instant may have been cut off.
-            until_ns = min(line.timestamp_ns for line in fresh) + 1
-        found.sort(key=lambda line: line.timestamp_ns)
-        complete = not page.truncated and not warnings and len(found) <= limit
-        return LogPage(tuple(found[-limit:]), complete, warnings=warnings, queries=queries, size_bytes=size_bytes)
+        span = Span.of(start, end)
+
+        async def ask(_first: int, stop: int, lines: int) -> Answered:
+            page, size_bytes = await self._page(query, start, stop, lines)
+            return Answered(page.lines, (), size_bytes, more=page.truncated)
+
+        bounds = Bounds(MAX_LINES + 1, self._link.settings.max_bytes, MAX_LOG_PAGES)
+        return await newest_lines(span, limit, bounds, ask, None)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
         """What was deployed shortly before."""
         return await deployed_near(self._deployments, at)
 
     def check_query(self, query: str) -> None:
-        """Raise `Invalid("query", why)` for text that no server can take."""
+        """Raise `Invalid("query", why)` for text that is no LogQL metric query."""
         check_text(query)
+        check_metric(query)
 
     async def probe(self) -> str:
         """What answers; raises SourceError when queries are not answered."""
@@ -193,6 +189,14 @@ class GrafanaLoki:
         }
         text = await answered(self._link, "query_loki_logs", asked)
         return loki_frame(text, window, max_series=settings.max_series, max_samples=settings.max_samples)
+
+    async def _stream_names(self, window: Window) -> frozenset[str]:
+        asked: dict[str, Argument] = {
+            "datasourceUid": self.uid,
+            "startRfc3339": rfc3339(min(window.start, window.end - timedelta(hours=1))),
+            "endRfc3339": rfc3339(window.end),
+        }
+        return label_names(await answered(self._link, "list_loki_label_names", asked))
 
     async def _page(self, query: str, start: datetime, until_ns: int, limit: int) -> tuple[Lines, int]:
         asked: dict[str, Argument] = {
@@ -231,10 +235,6 @@ def rfc3339_ns(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def _nanoseconds(at: datetime) -> int:
-    return round((at - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1)) * 1000
-
-
 def _check_window(window: Window, max_samples: int) -> None:
     if window.step_s != round(window.step_s):
         raise SourceError(
@@ -247,17 +247,3 @@ def _check_window(window: Window, max_samples: int) -> None:
             f"a window of {window.count:,} instants, more than {max_samples:,} samples; "
             "ask for a shorter window or a longer step, or raise max_samples"
         )
-
-
-def _not_yet(lines: tuple[LogLine, ...], found: list[LogLine]) -> list[LogLine]:
-    """The lines of a page without those that the page before had too; equal lines count as often as they come."""
-    oldest = min((line.timestamp_ns for line in found), default=0)
-    seen = Counter((each.labels, each.text) for each in found if each.timestamp_ns == oldest)
-    fresh = []
-    for line in lines:
-        key = (line.labels, line.text)
-        if line.timestamp_ns == oldest and seen[key] > 0:
-            seen[key] -= 1
-        else:
-            fresh.append(line)
-    return fresh

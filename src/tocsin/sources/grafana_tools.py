@@ -19,6 +19,7 @@ KNOWN: Mapping[str, str] = {
     "get_current_oncall_users": "397db6ec2479878d",
     "list_datasources": "3ac0193c983c07c7",
     "list_incidents": "cb02421e5587da9b",
+    "list_loki_label_names": "554675a2f42c07e0",
     "list_oncall_schedules": "0d3a316c9e0365dd",
     "query_loki_logs": "47a27ee62352e6a6",
     "query_prometheus": "7bd9191db91193bf",

@@ -66,6 +66,7 @@ class _Datasources(msgspec.Struct):
 _PROMETHEUS = msgspec.json.Decoder(_Prometheus)
 _LOKI_METRIC = msgspec.json.Decoder(_LokiMetric)
 _LOKI_LINES = msgspec.json.Decoder(_LokiLines)
+_NAMES = msgspec.json.Decoder(list[str])
 _DATASOURCES = msgspec.json.Decoder(_Datasources)
 
 
@@ -150,6 +151,14 @@ def log_lines(text: str) -> Lines:
     except (msgspec.MsgspecError, ValueError):
         raise _not(text, "log lines; is this a metric query?") from None
     return Lines(lines, answer.metadata.truncated, answer.metadata.allowed)
+
+
+def label_names(text: str) -> frozenset[str]:
+    """The answer of `list_loki_label_names`; raises SourceError."""
+    try:
+        return frozenset(_NAMES.decode(text))
+    except msgspec.MsgspecError:
+        raise _not(text, "a list of names of labels") from None
 
 
 def datasources(text: str) -> tuple[tuple[Listed, ...], bool]:

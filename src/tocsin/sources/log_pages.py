@@ -25,10 +25,11 @@ Count = Callable[[], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many lines one question may ask for, and how many bytes all its answers may come to."""
+    """How many lines one question may ask for, how many bytes all answers may come to, and how many there may be."""
 
     page_lines: int
     max_bytes: int
+    max_pages: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ def nanoseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-async def newest_lines(span: Span, limit: int, bounds: Bounds, ask: Ask, count: Count) -> LogPage:
+async def newest_lines(span: Span, limit: int, bounds: Bounds, ask: Ask, count: Count | None) -> LogPage:
     """At most `limit` lines of the window, the newest; raises SourceError, LimitExceeded above `MAX_LINES` or `bounds`.
 
     One line more than `limit` is asked for, so that what is complete is known and not guessed; `count` is asked only
-    where it is not.
+    where it is not, and None where nobody can tell.
     """
     if limit < 1:
         raise Invalid("limit", "must be at least 1")
@@ -71,23 +72,29 @@ async def newest_lines(span: Span, limit: int, bounds: Bounds, ask: Ask, count: 
             raise LimitExceeded(
                 f"the lines come to more than {bounds.max_bytes:,} bytes; ask for fewer lines, or raise max_bytes"
             )
+        if reading.queries >= bounds.max_pages:
+            break
     total: int | None
     complete = reading.reached_start and len(reading.lines) <= limit
     kept = tuple(reversed(reading.lines[:limit]))
     total, why = (len(kept), []) if complete else await _counted(count, len(kept))
     warnings = [*reading.warnings, *why]
+    if not complete and len(kept) < limit and reading.goes_on:
+        warnings.append(f"more lines than {reading.queries} questions bring; the oldest are missing")
     return LogPage(
         lines=kept,
         complete=complete,
         total=total,
         warnings=tuple(dict.fromkeys(warnings))[:MAX_NOTES],
-        queries=reading.queries + (not complete),
+        queries=reading.queries + (count is not None and not complete),
         size_bytes=reading.size_bytes,
     )
 
 
-async def _counted(count: Count, read: int) -> tuple[int | None, list[str]]:
+async def _counted(count: Count | None, read: int) -> tuple[int | None, list[str]]:
     """How many lines there are in all. That nobody knows is said beside the lines, which are there."""
+    if count is None:
+        return None, []
     try:
         total = await count()
     except SourceError as error:
@@ -126,21 +133,21 @@ class _Reading:
         self.queries += 1
         self.size_bytes += answer.size_bytes
         self.warnings += answer.warnings
-        again = self._border.copy()
+        again, before = self._border.copy(), len(self.lines)
         for line in page:
             if again[line] > 0:
                 again[line] -= 1
             else:
                 self.lines.append(line)
-        self.reached_start = len(page) < wanted
+        self.reached_start = len(page) < wanted if answer.more is None else not answer.more
         if self.reached_start or not page:
             return
         oldest = page[-1].timestamp_ns
         self._border = Counter(line for line in page if line.timestamp_ns == oldest)
-        # All of a page in one instant: asking again would bring the same lines.
-        self._stuck = len(self.lines) < self._enough and self._border.total() >= wanted
+        # A page within one instant, all of which was known: asking again would bring the same lines.
+        self._stuck = len(self.lines) == before
         if self._stuck:
-            self.warnings.append(f"{wanted:,} lines or more carry the same nanosecond: older ones cannot be reached")
+            self.warnings.append(f"{len(page):,} lines or more carry the same nanosecond: others cannot be reached")
         self.end = oldest + 1
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tocsin.domain.errors import LimitExceeded
+from tocsin.domain.errors import Invalid, LimitExceeded
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.logql import Counting, duration
+from tocsin.domain.logql import Counting, counting, duration
 
 ALIVE_S = 900.0
 REMEMBERED_S = 7 * 86400.0
@@ -62,6 +62,16 @@ class SeriesSeen:
                 f"{self._max_series:,}; aggregate it, or raise max_series"
             )
         return tuple(known)
+
+
+async def counted(query: str, frame: Frame, window: Window, seen: SeriesSeen, ask: tuple[AskRange, AskNames]) -> Frame:
+    """The server's answer to `query` with the zeros that belong into it; raises SourceError."""
+    try:
+        found = counting(query)
+    except Invalid:
+        # The server took it: then it is a form of LogQL that is newer than this, and none that is known to count.
+        return frame
+    return frame if found is None else await with_zeros(frame, window, found, seen.known(query, frame), ask)
 
 
 async def with_zeros(

@@ -9,14 +9,14 @@ from urllib.parse import urlencode
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.logql import check_metric, counting, duration, lines_within, parse
+from tocsin.domain.logql import check_metric, duration, lines_within, parse
 from tocsin.domain.logql_tree import Binary, Call, LinesWithin, Node
 from tocsin.domain.logs import LogPage
 from tocsin.domain.target import QueryType
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
-from tocsin.sources.log_zeros import SeriesSeen, with_zeros
+from tocsin.sources.log_zeros import SeriesSeen, counted
 from tocsin.sources.loki_wire import (
     Answered,
     decode_count,
@@ -60,14 +60,7 @@ class LokiSource:
         A window without lines is zero where the query counts lines and the stream is alive (`log_zeros.py`).
         """
         frame = await self._frame(query, window)
-        try:
-            found = counting(query)
-        except Invalid:
-            # The server took it: then it is a form of LogQL that is newer than this, and none that is known to count.
-            return frame
-        if found is None:
-            return frame
-        return await with_zeros(frame, window, found, self._seen.known(query, frame), (self._frame, self._stream_names))
+        return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
 
     async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
         """At most `limit` lines of `query` in [start, end), the newest where there are more; raises `SourceError`."""

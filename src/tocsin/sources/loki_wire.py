@@ -81,11 +81,15 @@ class _Message(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The lines of one answer, each stream's in the server's order, and what was said beside them."""
+    """The lines of one answer, each stream's in the server's order, and what was said beside them.
+
+    `more` says whether there are others in the window; None where the server does not tell.
+    """
 
     lines: tuple[LogLine, ...]
     warnings: tuple[str, ...]
     size_bytes: int
+    more: bool | None = None
 
 
 def decode_streams(body: Buffer) -> Answered:
