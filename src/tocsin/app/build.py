@@ -88,9 +88,9 @@ class Application:
         self.config = config
 
 
-def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
-    """The source of one declared datasource; secrets are revealed here and nowhere else."""
-    http = HttpSettings(
+def http_settings(given: DatasourceConfig) -> HttpSettings:
+    """How one declared datasource is reached; secrets are revealed here and nowhere else."""
+    return HttpSettings(
         url=given.url,
         timeout_s=given.timeout_s,
         max_response_bytes=given.max_bytes,
@@ -103,9 +103,13 @@ def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
         client_key_file=str(given.key_file) if given.key_file else None,
         tls_insecure=given.insecure_skip_verify,
     )
+
+
+def prometheus_source(given: DatasourceConfig) -> PrometheusSource:
+    """The source of one declared datasource."""
     return PrometheusSource(
         given.uid,
-        http,
+        http_settings(given),
         limits=QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s),
     )
 
