@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,15 @@ def test_mcp_grafana_ends_and_is_spawned_again(tocsin) -> None:
         last = child_of(tocsin)
         tocsin.end()
         until("and in order", lambda: not Path(f"/proc/{last}").exists())
+
+
+def test_a_deployment_noted_in_grafana_is_an_event(grafana, tocsin) -> None:
+    at = int(time.time()) - 600
+    grafana.set(annotations=[{"id": 7, "tags": ["deploy"], "text": "checkout 1.42", "time": at * 1000}])
+    with tocsin:
+        [event] = until("it is an event", lambda: tocsin.get("/events")["items"])
+    assert (event["title"], event["kind"], event["source"]) == ("checkout 1.42", "deploy", "grafana")
+    assert event["at"].startswith(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}")
 
 
 def test_the_file_takes_a_grafana_away_and_brings_it_back(grafana, tocsin, tmp_path) -> None:
