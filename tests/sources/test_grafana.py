@@ -365,3 +365,32 @@ async def test_loki_series_and_lines(grafana) -> None:
             paged = await book.sources["loki"].query_logs("{app=`web`}", START, END, 1000)
             assert sorted(line.text for line in paged.lines) == sorted(texts)
             assert (paged.complete, paged.queries) == (True, 3)
+
+
+WITHOUT = """
+import asyncio, sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None if name.partition(".")[0] == "mcp" else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Without]
+from tocsin.sources.grafana_link import GrafanaLink
+from tocsin.sources.grafana_settings import GrafanaSettings
+
+async def main():
+    link = GrafanaLink(GrafanaSettings("g", grafana_url="http://127.0.0.1:9"))
+    link.start()
+    await asyncio.sleep(0.2)
+    print(link.failure)
+    await link.close()
+
+asyncio.run(main())
+"""
+
+
+def test_without_the_client_it_says_what_to_install() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True)
+    assert "pip install 'tocsin[grafana]'" in ran.stdout
