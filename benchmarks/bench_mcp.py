@@ -28,7 +28,10 @@ async def connect(url):
             found.set_result({source.uid: source for source in sources})
         return ()
 
-    grafana = Grafana(GrafanaSettings("grafana", grafana_url=url, token=TOKEN), take)
+    async def ignore(annotations):
+        pass
+
+    grafana = Grafana(GrafanaSettings("grafana", grafana_url=url, token=TOKEN), take, ignore)
     grafana.start()
     return grafana, (await asyncio.wait_for(found, 30))["prom"]
 

@@ -2,14 +2,16 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.process import Tocsin, until
 from tests.grafana import TOKEN, FakeGrafana, fake_grafana
-from tests.servers import Server, prometheus
+from tests.servers import free_port, prometheus
 
 pytestmark = pytest.mark.xdist_group("grafana")
 
@@ -24,31 +26,39 @@ targets:
 """
 
 
+LISTED = [
+    {"id": 1, "uid": "prom", "name": "P", "type": "prometheus"},
+    {"id": 2, "uid": "loki", "name": "L", "type": "loki"},
+    {"id": 3, "uid": "taken", "name": "T", "type": "loki"},
+]
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Iterator[tuple[FakeGrafana, Tocsin]]:
-    folder = tmp_path_factory.mktemp("world")
-    with prometheus(folder / "prometheus") as first:
-        pass
-    address = first.url.removeprefix("http://")
+def server(tmp_path_factory) -> Iterator[FakeGrafana]:
+    """A Grafana before a Prometheus that scrapes itself."""
+    folder = tmp_path_factory.mktemp("servers")
+    port = free_port()
     with (
-        prometheus(folder / "watching", scrape=[address], port=int(address.split(":")[1])) as server,
-        fake_grafana(folder / "grafana", server.url) as grafana,
+        prometheus(folder / "prometheus", scrape=[f"127.0.0.1:{port}"], port=port) as behind,
+        fake_grafana(folder / "grafana", behind.url) as grafana,
     ):
-        yield from started(folder, server, grafana)
+        yield grafana
 
 
-def started(folder: Path, server: Server, grafana: FakeGrafana) -> Iterator[tuple[FakeGrafana, Tocsin]]:
-    (folder / "token").write_text(TOKEN)
-    config = folder / "tocsin.yaml"
+@pytest.fixture
+def grafana(server) -> FakeGrafana:
+    server.set(reset=True)
+    server.set(listed=LISTED)
+    return server
+
+
+@pytest.fixture
+def tocsin(grafana, tmp_path) -> Tocsin:
+    """Not started yet."""
+    (tmp_path / "token").write_text(TOKEN)
+    config = tmp_path / "tocsin.yaml"
     config.write_text(FILE.format(url=grafana.url))
-    listed = [{"id": 1, "uid": "prom", "name": "P", "type": "prometheus"}]
-    listed += [
-        {"id": 2, "uid": "loki", "name": "L", "type": "loki"},
-        {"id": 3, "uid": "taken", "type": "loki", "name": "T"},
-    ]
-    grafana.set(listed=listed, status=503, body="not yet", where="/api/datasources")
-    with Tocsin(folder / "state", "--no-host", "--config", str(config)) as tocsin:
-        yield grafana, tocsin
+    return Tocsin(tmp_path / "state", "--no-host", "--config", str(config))
 
 
 def connection(tocsin: Tocsin) -> dict:
@@ -68,8 +78,13 @@ def child_of(tocsin: Tocsin) -> int | None:
     return None
 
 
-def test_the_life_of_a_connection(world) -> None:
-    grafana, tocsin = world
+def test_a_grafana_that_is_not_there_yet(grafana, tocsin) -> None:
+    grafana.set(status=503, body="not yet", where="/api/datasources")
+    with tocsin:
+        comes_later(grafana, tocsin)
+
+
+def comes_later(grafana: FakeGrafana, tocsin: Tocsin) -> None:
     # Grafana does not list its datasources yet: Tocsin runs, and says what is missing.
     until("the reason is known", lambda: "503" in (connection(tocsin)["failure"] or ""))
     reason = until(
@@ -95,21 +110,59 @@ def test_the_life_of_a_connection(world) -> None:
     until("its language is another", lambda: "answers loki" in tocsin.target("wrong")["state"]["reason"])
     assert tocsin.request("POST", "/monitoring/targets", body).status == 201
 
-    before = child_of(tocsin)
-    assert before is not None
-    os.kill(before, signal.SIGKILL)
-    until("it is spawned again", lambda: child_of(tocsin) not in (None, before))
-    until("and works", lambda: connection(tocsin)["ok"])
-    failures = tocsin.target("scrapes")["state"]["failures"]
-    until("it goes on", lambda: tocsin.target("scrapes")["state"]["evaluations"] > 5)
-    assert tocsin.target("scrapes")["state"]["failures"] <= failures + 1
-    assert TOKEN not in tocsin.log()
 
-    last = child_of(tocsin)
-    tocsin.kill()
-    until("it ends with Tocsin, also by SIGKILL", lambda: not Path(f"/proc/{last}").exists())
-    tocsin.start()
-    until("after the restart too", lambda: tocsin.target("scrapes")["state"]["state"] in ("warming_up", "ready"))
-    last = child_of(tocsin)
-    tocsin.end()
-    until("and in order", lambda: not Path(f"/proc/{last}").exists())
+def judged(tocsin: Tocsin) -> None:
+    until("it is judged", lambda: tocsin.target("scrapes")["state"]["series"] == 1)
+
+
+def test_mcp_grafana_ends_and_is_spawned_again(tocsin) -> None:
+    with tocsin:
+        judged(tocsin)
+        before = child_of(tocsin)
+        assert before is not None
+        failures = tocsin.target("scrapes")["state"]["failures"]
+        os.kill(before, signal.SIGKILL)
+        until("it is spawned again", lambda: child_of(tocsin) not in (None, before))
+        until("and works", lambda: connection(tocsin)["ok"])
+        begun = tocsin.target("scrapes")["state"]
+        until("it goes on", lambda: tocsin.target("scrapes")["state"]["evaluations"] > begun["evaluations"] + 2)
+        assert tocsin.target("scrapes")["state"]["failures"] <= failures + 1
+        assert TOKEN not in tocsin.log()
+        last = child_of(tocsin)
+        tocsin.kill()
+        until("it ends with Tocsin, also by SIGKILL", lambda: not Path(f"/proc/{last}").exists())
+        tocsin.start()
+        judged(tocsin)
+        last = child_of(tocsin)
+        tocsin.end()
+        until("and in order", lambda: not Path(f"/proc/{last}").exists())
+
+
+def test_a_deployment_noted_in_grafana_is_an_event(grafana, tocsin) -> None:
+    at = int(time.time()) - 600
+    grafana.set(annotations=[{"id": 7, "tags": ["deploy"], "text": "checkout 1.42", "time": at * 1000}])
+    with tocsin:
+        [event] = until("it is an event", lambda: tocsin.get("/events")["items"])
+    assert (event["title"], event["kind"], event["source"]) == ("checkout 1.42", "deploy", "grafana")
+    assert event["at"].startswith(f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}")
+
+
+def test_the_file_takes_a_grafana_away_and_brings_it_back(grafana, tocsin, tmp_path) -> None:
+    config = tmp_path / "tocsin.yaml"
+    whole = config.read_text()
+
+    def uids() -> list[str]:
+        return [one["uid"] for one in tocsin.get("/monitoring/datasources")["items"]]
+
+    with tocsin:
+        judged(tocsin)
+        child = child_of(tocsin)
+        config.write_text("datasources:\n  - {uid: taken, type: prometheus, url: 'http://127.0.0.1:9'}\n")
+        until("it is gone", lambda: uids() == ["taken"])
+        assert tocsin.get("/monitoring/datasources")["connections"] == []
+        until("its process too", lambda: not Path(f"/proc/{child}").exists())
+        # The uid of one of its datasources is declared now, and stays so.
+        config.write_text(whole.replace("uid: taken", "uid: prom").replace("lookback: 1m", "lookback: 2m"))
+        until("it is back", lambda: uids() == ["loki", "prom", "taken"])
+        assert ["'prom'" in note for note in connection(tocsin)["notes"]] == [True]
+        until("the declared one is asked", lambda: "127.0.0.1:9" in tocsin.target("scrapes")["state"]["reason"])

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from tests.grafana import TOKEN, FakeGrafana
+from tocsin.domain.operations import Annotation
 from tocsin.domain.ports import MetricSource
 from tocsin.sources.grafana import GrafanaLoki, GrafanaPrometheus
 from tocsin.sources.grafana_discovery import Grafana
@@ -20,11 +21,15 @@ class Book:
         self.sources: dict[str, MetricSource] = {}
         self.times = 0
         self.taken = taken
+        self.deployed: list[Annotation] = []
 
     async def found(self, sources: Sequence[MetricSource]) -> Sequence[str]:
         self.sources = {source.uid: source for source in sources}
         self.times += 1
         return self.taken
+
+    async def take_deployments(self, annotations: Sequence[Annotation]) -> None:
+        self.deployed += annotations
 
 
 async def until(holds, what: str) -> None:
@@ -39,7 +44,7 @@ async def until(holds, what: str) -> None:
 @asynccontextmanager
 async def running(settings: GrafanaSettings, book: Book, **more) -> AsyncIterator[Grafana]:
     """A Grafana that was started, whether it finds anything or not."""
-    made = Grafana(settings, book.found, **more)
+    made = Grafana(settings, book.found, book.take_deployments, **more)
     made.start()
     try:
         yield made
@@ -56,4 +61,5 @@ async def connected(
     book = Book()
     async with running(GrafanaSettings("grafana", **given), book) as grafana:
         await until(lambda: book.times > 0, f"found: {grafana.standing()}")
+        await until(lambda: "not asked for yet" not in str(grafana.standing().notes), "deployments were asked for")
         yield grafana, book.sources

@@ -19,7 +19,8 @@ from tests.sources.history import COUNT, END, END_S, START, STEP, VALUES
 from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
-from tocsin.sources.grafana import Deployments, GrafanaPrometheus
+from tocsin.sources.grafana import GrafanaPrometheus
+from tocsin.sources.grafana_deployments import Deployments
 from tocsin.sources.grafana_process import program
 from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.http_settings import HttpSettings
@@ -52,7 +53,7 @@ async def test_the_same_frame_as_the_direct_way(grafana, prometheus_url) -> None
         'contract_both{instance="a"} / 0',
     )
     async with connected(grafana) as (link, found):
-        small = GrafanaPrometheus("prom", link.link, Deployments(link.link), max_points=17)
+        small = GrafanaPrometheus("prom", link.link, Deployments(link.link, Book().take_deployments), max_points=17)
         for query in queries:
             wanted = await direct.query_range(query, WHOLE)
             for source, parts in ((found["prom"], 1), (small, -(-COUNT // 17))):
@@ -267,30 +268,51 @@ async def test_an_answer_over_the_limit_over_http(grafana) -> None:
             assert len((await book.sources["prom"].query_range("contract_both", WHOLE)).labels) == 2
 
 
-async def test_deployments_near_an_anomaly(grafana) -> None:
+async def test_deployments_are_handed_over_once_and_again_when_they_change(grafana) -> None:
     at = END_S * 1000
     noted = [
         {"id": 1, "tags": ["deploy", "web"], "text": "web v2\nby a pipeline", "time": at - 90_000, "timeEnd": at},
-        {"id": 2, "tags": ["deploy"], "text": "too long ago", "time": at - 2 * 3600 * 1000},
+        {"id": 2, "tags": ["release"], "text": "two days before", "time": at - 48 * 3600 * 1000},
         {"id": 3, "tags": ["party"], "text": "no deployment", "time": at - 1000},
     ]
     grafana.set(annotations=noted)
+    book, clock = Book(), [END]
+    async with connected(grafana) as (link, _):
+        deployments = Deployments(link.link, book.take_deployments, now=lambda: clock[0])
+        assert "not known" in deployments.unknown()[0]
+        for _ in range(2):
+            await deployments.read()
+        assert deployments.unknown() == ()
+        [one] = book.deployed
+        assert (one.at, one.end, one.text, one.tags) == (
+            END - timedelta(seconds=90),
+            END,
+            "web v2 by a pipeline",
+            ("deploy", "web"),
+        )
+        noted[0]["text"] = "web v3"
+        clock[0] += timedelta(minutes=1)
+        grafana.set(annotations=noted)
+        await deployments.read()
+        assert [each.text for each in book.deployed] == ["web v2 by a pipeline", "web v3"]
+        everything = await link.operations.annotations(END - timedelta(days=3), END)
+        assert [each.id for each in everything] == [2, 1, 3]
+
+
+async def test_deployments_that_cannot_be_read_are_said(grafana) -> None:
+    grafana.set(status=403, where="/api/annotations")
     async with connected(grafana) as (link, found):
+        await until(lambda: "403" in str(link.standing().notes), f"the note: {link.standing()}")
         for source in found.values():
             [line] = await source.context("contract_both", Labels(), END)
-            assert line.startswith(
-                f"deployment 1 min 30 s before, at {END - timedelta(seconds=90):%H:%M:%S} UTC: web v2"
-            )
-            assert line.endswith("web v2 by a pipeline [deploy, web]")
+            assert "what was deployed is not known" in line
         with_up = await found["prom"].context("contract_both", Labels({"job": "nothing"}), END)
         assert "nothing of that name was scraped" in with_up[0]
         assert len(with_up) == 2
-        everything = await link.operations.annotations(END - timedelta(days=1), END)
-        assert [each.text for each in everything] == ["too long ago", "web v2 by a pipeline", "no deployment"]
-    grafana.set(status=403, where="/api/annotations")
-    async with connected(grafana) as (_, found):
-        [line] = await found["loki"].context("x", Labels(), END)
-        assert "could not be read" in line
+    grafana.set(reset=True)
+    async with connected(grafana) as (link, found):
+        await until(lambda: not link.standing().notes, "they are read")
+        assert await found["prom"].context("contract_both", Labels(), END) == ()
 
 
 async def test_no_incident_listed_is_not_quiet(grafana) -> None:
@@ -355,3 +377,32 @@ async def test_loki_series_and_lines(grafana) -> None:
             paged = await book.sources["loki"].query_logs("{app=`web`}", START, END, 1000)
             assert sorted(line.text for line in paged.lines) == sorted(texts)
             assert (paged.complete, paged.queries) == (True, 3)
+
+
+WITHOUT = """
+import asyncio, sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None if name.partition(".")[0] == "mcp" else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Without]
+from tocsin.sources.grafana_link import GrafanaLink
+from tocsin.sources.grafana_settings import GrafanaSettings
+
+async def main():
+    link = GrafanaLink(GrafanaSettings("g", grafana_url="http://127.0.0.1:9"))
+    link.start()
+    await asyncio.sleep(0.2)
+    print(link.failure)
+    await link.close()
+
+asyncio.run(main())
+"""
+
+
+def test_without_the_client_it_says_what_to_install() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True)
+    assert "pip install 'tocsin[grafana]'" in ran.stdout

@@ -89,9 +89,9 @@ class Application:
         self.config = config
 
 
-def source_of(given: DatasourceConfig) -> MetricSource:
-    """The source of one declared datasource; secrets are revealed here and nowhere else."""
-    http = HttpSettings(
+def http_settings(given: DatasourceConfig) -> HttpSettings:
+    """How one declared datasource is reached; secrets are revealed here and nowhere else."""
+    return HttpSettings(
         url=given.url,
         timeout_s=given.timeout_s,
         max_response_bytes=given.max_bytes,
@@ -104,8 +104,13 @@ def source_of(given: DatasourceConfig) -> MetricSource:
         client_key_file=str(given.key_file) if given.key_file else None,
         tls_insecure=given.insecure_skip_verify,
     )
+
+
+def source_of(given: DatasourceConfig) -> MetricSource:
+    """The source of one declared datasource."""
     limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s)
-    return LokiSource(given.uid, http, limits) if given.kind == LOKI else PrometheusSource(given.uid, http, limits)
+    kind = LokiSource if given.kind == LOKI else PrometheusSource
+    return kind(given.uid, http_settings(given), limits)
 
 
 async def build(config: Config) -> Application:

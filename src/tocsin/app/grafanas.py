@@ -2,12 +2,19 @@
 
 from collections.abc import Collection, Sequence
 
+import structlog
+
 from tocsin.config.model import DatasourceConfig
 from tocsin.config.secret import Secret
+from tocsin.domain.errors import Invalid
+from tocsin.domain.events import MAX_TITLE, Event, EventKind
+from tocsin.domain.operations import Annotation
 from tocsin.domain.ports import MetricSource
 from tocsin.monitor.monitor import Monitor
 from tocsin.sources.grafana_discovery import Grafana
 from tocsin.sources.grafana_settings import GrafanaSettings
+
+log = structlog.get_logger(__name__)
 
 
 class Grafanas:
@@ -55,9 +62,22 @@ class Grafanas:
         async def found(sources: Sequence[MetricSource]) -> Sequence[str]:
             return await self._found(given.uid, given, sources)
 
+        async def deployed(annotations: Sequence[Annotation]) -> None:
+            await self._deployed(given.uid, annotations)
+
         self._given[given.uid] = given
-        self._running[given.uid] = Grafana(grafana_settings(given), found)
+        self._running[given.uid] = Grafana(grafana_settings(given), found, deployed)
         self._monitor.connect(self._running[given.uid])
+
+    async def _deployed(self, grafana: str, annotations: Sequence[Annotation]) -> None:
+        """Keep deployments as events; raises `StoreError`."""
+        for each in annotations:
+            title = (each.text or f"annotation {each.id}")[:MAX_TITLE]
+            event = Event(f"event:{grafana}:{each.id}", EventKind.DEPLOY, each.at, title, source=grafana)
+            try:
+                await self._monitor.events.add(event)
+            except Invalid as error:
+                log.warning("a deployment is left out", grafana=grafana, annotation=each.id, why=str(error))
 
     async def _found(self, grafana: str, given: DatasourceConfig, sources: Sequence[MetricSource]) -> Sequence[str]:
         """Put the datasources of one Grafana in the place of those it brought before; the uids that are taken."""
@@ -89,6 +109,7 @@ def grafana_settings(given: DatasourceConfig) -> GrafanaSettings:
         max_bytes=given.max_bytes,
         max_series=given.max_series,
         max_samples=given.max_samples,
+        max_range_s=given.max_range_s,
         ca_file=str(given.ca_file) if given.ca_file else None,
         client_cert_file=str(given.cert_file) if given.cert_file else None,
         client_key_file=str(given.key_file) if given.key_file else None,

@@ -13,6 +13,7 @@ from tocsin.cli.exits import EPILOG
 from tocsin.cli.feedback import proposals, windows
 from tocsin.cli.overview import status, version
 from tocsin.cli.settings import check_config, serve
+from tocsin.cli.suggest import suggest
 from tocsin.cli.targets import targets
 
 app = typer.Typer(
@@ -51,5 +52,6 @@ app.add_typer(events, name="events")
 app.add_typer(windows, name="windows")
 app.add_typer(proposals, name="proposals")
 app.command("check-config", epilog=EPILOG)(check_config)
+app.command(epilog=EPILOG)(suggest)
 app.command(epilog=EPILOG)(status)
 app.command()(version)

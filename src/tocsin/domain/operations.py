@@ -1,21 +1,16 @@
 """What people and other systems say of what they operate: deployments, rules of others, who is on call, incidents."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tocsin.domain.labels import Labels
-
-NEAR = timedelta(hours=1)
-"""A deployment so long before an anomaly is told with it."""
-
-MOST_NEAR = 5
-"""Deployments told with one anomaly, the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """Something that happened at `at` and lasted to `end`, the same for a moment. `text` is foreign: data, one line."""
 
+    id: int
     at: datetime
     end: datetime
     text: str
@@ -63,21 +58,3 @@ class IncidentsFound:
     def certain(self) -> bool:
         """Whether this says anything; an empty list is never "all quiet"."""
         return bool(self.items)
-
-
-def deployments_near(annotations: tuple[Annotation, ...], at: datetime) -> tuple[str, ...]:
-    """Lines of evidence: the deployments in the hour before `at`, the nearest first; () when there is none."""
-    near = sorted((each for each in annotations if at - NEAR <= each.at <= at), key=lambda each: each.at, reverse=True)
-    lines = [
-        f"deployment {_ago(at - each.at)} before, at {each.at:%H:%M:%S} UTC: {each.text or 'without a text'}"
-        + (f" [{', '.join(each.tags)}]" if each.tags else "")
-        for each in near[:MOST_NEAR]
-    ]
-    if len(near) > MOST_NEAR:
-        lines.append(f"{len(near) - MOST_NEAR} earlier deployments of that hour are left out")
-    return tuple(lines)
-
-
-def _ago(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -4,22 +4,24 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
+from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.logql import check_metric
 from tocsin.domain.logs import LogPage
-from tocsin.domain.operations import NEAR, Annotation, deployments_near
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
+from tocsin.sources.grafana_deployments import Deployments
 from tocsin.sources.grafana_link import GrafanaLink
-from tocsin.sources.grafana_operations import GrafanaOperations, answered
+from tocsin.sources.grafana_operations import answered
+from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.grafana_tools import Argument
 from tocsin.sources.grafana_wire import Lines, label_names, log_lines, loki_frame, prometheus_frame
 from tocsin.sources.log_pages import MAX_LINES, Bounds, Span, newest_lines
 from tocsin.sources.log_zeros import SeriesSeen, counted
 from tocsin.sources.loki_wire import Answered
 from tocsin.sources.parts import join, split
+from tocsin.sources.prometheus import QueryLimits
 from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache
 
@@ -30,29 +32,6 @@ MAX_LOKI_SPAN = timedelta(days=29)
 """Loki refuses a longer window by default (30 days)."""
 
 MAX_LOG_PAGES = 50
-KEEP_DEPLOYMENTS_S = 30.0
-"""For so long the deployments that were read last are told with further anomalies."""
-
-
-class Deployments:
-    """The deployments noted in a Grafana, read once for all series that become anomalous together."""
-
-    def __init__(self, link: GrafanaLink) -> None:
-        self._operations, self._tags = GrafanaOperations(link), link.settings.deploy_tags
-        self._reading = asyncio.Lock()
-        self._known: tuple[Annotation, ...] = ()
-        self._start = self._end = datetime.fromtimestamp(0, UTC)
-        self._read_at = 0.0
-
-    async def near(self, at: datetime) -> tuple[str, ...]:
-        """Lines of evidence; raises SourceError."""
-        now = asyncio.get_running_loop().time
-        async with self._reading:
-            if not (self._start <= at - NEAR and at <= self._end) or now() - self._read_at > KEEP_DEPLOYMENTS_S:
-                start, end = at - 2 * NEAR, at + timedelta(minutes=5)
-                self._known = await self._operations.annotations(start, end, self._tags)
-                self._start, self._end, self._read_at = start, end, now()
-        return deployments_near(self._known, at)
 
 
 class GrafanaPrometheus:
@@ -61,18 +40,19 @@ class GrafanaPrometheus:
     def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
         self.uid = uid
         self.query_type = QueryType.PROMETHEUS
-        self._link, self._deployments, self._max_points = link, deployments, max_points
+        self._link, self._deployments = link, deployments
+        self._limits = _limits(link.settings, max_points)
         self._cache = LabelCache(2 * link.settings.max_series)
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of a PromQL query on the window's grid, a long window in parts; raises SourceError."""
         settings = self._link.settings
-        _check_window(window, settings.max_samples)
-        parts = [await self._part(query, part) for part in split(window, self._max_points)]
+        _check_window(window, self._limits)
+        parts = [await self._part(query, part) for part in split(window, self._limits.max_points)]
         return join(parts, max_series=settings.max_series, max_samples=settings.max_samples)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
-        """Whether the series' exporter was scraped lately, and what was deployed shortly before; raises SourceError."""
+        """Whether the series' exporter was scraped lately, and whether deployments are known; raises SourceError."""
         asked = up.selector(labels)
         scraped: tuple[str, ...] = ()
         if asked is not None:
@@ -84,7 +64,7 @@ class GrafanaPrometheus:
                 raise SourceError(
                     f"no answer about {asked} within {up.WITHIN_S:g} s", failure=SourceFailure.TIMEOUT, transient=True
                 ) from error
-        return (*scraped, *await deployed_near(self._deployments, at))
+        return (*scraped, *self._deployments.unknown())
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that no server can take."""
@@ -125,7 +105,8 @@ class GrafanaLoki:
     def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
         self.uid = uid
         self.query_type = QueryType.LOKI
-        self._link, self._deployments, self._max_points = link, deployments, max_points
+        self._link, self._deployments = link, deployments
+        self._limits = _limits(link.settings, max_points)
         self._seen = SeriesSeen(link.settings.max_series)
 
     async def query_range(self, query: str, window: Window) -> Frame:
@@ -135,8 +116,8 @@ class GrafanaLoki:
 
     async def _frame(self, query: str, window: Window) -> Frame:
         settings = self._link.settings
-        _check_window(window, settings.max_samples)
-        at_once = min(self._max_points, max(1, int(MAX_LOKI_SPAN / window.step)))
+        _check_window(window, self._limits)
+        at_once = min(self._limits.max_points, max(1, int(MAX_LOKI_SPAN / window.step)))
         parts = [await self._part(query, part) for part in split(window, at_once)]
         return join(parts, max_series=settings.max_series, max_samples=settings.max_samples)
 
@@ -156,8 +137,8 @@ class GrafanaLoki:
         return await newest_lines(span, limit, bounds, ask, None)
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
-        """What was deployed shortly before."""
-        return await deployed_near(self._deployments, at)
+        """Whether deployments are known."""
+        return self._deployments.unknown()
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that is no LogQL metric query."""
@@ -212,17 +193,6 @@ class GrafanaLoki:
         return log_lines(text), len(text)
 
 
-async def deployed_near(deployments: Deployments, at: datetime) -> tuple[str, ...]:
-    """Lines of evidence. That deployments could not be read is a line too: it does not mean that there were none."""
-    try:
-        async with asyncio.timeout(up.WITHIN_S):
-            return await deployments.near(at)
-    except TimeoutError:
-        return (f"Grafana did not say within {up.WITHIN_S:g} s what was deployed",)
-    except SourceError as error:
-        return (f"what was deployed could not be read from Grafana: {error}",)
-
-
 def rfc3339(at: datetime) -> str:
     """An instant as mcp-grafana takes it, in UTC, to the microsecond."""
     text = at.astimezone(UTC).isoformat()
@@ -235,15 +205,20 @@ def rfc3339_ns(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def _check_window(window: Window, max_samples: int) -> None:
+def _limits(settings: GrafanaSettings, max_points: int) -> QueryLimits:
+    return QueryLimits(
+        max_series=settings.max_series,
+        max_samples=settings.max_samples,
+        max_points=max_points,
+        max_range_s=settings.max_range_s,
+    )
+
+
+def _check_window(window: Window, limits: QueryLimits) -> None:
     if window.step_s != round(window.step_s):
         raise SourceError(
             f"mcp-grafana takes steps of whole seconds, not {window.step_s:g} s; change the target's step",
             failure=SourceFailure.BAD_QUERY,
             transient=False,
         )
-    if window.count > max_samples:
-        raise LimitExceeded(
-            f"a window of {window.count:,} instants, more than {max_samples:,} samples; "
-            "ask for a shorter window or a longer step, or raise max_samples"
-        )
+    limits.check(window)

@@ -9,7 +9,8 @@ import structlog
 
 from tocsin.domain.errors import LimitExceeded, SourceError
 from tocsin.domain.ports import MetricSource, Standing
-from tocsin.sources.grafana import Deployments, GrafanaLoki, GrafanaPrometheus
+from tocsin.sources.grafana import GrafanaLoki, GrafanaPrometheus
+from tocsin.sources.grafana_deployments import Deployed, Deployments
 from tocsin.sources.grafana_link import MAX_DELAY_S, GrafanaLink
 from tocsin.sources.grafana_operations import GrafanaOperations, answered
 from tocsin.sources.grafana_settings import GrafanaSettings
@@ -31,30 +32,34 @@ another datasource has them.
 class Grafana:
     """One Grafana, implements `Connection`. `start` connects and looks for its datasources until `close`."""
 
-    def __init__(self, settings: GrafanaSettings, found: Found, *, look_again_s: float = LOOK_AGAIN_S) -> None:
+    def __init__(
+        self, settings: GrafanaSettings, found: Found, deployed: Deployed, *, look_again_s: float = LOOK_AGAIN_S
+    ) -> None:
         self.uid = settings.uid
         self.link = GrafanaLink(settings)
         self.operations = GrafanaOperations(self.link)
         self._found, self._look_again_s = found, look_again_s
-        self._deployments = Deployments(self.link)
+        self._deployments = Deployments(self.link, deployed)
         self._sources: dict[tuple[str, str], GrafanaPrometheus | GrafanaLoki] = {}
         self._taken: tuple[str, ...] = ()
         self._failure: str | None = "its datasources were not asked for yet"
-        self._looking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; returns at once, whether Grafana answers or not."""
         self.link.start()
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look(), name=f"datasources of {self.uid}")
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._look(), name=f"datasources of {self.uid}"),
+                asyncio.create_task(self._deployments.run(), name=f"deployments of {self.uid}"),
+            ]
 
     async def close(self) -> None:
         """Look no more and end the connection; idempotent."""
-        looking, self._looking = self._looking, None
-        if looking is not None:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.link.close()
 
     def standing(self) -> Standing:
@@ -62,6 +67,7 @@ class Grafana:
         notes = (
             *(f"the datasource {uid!r} of this Grafana is not used: another one has this uid" for uid in self._taken),
             *self.link.complaints,
+            *(self._deployments.unknown() if self.link.failure is None else ()),
         )
         uids = tuple(sorted(source.uid for source in self._sources.values() if source.uid not in self._taken))
         failure = self._failure

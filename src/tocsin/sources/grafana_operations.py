@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 
 class _Annotation(msgspec.Struct):
+    id: int
     time: int
     time_end: int = msgspec.field(name="timeEnd", default=0)
     text: str = ""
@@ -90,7 +91,9 @@ class GrafanaOperations:
                 f"Grafana has {MAX_ANNOTATIONS:,} annotations or more in that time; ask for less of it, or for tags"
             )
         made = (
-            Annotation(_instant(each.time), _instant(each.time_end or each.time), said(each.text), _words(each.tags))
+            Annotation(
+                each.id, _instant(each.time), _instant(each.time_end or each.time), said(each.text), _words(each.tags)
+            )
             for each in found
         )
         return tuple(sorted(made, key=lambda each: each.at))

@@ -171,7 +171,9 @@ class Child:
             return f"mcp-grafana wrote something that is no MCP: {self._nonsense}"
         code = self._process.returncode
         how = "mcp-grafana ended" if code is None else f"mcp-grafana ended with code {code}"
-        lines = self._heard.decode("utf-8", "replace").strip().splitlines()
+        heard = self._heard.decode("utf-8", "replace").strip().splitlines()
+        # Its warnings are of the ordinary day; an end is told as an error, or as plain text.
+        lines = [line for line in heard if "level=WARN" not in line]
         return f"{how}; its last words: {said(self._settings.redact(lines[-1]))}" if lines else how
 
     async def _listen(self) -> None:

@@ -37,6 +37,7 @@ class GrafanaSettings:
     max_bytes: int = 64 * MEBIBYTE
     max_series: int = 10_000
     max_samples: int = 20_000_000
+    max_range_s: float = 400 * 86400.0
     ca_file: str | None = None
     client_cert_file: str | None = None
     client_key_file: str | None = None

@@ -1,0 +1,173 @@
+"""`tocsin suggest`: targets that a datasource's metrics suggest, tried and ready to review."""
+
+import asyncio
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tocsin.cli.answer import Json
+from tocsin.cli.exits import Exit, fail
+from tocsin.cli.progress import share
+from tocsin.cli.terminal import clean, console, errors, print_json, safe, table
+
+if TYPE_CHECKING:
+    from tocsin.config.model import DatasourceConfig
+    from tocsin.domain.catalogue import Catalogue
+    from tocsin.monitor.trial import Trials, Tried
+
+MAX_DAYS = 30
+_ONLY_PROMETHEUS = "only Prometheus, and what speaks its API, is looked at"
+
+
+def suggest(
+    *,
+    prometheus: Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus to look at.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="The settings file that declares it.")] = None,
+    datasource: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which of its datasources. Default: the first Prometheus.")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=MAX_DAYS, help="The past that each target is tried on.")] = 1.0,
+    output: Annotated[Path | None, typer.Option(help="Write the YAML there, which must not exist.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of YAML.")] = False,
+) -> None:
+    """Look at a Prometheus and propose targets, as YAML ready to review.
+
+    Each is tried first: what returns no data, does not move or repeats another is left out. A table of what each costs
+    and how often it would have alerted goes to standard error. Nothing is changed anywhere.
+    """
+    from tocsin.app.suggest import suggestions  # noqa: PLC0415  (the engine: only this command needs it)
+    from tocsin.domain.errors import SourceError  # noqa: PLC0415
+
+    given = _given(prometheus, config, datasource)
+    if output is not None and output.exists():
+        fail(f"{output}: is there already", Exit.INPUT)
+    past = timedelta(days=days)
+    try:
+        with share("looking at metrics") as progress:
+            found, trials = asyncio.run(suggestions(given, past, lambda _, done: progress(done)))
+    except SourceError as error:
+        fail(str(error), Exit.UNREACHABLE)
+    text = _yaml(given, trials, days)
+    if as_json:
+        print_json(_document(given, found, trials, days))
+    elif output is None:
+        typer.echo(text, nl=False)
+    if output is not None:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    _tell(found, trials, output)
+
+
+def _given(prometheus: str | None, config: Path | None, uid: str | None) -> "DatasourceConfig":
+    from tocsin.config.load import load  # noqa: PLC0415
+    from tocsin.config.model import PROMETHEUS, ConfigError, Overrides  # noqa: PLC0415
+
+    try:
+        settings = load(config, os.environ, Overrides(prometheus=prometheus))
+    except ConfigError as error:
+        fail(str(error), Exit.INPUT)
+    wanted = uid or ("prometheus" if prometheus else None)
+    for each in settings.datasources:
+        if wanted in (None, each.uid) and each.kind == PROMETHEUS:
+            return each
+    if wanted in {each.uid for each in settings.datasources}:
+        fail(f"datasource {wanted!r} is no Prometheus: {_ONLY_PROMETHEUS}", Exit.INPUT)
+    if not wanted:
+        fail(f"name one with --prometheus: {_ONLY_PROMETHEUS}", Exit.INPUT)
+    known = ", ".join(each.uid for each in settings.datasources) or "none"
+    return fail(f"there is no datasource {wanted!r}; known: {known}", Exit.INPUT)
+
+
+def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
+    """A settings file: every text is quoted as JSON, which YAML reads."""
+    lines = [
+        "# Targets that `tocsin suggest` has tried: take out what nobody would get up for, and serve with the rest.",
+        f"# Tried on the last {days:g} days of datasource {clean(given.uid)}.",
+        "datasources:",
+        f"  - uid: {_quoted(given.uid)}",
+        f"    type: {_quoted(given.kind)}",
+        f"    url: {_quoted(given.url)}",
+        "targets:" if trials.offered else "targets: []",
+    ]
+    for one in trials.offered:
+        target = one.target
+        lines += [
+            f"  # {clean(one.suggestion.why)}",
+            f"  # {one.series} series, {one.samples_a_day:,} samples a day; {_often(one)}",
+            f"  - name: {_quoted(target.name)}",
+            f"    query: {_quoted(target.query)}",
+            f"    datasource_uid: {_quoted(target.datasource_uid)}",
+            f"    direction: {target.direction.value}",
+        ]
+        if target.unit:
+            lines.append(f"    unit: {target.unit}")
+        lines.append(f"    description: {_quoted(target.description)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(clean(text), ensure_ascii=False)
+
+
+def _often(one: "Tried") -> str:
+    return f"about {one.alerts_a_week:.1f} alerts and {one.messages_a_week:.1f} messages a week"
+
+
+def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", days: float) -> Json:
+    offered: list[Json] = [
+        {
+            "name": one.target.name,
+            "query": one.target.query,
+            "datasource_uid": one.target.datasource_uid,
+            "direction": one.target.direction.value,
+            "unit": one.target.unit,
+            "why": one.suggestion.why,
+            "series": one.series,
+            "samples_a_day": one.samples_a_day,
+            "alerts_a_week": one.alerts_a_week,
+            "messages_a_week": one.messages_a_week,
+        }
+        for one in trials.offered
+    ]
+    dropped: list[Json] = [{"name": one.name, "query": one.query, "reason": why} for one, why in trials.dropped]
+    return {
+        "datasource_uid": given.uid,
+        "days": days,
+        "metrics_looked_at": len(found.metrics),
+        "metrics_total": found.total,
+        "notes": list(found.notes),
+        "targets": offered,
+        "dropped": dropped,
+    }
+
+
+def _tell(found: "Catalogue", trials: "Trials", output: Path | None) -> None:
+    """The summary for people, beside the YAML."""
+    screen = errors()
+    rows = table("Target", ">Series", ">Samples a day", ">Alerts a week", ">Messages a week")
+    for one in trials.offered:
+        rows.add_row(
+            safe(one.target.name),
+            str(one.series),
+            f"{one.samples_a_day:,}",
+            f"{one.alerts_a_week:.1f}",
+            f"{one.messages_a_week:.1f}",
+        )
+    if trials.offered:
+        screen.print(rows)
+    for suggestion, why in trials.dropped:
+        screen.print(safe(f"left out: {suggestion.name}: {why}"))
+    for note in found.notes:
+        screen.print(safe(note))
+    screen.print(
+        safe(
+            f"{len(trials.offered)} targets, {len(trials.dropped)} left out; "
+            f"{len(found.metrics)} of {found.total} metrics looked at; {_ONLY_PROMETHEUS}"
+        )
+    )
+    if output is not None:
+        console().print(safe(f"{output}: written; tocsin check-config {output} checks it"))

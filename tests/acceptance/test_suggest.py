@@ -1,0 +1,64 @@
+"""`tocsin suggest` on a real Prometheus that scrapes a real node exporter."""
+
+import json
+import time
+import urllib.parse
+import urllib.request
+
+from typer.testing import CliRunner
+
+from tests.servers import node_exporter, prometheus
+from tocsin.cli.application import app
+
+# Rates need two scrapes, and what is watched has to move between them.
+SCRAPED_S = 15
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def asked(url, query):
+    with urllib.request.urlopen(f"{url}/api/v1/query?query={urllib.parse.quote(query)}", timeout=10) as answer:
+        return json.load(answer)["data"]["result"]
+
+
+def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp_path, monkeypatch):
+    for name in ("TOCSIN_CONFIG", "TOCSIN_PROMETHEUS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TOCSIN_STATE_DIR", str(tmp_path / "state"))
+    with node_exporter(tmp_path / "exporter") as exporter:
+        scrape = exporter.url.removeprefix("http://")
+        with prometheus(tmp_path / "prometheus", scrape=[scrape]) as server:
+            deadline = time.monotonic() + 60
+            while not asked(server.url, "rate(node_cpu_seconds_total[5m])") and time.monotonic() < deadline:
+                time.sleep(0.5)
+            time.sleep(SCRAPED_S)
+            file = tmp_path / "tocsin.yaml"
+            result = run("suggest", "--prometheus", server.url, "--days", "0.01", "--json", "--output", file)
+            assert result.exit_code == 0, result.output
+            answer = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
+            offered = {one["name"]: one for one in answer["targets"]}
+            assert "node_cpu_busy_percent" in offered, answer["dropped"]
+            assert answer["metrics_total"] > answer["metrics_looked_at"] > len(offered) > 3
+            series = [asked(server.url, one["query"]) for one in offered.values()]
+            assert all(series), "a target that returns nothing is offered"
+            assert len({one["query"] for one in offered.values()}) == len(offered)
+            reasons = {one["reason"] for one in answer["dropped"]}
+            assert "it has not moved: it watches a constant" in reasons
+    checked = run("check-config", file, "--json")
+    assert checked.exit_code == 0, checked.output
+    assert json.loads(checked.stdout)["targets"] == list(offered)
+    again = run("suggest", "--prometheus", server.url, "--output", file)
+    assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+
+def test_what_cannot_be_looked_at_is_said(tmp_path, monkeypatch):
+    for name in ("TOCSIN_CONFIG", "TOCSIN_PROMETHEUS_URL", "TOCSIN_DATASOURCES"):
+        monkeypatch.delenv(name, raising=False)
+    nothing = run("suggest")
+    assert (nothing.exit_code, "--prometheus" in nothing.output) == (2, True)
+    gone = run("suggest", "--prometheus", "http://127.0.0.1:1")
+    assert gone.exit_code == 3
+    other = run("suggest", "--prometheus", "http://127.0.0.1:1", "--datasource", "other")
+    assert (other.exit_code, "'other'" in other.output) == (2, True)
