@@ -58,6 +58,8 @@ async def test_step_and_lookback_follow_the_interval(client, interval, step, loo
         ({"datasource_uid": "other"}, "datasource_uid"),
         ({"query_type": "loki"}, "query_type"),
         ({"query_type": "host"}, "query_type"),
+        ({"log_signal": "volume"}, "log_signal"),
+        ({"log_signal": "loudness"}, "log_signal"),
         ({"query_type": "sql"}, "query_type"),
         ({"check_interval": 0}, "check_interval"),
         ({"check_interval": 0.5}, "check_interval"),
