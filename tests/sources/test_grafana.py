@@ -331,18 +331,6 @@ async def test_only_the_tools_of_the_list(grafana) -> None:
         await asyncio.sleep(0)
 
 
-async def test_loki_counts_are_zero_while_the_stream_lives(grafana) -> None:
-    first, step_s = int(START.timestamp()), int(WHOLE.step_s)
-    grafana.set(written=[[(first + 2) * 10**9, "level=info", {"app": "web"}]])
-    async with connected(grafana) as (_, found):
-        frame = await found["loki"].query_range(f"sum by (app) (count_over_time({{app=`web`}}[{step_s}s]))", WHOLE)
-    [labels], [row] = frame.labels, frame.values.tolist()
-    assert labels == Labels({"app": "web"})
-    alive = (900 + step_s + 2) // step_s
-    assert row[1 : alive + 1] == [1.0, *[0.0] * (alive - 1)]
-    assert np.isnan(row[alive + 1 :]).all()
-
-
 async def test_loki_series_and_lines(grafana) -> None:
     at = [float(each) for each in WHOLE.grid()]
     values = ["0.1", "1e-7", "123456789.123456789"]

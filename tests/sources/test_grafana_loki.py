@@ -1,0 +1,22 @@
+"""The Loki of a Grafana: its counts have the zeros of a Loki that is asked directly."""
+
+import numpy as np
+
+from tests.sources.grafana_parts import connected
+from tests.sources.history import END, START, STEP
+from tocsin.domain.frame import Window
+from tocsin.domain.labels import Labels
+
+WHOLE = Window(START, END, STEP)
+
+
+async def test_loki_counts_are_zero_while_the_stream_lives(grafana) -> None:
+    first, step_s = int(START.timestamp()), int(WHOLE.step_s)
+    grafana.set(written=[[(first + 2) * 10**9, "level=info", {"app": "web"}]])
+    async with connected(grafana) as (_, found):
+        frame = await found["loki"].query_range(f"sum by (app) (count_over_time({{app=`web`}}[{step_s}s]))", WHOLE)
+    [labels], [row] = frame.labels, frame.values.tolist()
+    assert labels == Labels({"app": "web"})
+    alive = (900 + step_s + 2) // step_s
+    assert row[1 : alive + 1] == [1.0, *[0.0] * (alive - 1)]
+    assert np.isnan(row[alive + 1 :]).all()
