@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
@@ -56,6 +57,7 @@ class ScriptedSource:
         self.warnings: tuple[str, ...] = ()
         self.requests: deque[Request] = deque(maxlen=KEPT_REQUESTS)
         self.closed = False
+        self.skew: Skew | None = None
         self._now = now
         self._scripts: dict[str, _Script] = {}
         self._everywhere = _Script()
@@ -144,6 +146,10 @@ class ScriptedSource:
         await self._open.wait()
         _raise_scripted(self._everywhere)
         return "scripted"
+
+    async def describe(self) -> Description:
+        """Its `skew`, which tests set; raises the error that is scripted for all queries."""
+        return Description(await self.probe(), ("scripted queries",), 0.0, self.skew)
 
     async def close(self) -> None:
         """Answer no more."""
