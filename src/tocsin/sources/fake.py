@@ -55,6 +55,7 @@ class ScriptedSource:
         self.late_s = 0.0
         self.delay_s = 0.0
         self.warnings: tuple[str, ...] = ()
+        self.partial = False
         self.requests: deque[Request] = deque(maxlen=KEPT_REQUESTS)
         self.closed = False
         self.skew: Skew | None = None
@@ -179,7 +180,7 @@ class ScriptedSource:
                 rows.append(row)
         values = np.array(rows, dtype=np.float64).reshape(len(rows), len(grid))
         counted = {kind: count for kind, count in dropped.items() if count}
-        return Frame(grid, values, tuple(labels), self.warnings, counted)
+        return Frame(grid, values, tuple(labels), self.warnings, counted, partial=self.partial)
 
 
 def _raise_scripted(script: _Script) -> None:
