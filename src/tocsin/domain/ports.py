@@ -45,9 +45,7 @@ class MetricSource(Protocol):
 
     @property
     def skew(self) -> Skew | None:
-        """How far the server's clock is ahead of ours by its last answers; None where that is not known or there is no
-        other clock.
-        """
+        """How far the server's clock is ahead by its last answers; None where that is not known or there is none."""
         ...
 
     async def describe(self) -> Description:
