@@ -38,6 +38,9 @@ GONE_S = 5.0
 QUESTION_S = "2s"
 """The time-out of the datasource under faults: what hangs must not fill the whole soak."""
 
+ANSWER_BYTES = 2_000_000
+"""The largest answer under faults: what a gigabyte takes in memory before it is stopped is not what is measured."""
+
 TOLERATED = frozenset({422, 502, 504})
 """What questions that reach a broken datasource are answered with."""
 
@@ -58,9 +61,9 @@ async def over(folder: Path, upstream: str, minutes: int, *, faults: bool) -> in
     """Soak a server whose datasource is `upstream`, host:port, behind a proxy, which breaks answers with `faults`."""
     async with faulty(upstream) as proxy:
         settings = folder / "tocsin.yaml"
-        source = {"uid": DATASOURCE, "type": "prometheus", "url": proxy.url}
+        source: dict[str, str | int] = {"uid": DATASOURCE, "type": "prometheus", "url": proxy.url}
         if faults:
-            source["timeout"] = QUESTION_S
+            source |= {"timeout": QUESTION_S, "max_bytes": ANSWER_BYTES}
         settings.write_text(json.dumps({"datasources": [source]}))
         async with served(folder / "state", "--no-host", "--config", str(settings)) as server:
             return await soak(server, minutes, proxy if faults else None)
