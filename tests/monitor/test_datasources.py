@@ -78,6 +78,7 @@ async def test_a_test_tells_what_each_target_costs():
     assert list(costs) == ["cheap", "fine", "off", "same"]
     assert (costs["fine"].evaluations, costs["fine"].queries, costs["fine"].samples) == (60.0, 60.0, 720.0)
     assert costs["cheap"].queries + costs["same"].queries == 12.0, "one of the two pays"
+    assert costs["cheap"].samples + costs["same"].samples == 60.0
     assert (costs["off"].enabled, costs["off"].evaluations, costs["off"].queries) == (False, 0.0, None)
     assert monitor.datasources()[0].version == "scripted"
     with pytest.raises(NotFound):

@@ -141,6 +141,8 @@ def _cost(watch: Watch) -> HourlyCost:
     times = HOUR / target.check_interval if target.enabled else 0.0
     if last is None:
         return HourlyCost(target.name, target.enabled, times, None, None, None)
+    # Samples of an answer that another has asked for have cost nothing more.
+    samples = last.samples if last.queries else 0
     return HourlyCost(
-        target.name, target.enabled, times, times * last.queries, times * last.samples, times * last.size_bytes
+        target.name, target.enabled, times, times * last.queries, times * samples, times * last.size_bytes
     )
