@@ -40,8 +40,8 @@ test: check servers  ## check, then every test, against real servers
 bench: setup servers  ## measure speed and memory; figures as ratios in one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: setup  ## ten minutes under load: memory, tasks, sockets and descriptors come back
-	$(BIN)/python -m benchmarks.soak --minutes 10
+soak: setup  ## ten minutes under load and random faults: nothing misjudged, memory and descriptors come back
+	$(BIN)/python -m benchmarks.soak --minutes 10 --faults
 
 docs: setup  ## write the generated reference pages anew
 	$(BIN)/python -m scripts.reference

@@ -183,7 +183,7 @@ class FaultProxy:
             await asyncio.sleep(max(TRICKLE_S, SLOW_S / len(rest)))
 
     async def _flood(self, writer: asyncio.StreamWriter) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {GIGABYTE}\r\n\r\n"
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
         writer.write(head.encode())
         for _ in range(GIGABYTE // len(_STREAMED)):
             writer.write(_STREAMED)

@@ -34,6 +34,7 @@ MATCHES: dict[str, Callable[[str, str], bool]] = {
     "!~": lambda value, wanted: re.fullmatch(wanted, value) is None,
 }
 
+VECTOR = logql.parse("vector(1)")
 Key = frozenset[tuple[str, str]]
 Vector = dict[Key, float]
 
@@ -165,6 +166,10 @@ class FakeLoki:
             raise Refused(400, f"parse error : {error.reason}") from error
         if path.endswith("/query"):
             self._allow(parameters, "query", "time")
+            if node == VECTOR:
+                # What mcp-grafana is asked to see whether there is an answer, at no instant of its own.
+                one = [{"metric": {}, "value": [0, "1"]}]
+                return {"status": "success", "data": {"resultType": "vector", "result": one}}
             return self._instant_answer(node, lines, self._instant(parameters, "time"))
         start, end = self._instant(parameters, "start"), self._instant(parameters, "end")
         if end < start or (end == start and isinstance(node, logql_tree.Lines)):

@@ -32,11 +32,14 @@ class Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def tocsin_within(state: Path, prometheus: str) -> AsyncIterator[tuple[Application, str]]:
-    """All of Tocsin in this event loop, over a real store and a real socket; the application and its URL."""
+async def tocsin_within(state: Path, prometheus: str, **more: float) -> AsyncIterator[tuple[Application, str]]:
+    """All of Tocsin in this event loop, over a real store and a real socket; the application and its URL.
+
+    `more` are settings of its datasource.
+    """
     config = Config(
         path=None,
-        datasources=(DatasourceConfig(DATASOURCE, prometheus),),
+        datasources=(DatasourceConfig(DATASOURCE, prometheus, **more),),
         targets=(),
         server=ServerConfig(),
         store=StoreConfig(),

@@ -18,6 +18,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Standing, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.datasources import Datasources
 from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
@@ -38,6 +39,7 @@ from tocsin.monitor.status import (
     TargetStatus,
     TargetView,
 )
+from tocsin.sources.fake import ScriptedSource
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CPU = Labels({"instance": "web-1"})
@@ -66,6 +68,9 @@ class FakeMonitor:
             paused=self._paused,
         )
         self.events = Events(store=store, clock=clock, watches={}, feedback=self.feedback)
+        self.asked = ScriptedSource("prometheus-uid")
+        here = ScriptedSource("host", QueryType.HOST)
+        self.sources = Datasources(Gates([here, self.asked], clock, Metrics(), {}), {}, clock.now)
         self.proposals = Proposals(
             store=store,
             clock=clock,

@@ -125,12 +125,12 @@ async def test_an_open_gate_does_not_ask_and_says_why(scripted):
         await gate.query("q", HOUR)
     assert caught.value.failure is SourceFailure.UNREACHABLE
     assert len(source.requests) == asked
-    assert (gate.status().circuit, gate.status().retry_at) == (Circuit.OPEN, START + OPEN_FOR)
+    assert (gate.breaker.state, gate.retry_at) == (Circuit.OPEN, START + OPEN_FOR)
     source.recover()
     clock.jump_to(START + OPEN_FOR)
     await gate.query("q", HOUR)
-    assert gate.status().circuit is Circuit.CLOSED
-    assert gate.status().retry_at is None
+    assert gate.breaker.state is Circuit.CLOSED
+    assert gate.retry_at is None
 
 
 async def test_one_question_at_a_time_finds_out_and_its_end_decides_for_all(scripted):
@@ -148,7 +148,7 @@ async def test_one_question_at_a_time_finds_out_and_its_end_decides_for_all(scri
     await asyncio.gather(trying, return_exceptions=True)
     source.recover()
     await gate.query("q", HOUR)
-    assert gate.status().circuit is Circuit.CLOSED
+    assert gate.breaker.state is Circuit.CLOSED
 
 
 async def test_those_who_wait_for_a_place_are_told_when_it_opens(scripted):
@@ -168,7 +168,7 @@ async def test_an_answer_that_is_wrong_leaves_the_datasource_open_to_others(scri
     _, source, gate = scripted
     source.fail(error(failure))
     await fail(gate, 20)
-    assert gate.status().circuit is Circuit.CLOSED
+    assert gate.breaker.state is Circuit.CLOSED
 
 
 async def test_a_server_that_asks_for_a_rest_has_it(scripted):

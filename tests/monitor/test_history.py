@@ -153,9 +153,10 @@ async def test_a_short_history_gives_what_there_is():
 
 
 async def test_places_are_left_for_those_that_are_judged_already():
-    many = [target(f"t{n:02}", history=FORTNIGHT) for n in range(20)]
+    many = [target(f"t{n:02}", history=FORTNIGHT, query=f"q{n}") for n in range(20)]
     scene = Scene(*many)
-    scene.source.play("q", wave)
+    for one in many:
+        scene.source.play(one.query, wave)
     real, now, most = scene.source.query_range, 0, 0
 
     async def counting(query, window):

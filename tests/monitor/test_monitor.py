@@ -211,7 +211,7 @@ async def test_a_plot_has_band_and_anomalies_on_one_grid():
 
 
 async def test_evaluations_are_scattered_over_the_interval():
-    shifts = [phase(target(f"t{n}")) for n in range(200)]
+    shifts = [phase(target(query=f"q{n}")) for n in range(200)]
     assert min(shifts) < 6
     assert max(shifts) > 54
     assert len(set(shifts)) == 200

@@ -1,8 +1,10 @@
 """One suite over every metric source: what the rest of Tocsin relies on."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from tocsin.domain.ports import MetricSource
 from tocsin.sources.fake import ScriptedSource
 from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.host_readings import FileSystem, Reading
+from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.loki import LokiSource
 from tocsin.sources.prometheus import PrometheusSource, QueryLimits
@@ -52,7 +55,7 @@ async def host() -> Subject:
         there = tuple(FileSystem(name, "disk", USED[name][n], USABLE) for name in USED if n in PRESENT[name])
         return Reading(monotonic_s=float(n * STEP_S), file_systems=there)
 
-    clock = iter(at(n) for n in range(COUNT))
+    clock = chain((at(n) for n in range(COUNT)), repeat(at(COUNT - 1)))
     settings = HostSettings(period_s=STEP_S, history_s=COUNT * STEP_S)
     source = HostSource(settings, readings=ScriptedReadings(reading), now=lambda: next(clock))
     for _ in range(COUNT):
@@ -213,6 +216,18 @@ async def test_context_is_lines(subject: Subject) -> None:
     assert all("\n" not in each for each in context)
 
 
+async def test_it_describes_itself_and_its_clock(subject: Subject) -> None:
+    described = await subject.source.describe()
+    assert described.abilities
+    assert all(described.abilities)
+    assert described.latency_s is not None
+    if described.skew is not None:
+        # On one machine there is one clock.
+        assert abs(described.skew.ahead_s) <= described.skew.within_s + 0.1
+    if subject.source.skew is not None:
+        assert not subject.source.skew.beyond(1.0)
+
+
 async def test_close_twice(subject: Subject) -> None:
     await subject.source.query_range(subject.both, WHOLE)
     await subject.source.close()
@@ -285,4 +300,24 @@ async def test_probe(prometheus_url: str, victoria_url: str) -> None:
     for each, says in ((prometheus_url, "2."), (victoria_url, "version unknown")):
         source = PrometheusSource("p", HttpSettings(each))
         assert (await source.probe()).startswith(says)
+        await source.close()
+
+
+async def test_the_clock_of_a_server_is_read_from_its_answers_and_by_its_query(
+    prometheus_url: str, victoria_url: str
+) -> None:
+    for url, ahead_s in ((prometheus_url, 120.0), (prometheus_url, -45.0), (victoria_url, 120.0)):
+        # Ours is put off, in place of the server's.
+        def wrong(ahead_s: float = ahead_s) -> float:
+            return time.time() - ahead_s
+
+        source = PrometheusSource("p", HttpClient(HttpSettings(url), now=wrong), now=wrong)
+        assert source.skew is None, "nothing was asked yet"
+        await source.query_range("contract_both", WHOLE)
+        assert source.skew is not None
+        assert abs(source.skew.ahead_s - ahead_s) <= source.skew.within_s + 0.1
+        assert source.skew.within_s < 5.0
+        described = await source.describe()
+        assert described.skew is not None
+        assert abs(described.skew.ahead_s - ahead_s) <= described.skew.within_s + 0.1
         await source.close()

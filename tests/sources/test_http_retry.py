@@ -144,3 +144,15 @@ async def test_a_window_over_the_limits_is_not_asked_for_and_the_setting_is_name
         with pytest.raises(LimitExceeded, match=f"raise {setting}$"):
             await source.query_range("up", WINDOW)
         await source.close()
+
+
+async def test_an_answer_that_says_it_is_too_large_is_not_read():
+    async def talk(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(20)
+
+    async with serve_raw(talk) as port:
+        error = await failure(port, max_response_bytes=1_000_000)
+    assert isinstance(error, LimitExceeded)
+    assert "larger than 1,000,000 bytes" in str(error)

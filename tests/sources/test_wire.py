@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.sources.wire import LabelCache, decode_matrix
+from tocsin.sources.wire import PARTIAL, LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -302,3 +302,27 @@ def test_labels_are_decoded_once_and_the_cache_is_bounded() -> None:
 def test_foreign_words_are_bounded() -> None:
     assert len(said("x" * 100_000)) == 500
     assert said("a\r\nb\x00c https://me:pw@host/") == "a b c https://host/"
+
+
+@pytest.mark.parametrize(
+    ("more", "partial", "notes"),
+    [
+        ({}, False, ()),
+        ({"warnings": ["remote read: connection refused"]}, True, ("remote read: connection refused",)),
+        ({"infos": ["PromQL info: metric might not be a counter"]}, False, None),
+        ({"warnings": ["PromQL warning: quantile value should be between 0 and 1"]}, False, None),
+        ({"isPartial": True}, True, (PARTIAL,)),
+        ({"isPartial": False}, False, ()),
+        ({"isPartial": True, "warnings": ["one of two"]}, True, ("one of two",)),
+    ],
+)
+def test_an_answer_that_lacks_data_is_partial(more: dict[str, object], partial: bool, notes: tuple[str, ...]) -> None:
+    _, _, body, window = recorded("matrix")
+    frame = decode_matrix(json.dumps(json.loads(body) | more).encode(), window)
+    assert frame.partial is partial
+    if notes is not None:
+        assert frame.warnings == notes
+
+
+def test_the_recorded_warning_of_a_remote_read_is_partial() -> None:
+    assert ask("warnings_range").partial

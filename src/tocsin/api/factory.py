@@ -9,6 +9,7 @@ from tocsin.api import (
     routes_analysis,
     routes_backtest,
     routes_control,
+    routes_datasources,
     routes_events,
     routes_feedback,
     routes_health,
@@ -40,7 +41,7 @@ def create_app(services: Services) -> Application:
     app.state.doors = Doors(services, Slots(security.limits.streams), CapacityLimiter(security.limits.analyses))
     for module in (routes_control, routes_targets, routes_alerts, routes_feedback, routes_proposals, routes_events):
         app.include_router(module.router, responses=COMMON_PROBLEMS)
-    for module in (routes_analysis, routes_backtest, routes_health):
+    for module in (routes_datasources, routes_analysis, routes_backtest, routes_health):
         app.include_router(module.router, responses=COMMON_PROBLEMS)
     for kind in (TocsinError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)

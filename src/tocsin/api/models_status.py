@@ -1,18 +1,17 @@
-"""The state of the whole, of datasources and of the process in JSON."""
+"""The state of the whole and of the process in JSON."""
 
 from dataclasses import asdict
 from datetime import datetime
 
 from pydantic import ConfigDict
 
-from tocsin.api.models_common import AnswerModel, ListAnswer
+from tocsin.api.models_common import AnswerModel
+from tocsin.api.models_datasource import DatasourceAnswer, datasource_answer
 from tocsin.api.problems import Problem
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState
-from tocsin.domain.ports import Standing
-from tocsin.domain.target import QueryType, TargetState
-from tocsin.monitor.breaker import Circuit
-from tocsin.monitor.status import DatasourceStatus, Health, MonitorStatus
+from tocsin.domain.target import TargetState
+from tocsin.monitor.status import MonitorStatus
 
 
 class RunAnswer(AnswerModel):
@@ -21,46 +20,6 @@ class RunAnswer(AnswerModel):
     running: bool
     since: datetime | None
     changed: bool
-
-
-class DatasourceAnswer(AnswerModel):
-    """How a datasource is doing. `circuit` is `open` while it is left alone after failures, until `retry_at`, and
-    `half_open` while one question decides whether it is asked again.
-    """
-
-    uid: str
-    type: QueryType
-    health: Health
-    last_error: str | None
-    last_error_at: datetime | None
-    last_success_at: datetime | None
-    queries: int
-    failures: int
-    in_flight: int
-    concurrency: int
-    circuit: Circuit
-    circuit_since: datetime | None
-    retry_at: datetime | None
-    failing_in_a_row: int
-
-
-class ConnectionAnswer(AnswerModel):
-    """A Grafana whose datasources are found while Tocsin runs: `server` is what answers (null while nothing does),
-    `failure` why they are not known now, `datasources` the uids that were found last, `notes` what is wrong beside.
-    """
-
-    uid: str
-    ok: bool
-    server: str | None
-    failure: str | None
-    datasources: list[str]
-    notes: list[str]
-
-
-class DatasourceList(ListAnswer[DatasourceAnswer]):
-    """Datasources by uid, and the connections that bring some of them."""
-
-    connections: list[ConnectionAnswer]
 
 
 class TargetCounts(AnswerModel):
@@ -137,38 +96,6 @@ class NotReadyProblem(Problem):
 
     ready: bool
     reasons: list[str]
-
-
-def connection_answer(uid: str, standing: Standing) -> ConnectionAnswer:
-    """A connection as people get it."""
-    return ConnectionAnswer(
-        uid=uid,
-        ok=standing.failure is None,
-        server=standing.server,
-        failure=standing.failure,
-        datasources=list(standing.datasources),
-        notes=list(standing.notes),
-    )
-
-
-def datasource_answer(status: DatasourceStatus) -> DatasourceAnswer:
-    """A datasource as people get it."""
-    return DatasourceAnswer(
-        uid=status.uid,
-        type=status.query_type,
-        health=status.health,
-        last_error=status.last_error,
-        last_error_at=status.last_error_at,
-        last_success_at=status.last_success_at,
-        queries=status.queries,
-        failures=status.failures,
-        in_flight=status.in_flight,
-        concurrency=status.concurrency,
-        circuit=status.circuit,
-        circuit_since=status.circuit_since,
-        retry_at=status.retry_at,
-        failing_in_a_row=status.failing_in_a_row,
-    )
 
 
 def status_answer(status: MonitorStatus) -> StatusAnswer:

@@ -1,18 +1,8 @@
-"""Start, stop, status, datasources."""
+"""Start, stop, status."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query, Request
-
-from tocsin.api.models_status import (
-    DatasourceList,
-    RunAnswer,
-    StatusAnswer,
-    connection_answer,
-    datasource_answer,
-    status_answer,
-)
-from tocsin.api.paging import PageQuery, next_path, part_of
+from tocsin.api.models_status import RunAnswer, StatusAnswer, status_answer
 from tocsin.api.routing import Doors, Through
 
 router = APIRouter(prefix="/monitoring", tags=["control"])
@@ -39,15 +29,3 @@ async def stop_monitoring(doors: Through) -> RunAnswer:
 async def read_status(doors: Through) -> StatusAnswer:
     """Whether monitoring runs, targets, alerts, datasources, lateness and the store."""
     return status_answer(await doors.services.monitor.status())
-
-
-@router.get("/datasources", summary="Datasources and their health")
-async def list_datasources(request: Request, query: Annotated[PageQuery, Query()], doors: Through) -> DatasourceList:
-    """All datasources by uid, with their last error; and each Grafana that brings some of them."""
-    statuses = doors.services.monitor.datasources()
-    return DatasourceList(
-        items=[datasource_answer(one) for one in part_of(statuses, query.page)],
-        total=len(statuses),
-        next=next_path(request, query.page, len(statuses)),
-        connections=[connection_answer(uid, standing) for uid, standing in doors.services.monitor.connections()],
-    )

@@ -37,6 +37,7 @@ _PLAIN = AfterValidator(printable)
 
 TargetName = Annotated[str, Path(description="Name of a target.", max_length=128), _PLAIN]
 AlertId = Annotated[str, Path(description="Id of an alert, like alert:0123456789abcdef.", max_length=128), _PLAIN]
+DatasourceUid = Annotated[str, Path(description="Uid of a datasource.", max_length=128), _PLAIN]
 WindowId = Annotated[str, Path(description="Id of a marked window.", max_length=128), _PLAIN]
 EventId = Annotated[str, Path(description="Id of an event.", max_length=128), _PLAIN]
 AcceptanceId = Annotated[str, Path(description="Id of an acceptance.", max_length=128), _PLAIN]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from tocsin.api.datasources_port import DatasourcesPort
 from tocsin.api.feedback_port import EventsPort, FeedbackPort, ProposalsPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
@@ -52,6 +53,11 @@ class MonitorPort(Protocol):
     @property
     def proposals(self) -> ProposalsPort:
         """Verdicts, and the changes that follow from them."""
+        ...
+
+    @property
+    def sources(self) -> DatasourcesPort:
+        """Datasources: whether they answer, what they cost, what is kept of their answers."""
         ...
 
     async def start(self) -> bool:

@@ -8,6 +8,7 @@ from tocsin import __version__
 from tocsin.cli.alerts import alerts
 from tocsin.cli.analyze import analyze
 from tocsin.cli.backtest import backtest
+from tocsin.cli.datasources import datasources
 from tocsin.cli.events import events
 from tocsin.cli.exits import EPILOG
 from tocsin.cli.feedback import proposals, windows
@@ -49,6 +50,7 @@ app.command(epilog=EPILOG)(backtest)
 app.add_typer(targets, name="targets")
 app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")
+app.add_typer(datasources, name="datasources")
 app.add_typer(windows, name="windows")
 app.add_typer(proposals, name="proposals")
 app.command("check-config", epilog=EPILOG)(check_config)

@@ -28,6 +28,7 @@ STATE_STYLES = {
     "ok": "green",
     "error": "red",
     "failing": "red",
+    "warning": "yellow",
     "no_data": "yellow",
     "stale": "yellow",
     "warming_up": "yellow",

@@ -116,6 +116,7 @@ def masked(frame: Frame, denominator: Frame, guard: Guard) -> Frame:
         warnings=(*warnings, *denominator.warnings),
         size_bytes=frame.size_bytes + denominator.size_bytes,
         queries=frame.queries + denominator.queries,
+        partial=frame.partial or denominator.partial,
         thin=(~np.isnan(frame.values) & np.isnan(values)).sum(axis=0),
     )
 

@@ -35,6 +35,12 @@ MAX_ALERTS_PER_EVALUATION = 1000
 """New alerts one evaluation may begin; what is left out is counted in `Evaluation.suppressed` and said."""
 
 
+PARTIAL_CONFIDENCE = 0.5
+"""What is left of the confidence of what is found in an answer from which data are missing: it may as well be they."""
+
+PARTIAL_WORDS = "the answer was partial, some of its data were missing: the confidence is half of what it would be"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
     """The new samples of a target and what detection says of them; all arrays (S, K).
@@ -247,7 +253,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
             threshold=policy.sigma if judged.entry is None else max(policy.sigma, float(judged.entry[row, column])),
             floor=None if absent or strongest in AHEAD else float(floor(np.array([expected]), policy)[0]),
             last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
-            told=told_at(scores, row, column),
+            told=(*told_at(scores, row, column), *((PARTIAL_WORDS,) if judged.frame.partial else ())),
         )
     return Observation(
         labels=judged.frame.labels[row],
@@ -258,7 +264,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         upper=upper,
         sigma=sigma,
         severity=Severity.of(sigma) if anomalous else None,
-        confidence=_confidence(sigma, methods),
+        confidence=_confidence(sigma, methods) * (PARTIAL_CONFIDENCE if judged.frame.partial else 1.0),
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),

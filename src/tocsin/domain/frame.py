@@ -63,7 +63,8 @@ class Frame:
     `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind;
     `thin` (T,) counts samples that were made gaps because there was too little behind them (see `denominator.py`);
     `size_bytes` how large the answer was before it was decoded, 0 where nothing came over a wire; `queries` how many
-    questions it took.
+    questions it took; `partial` that data are missing from it which the server could not reach: numbers that rest on
+    them may be too small.
     """
 
     timestamps: Floats
@@ -74,6 +75,7 @@ class Frame:
     size_bytes: int = 0
     queries: int = 1
     thin: NDArray[np.int64] | None = None
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.labels), len(self.timestamps)):

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
 from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
@@ -40,6 +41,15 @@ class MetricSource(Protocol):
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` when the text cannot be a query here; decides without asking a server."""
+        ...
+
+    @property
+    def skew(self) -> Skew | None:
+        """How far the server's clock is ahead by its last answers; None where that is not known or there is none."""
+        ...
+
+    async def describe(self) -> Description:
+        """What the server says of itself, by a few cheap questions; raises `SourceError` when it does not answer."""
         ...
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from tocsin.domain.target import TargetState
 from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back, span_of
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.condition import span_in_words
+from tocsin.monitor.datasources import skew_warnings
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
@@ -21,6 +22,7 @@ from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
+from tocsin.monitor.status import Cost
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
 
@@ -44,7 +46,8 @@ class Evaluator:
         began = self._clock.now()
         try:
             frame = await fetch(watch.target, gate, window)
-            watch.status = replace(watch.status, cost=watch.status.cost.plus(frame))
+            last_cost = None if watch.cursor is None else Cost().plus(frame)
+            watch.status = replace(watch.status, cost=watch.status.cost.plus(frame), last_cost=last_cost)
             if watch.cursor is None:
                 watch.memory = await self._read_back(watch, gate, window, len(frame.labels))
             elif watch.memory.marked != watch.marked:
@@ -67,7 +70,7 @@ class Evaluator:
                 watch.status, failures=watch.status.failures + 1, reason=f"not kept by the store: {error}"
             )
             return False
-        self._succeeded(watch, verdict, frame, began)
+        self._succeeded(watch, gate, verdict, frame, began=began)
         await self.report(gate)
         return True
 
@@ -150,7 +153,7 @@ class Evaluator:
         if not isinstance(error, NotAsked):
             watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
 
-    def _succeeded(self, watch: Watch, verdict: Verdict, frame: Frame, began: datetime) -> None:
+    def _succeeded(self, watch: Watch, gate: Gate, verdict: Verdict, frame: Frame, *, began: datetime) -> None:
         now = self._clock.now()
         took = (now - began).total_seconds()
         condition = verdict.condition
@@ -162,6 +165,7 @@ class Evaluator:
         if verdict.evaluation.suppressed:
             self._metrics.suppressed.inc(verdict.evaluation.suppressed)
             warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
+        warnings = (*warnings, *skew_warnings(gate.source.uid, gate.source.skew, watch.target.step))
         warnings = (*warnings, *watch.left_out, *refuted_words(watch.target, watch.memory.refuted))
         watch.status = replace(
             watch.status,

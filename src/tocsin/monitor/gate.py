@@ -1,17 +1,18 @@
 """One gate for each datasource: how many queries at once, and whether it answers at all."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert
+from tocsin.domain.datasource import Description
 from tocsin.domain.errors import NotAsked, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource
 from tocsin.monitor.breaker import Breaker, Circuit
+from tocsin.monitor.caches import Caches, SeriesKey, WordsKey
 from tocsin.monitor.metrics import Metrics
-from tocsin.monitor.status import DatasourceStatus, Health
 
 TARGETS_OWN = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
 """Failures that speak of a query, not of the datasource."""
@@ -42,6 +43,7 @@ class Gate:
     concurrency: int = 4
     alert: Alert | None = None
     metrics: Metrics | None = None
+    caches: Caches | None = None
     queries: int = 0
     failures: int = 0
     in_flight: int = 0
@@ -52,6 +54,9 @@ class Gate:
     last_failure: SourceFailure = SourceFailure.UNREACHABLE
     last_error_at: datetime | None = None
     last_success_at: datetime | None = None
+    last_duration_s: float | None = None
+    described: Description | None = None
+    """What it said of itself when a person last asked."""
     _places: asyncio.Semaphore = field(init=False)
     reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     learning: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -64,7 +69,24 @@ class Gate:
         self.spare = asyncio.Semaphore(max(1, self.concurrency // 2))
 
     async def query(self, query: str, window: Window) -> Frame:
-        """Ask the datasource when there is a place; raises `SourceError`, `NotAsked` while it is left alone."""
+        """The series of a query, asked for when there is a place; raises `SourceError`, `NotAsked` while it is left
+        alone. Who asks the same as another a moment later gets the same answer, which then has cost nothing.
+        """
+        if self.caches is None:
+            return await self._ask(query, window)
+        key = SeriesKey(self.source.uid, query, window)
+        frame, asked = await self.caches.series.get(key, lambda: self._ask(query, window))
+        return frame if asked else replace(frame, queries=0, size_bytes=0)
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
+        """What the datasource knows beside the numbers, asked when there is a place; raises `SourceError`."""
+        if self.caches is None:
+            return await self._ask_beside(query, labels, at)
+        key = WordsKey(self.source.uid, query, labels, at)
+        lines, _ = await self.caches.words.get(key, lambda: self._ask_beside(query, labels, at))
+        return lines
+
+    async def _ask(self, query: str, window: Window) -> Frame:
         self._admit()
         async with self._places:
             # Once more: it may have come to be left alone while this one waited.
@@ -83,15 +105,17 @@ class Gate:
                 raise
             finally:
                 self.in_flight -= 1
+                self.last_duration_s = (self.clock.now() - began).total_seconds()
                 if self.metrics is not None:
-                    self.metrics.asked(self.source.uid, frame, (self.clock.now() - began).total_seconds())
+                    self.metrics.asked(self.source.uid, frame, self.last_duration_s)
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
         self.breaker = self.breaker.succeeded(self.last_success_at)
+        # Several targets may hold it: none may change it.
+        frame.values.setflags(write=False)
         return frame
 
-    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
-        """What the datasource knows beside the numbers, asked when there is a place; raises `SourceError`."""
+    async def _ask_beside(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
         async with self._places:
             if self.breaker.state is not Circuit.CLOSED:
                 raise self._not_asked()
@@ -129,22 +153,7 @@ class Gate:
             and self.clock.now() - self.failing_since >= FAILING_FOR_BEFORE_ALERT
         )
 
-    def status(self) -> DatasourceStatus:
-        """How it is doing."""
-        health = Health.FAILING if self.consecutive else Health.OK if self.last_success_at else Health.UNKNOWN
-        return DatasourceStatus(
-            uid=self.source.uid,
-            query_type=self.source.query_type,
-            health=health,
-            last_error=self.last_error,
-            last_error_at=self.last_error_at,
-            last_success_at=self.last_success_at,
-            queries=self.queries,
-            failures=self.failures,
-            in_flight=self.in_flight,
-            concurrency=self.concurrency,
-            circuit=self.breaker.state,
-            circuit_since=self.breaker.since,
-            retry_at=None if self.breaker.state is Circuit.CLOSED else self.breaker.retry_at,
-            failing_in_a_row=self.consecutive,
-        )
+    @property
+    def retry_at(self) -> datetime | None:
+        """From when on it is asked again; None while it is asked."""
+        return None if self.breaker.state is Circuit.CLOSED else self.breaker.retry_at

@@ -1,14 +1,14 @@
 """The datasources by uid, each behind its gate, and what targets may ask of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from tocsin.domain.denominator import OFF, check_denominator
 from tocsin.domain.errors import Invalid, NotFound
 from tocsin.domain.ports import Clock, Connection, MetricSource
 from tocsin.domain.target import Target
+from tocsin.monitor.caches import Caches
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
-from tocsin.monitor.status import DatasourceStatus
 
 PLACES = 4
 """Queries at once where nothing else is said."""
@@ -18,9 +18,16 @@ class Gates:
     """Which datasources there are now; a reload may change them at any time."""
 
     def __init__(
-        self, sources: Iterable[MetricSource], clock: Clock, metrics: Metrics, concurrency: Mapping[str, int]
+        self,
+        sources: Iterable[MetricSource],
+        clock: Clock,
+        metrics: Metrics,
+        concurrency: Mapping[str, int],
+        *,
+        caches: Caches | None = None,
     ) -> None:
         self._clock, self._metrics = clock, metrics
+        self.caches = caches or Caches.empty(clock.now)
         self.by_uid: dict[str, Gate] = {}
         self.connections: dict[str, Connection] = {}
         """What brings datasources while Tocsin runs, by its own uid."""
@@ -40,12 +47,19 @@ class Gates:
         """Ask `source` from the next query on, in the place of the one with the same uid, if any."""
         before = self.by_uid.get(source.uid)
         self.by_uid[source.uid] = Gate(
-            source, self._clock, concurrency, before.alert if before else None, metrics=self._metrics
+            source,
+            self._clock,
+            concurrency,
+            before.alert if before else None,
+            metrics=self._metrics,
+            caches=self.caches,
         )
+        self.caches.clear(source.uid)
 
     def pop(self, uid: str) -> Gate | None:
         """Ask it no more."""
         self._metrics.forget_datasource(uid)
+        self.caches.clear(uid)
         return self.by_uid.pop(uid, None)
 
     def find(self, uid: str) -> Gate | None:
@@ -70,10 +84,6 @@ class Gates:
         gate.source.check_query(target.asked)
         if target.denominator not in ("", OFF):
             _check_denominator(gate, target)
-
-    def status(self) -> Sequence[DatasourceStatus]:
-        """All of them, by uid."""
-        return [self.by_uid[uid].status() for uid in sorted(self.by_uid)]
 
 
 def _check_denominator(gate: Gate, target: Target) -> None:

@@ -11,7 +11,7 @@ from tocsin.detect import Dial, Learnt, clip_band
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
-from tocsin.domain.evaluation import Judged, instant, observe
+from tocsin.domain.evaluation import PARTIAL_WORDS, Judged, instant, observe
 from tocsin.domain.events import told_before
 from tocsin.domain.facts import Background
 from tocsin.domain.feedback import UNMARKED, Marked
@@ -99,7 +99,13 @@ def absorb(
         target, (times, values, labels), known, memory.marked, hold=hold, mute=mute, silent=silent, context=context
     )
     fresh = Frame(
-        frame.timestamps, values[:, len(memory.timestamps) :], labels, frame.warnings, frame.dropped, thin=frame.thin
+        frame.timestamps,
+        values[:, len(memory.timestamps) :],
+        labels,
+        frame.warnings,
+        frame.dropped,
+        thin=frame.thin,
+        partial=frame.partial,
     )
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
@@ -251,7 +257,11 @@ class Painter:
             context=told_before(
                 self.memory.marked.events, self.target.name, fresh.labels[row], instant(fresh.timestamps[column])
             ),
-            notes=(*self.notes, *(note for note in fresh.warnings if NO_WEIGHT not in note)),
+            notes=(
+                *self.notes,
+                *((PARTIAL_WORDS,) if fresh.partial else ()),
+                *(note for note in fresh.warnings if NO_WEIGHT not in note),
+            ),
             facts=None if seen is None else seen.facts,
         )
 

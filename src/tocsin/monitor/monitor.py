@@ -14,6 +14,7 @@ from tocsin.domain.evaluation import moved_in_shadow
 from tocsin.domain.ports import Clock, Connection, MetricSource, Retention, Standing, Store
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.datasources import Datasources
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
@@ -92,6 +93,7 @@ class Monitor(Questions):
         )
         self._people = People(store, clock, self._gates, self._watches)
         self._fleet = Fleet(false_alerts_per_week)
+        self.sources = Datasources(self._gates, self._watches, clock.now)
         self._overview = Overview(clock, metrics, self._gates, self._watches, fleet=self._fleet)
         self._shadowed: dict[str, Target] = {}
         self._editing = asyncio.Lock()
@@ -280,7 +282,7 @@ class Monitor(Questions):
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
-        return self._gates.status()
+        return self.sources.status()
 
     async def status(self) -> MonitorStatus:
         """How all of it is doing. Where the store cannot be read the counts of alerts are None, not zero."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tocsin.domain.ports import AlertCounts, Clock, StoreHealth
 from tocsin.domain.target import TargetState
+from tocsin.monitor.datasources import statuses
 from tocsin.monitor.fleet import Fleet
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
@@ -41,7 +42,7 @@ class Overview:
             targets_enabled=sum(watch.target.enabled for watch in watches),
             targets_by_state=dict(Counter(watch.status.state for watch in watches)),
             alerts=counts,
-            datasources=self._gates.status(),
+            datasources=statuses(self._gates, watches),
             evaluations=sum(watch.status.evaluations for watch in watches),
             failures=sum(watch.status.failures for watch in watches),
             overruns=sum(watch.status.overruns for watch in watches),

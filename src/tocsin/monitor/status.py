@@ -8,6 +8,7 @@ from enum import StrEnum
 from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, Transition
 from tocsin.domain.anomaly import Anomaly
+from tocsin.domain.datasource import Skew
 from tocsin.domain.difference import Difference
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.grouping import Fired, Group
@@ -68,6 +69,7 @@ class TargetStatus:
     `eta` when that is expected to be there, or `auto` to take over from the named methods. None: nothing is waited for.
 
     `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
+    `last_cost` is that of the last evaluation alone, None before one that asked for what is new.
     `refuted`: inferred bounds that a sample has shown to be wrong.
     """
 
@@ -85,6 +87,7 @@ class TargetStatus:
     failures: int = 0
     overruns: int = 0
     cost: Cost = field(default_factory=Cost)
+    last_cost: Cost | None = None
     dial: DialView | None = None
     warnings: tuple[str, ...] = ()
     refuted: Refuted = (False, False)
@@ -103,12 +106,17 @@ class Health(StrEnum):
 
     UNKNOWN = "unknown"
     OK = "ok"
+    WARNING = "warning"
+    """It answers, and something of it is not as it should be."""
     FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True)
 class DatasourceStatus:
-    """How a datasource is doing. `circuit` says whether it is asked: open while it is left alone, until `retry_at`."""
+    """How a datasource is doing. `circuit` says whether it is asked: open while it is left alone, until `retry_at`.
+
+    `version` is what it said when a person last asked, "" before.
+    """
 
     uid: str
     query_type: QueryType
@@ -124,6 +132,10 @@ class DatasourceStatus:
     circuit_since: datetime | None = None
     retry_at: datetime | None = None
     failing_in_a_row: int = 0
+    last_duration_s: float | None = None
+    skew: Skew | None = None
+    version: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

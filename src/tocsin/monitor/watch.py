@@ -190,13 +190,20 @@ def not_evaluated(target: Target, now: datetime) -> TargetStatus:
 
 
 def phase(target: Target) -> float:
-    """Where in its interval a target is evaluated, seconds: scattered by name, the same in every process."""
-    return share_of(target) * target.check_interval.total_seconds()
+    """Where in its interval a target is evaluated, seconds: scattered by what it asks, the same in every process.
+
+    Targets that ask the same are evaluated together, so that it is asked for once.
+    """
+    return _share_of(f"{target.datasource_uid}\n{target.query}") * target.check_interval.total_seconds()
 
 
 def share_of(target: Target) -> float:
     """A number in [0, 1) of the target's own, the same in every process."""
-    digest = hashlib.blake2b(target.name.encode(), digest_size=4).digest()
+    return _share_of(target.name)
+
+
+def _share_of(text: str) -> float:
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 2**32
 
 

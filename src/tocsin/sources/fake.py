@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
@@ -54,8 +55,10 @@ class ScriptedSource:
         self.late_s = 0.0
         self.delay_s = 0.0
         self.warnings: tuple[str, ...] = ()
+        self.partial = False
         self.requests: deque[Request] = deque(maxlen=KEPT_REQUESTS)
         self.closed = False
+        self.skew: Skew | None = None
         self._now = now
         self._scripts: dict[str, _Script] = {}
         self._everywhere = _Script()
@@ -145,6 +148,10 @@ class ScriptedSource:
         _raise_scripted(self._everywhere)
         return "scripted"
 
+    async def describe(self) -> Description:
+        """Its `skew`, which tests set; raises the error that is scripted for all queries."""
+        return Description(await self.probe(), ("scripted queries",), 0.0, self.skew)
+
     async def close(self) -> None:
         """Answer no more."""
         self.closed = True
@@ -173,7 +180,7 @@ class ScriptedSource:
                 rows.append(row)
         values = np.array(rows, dtype=np.float64).reshape(len(rows), len(grid))
         counted = {kind: count for kind, count in dropped.items() if count}
-        return Frame(grid, values, tuple(labels), self.warnings, counted)
+        return Frame(grid, values, tuple(labels), self.warnings, counted, partial=self.partial)
 
 
 def _raise_scripted(script: _Script) -> None:

@@ -1,9 +1,11 @@
 """The datasources of a Grafana, each as a source of its own: Prometheus and Loki, asked through mcp-grafana."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -79,6 +81,21 @@ class GrafanaPrometheus:
         )
         return f"Prometheus through {self._link.version}"
 
+    @property
+    def skew(self) -> Skew | None:
+        """mcp-grafana tells no clock."""
+        return None
+
+    async def describe(self) -> Description:
+        """What answers, and how long one cheap question took; raises SourceError when queries are not answered."""
+        began = time.monotonic()
+        version = await self.probe()
+        return Description(
+            version,
+            ("range queries in PromQL, through Grafana", "whether the exporter of a series was scraped (up)"),
+            time.monotonic() - began,
+        )
+
     async def close(self) -> None:
         """Nothing of its own to give back: the connection is Grafana's."""
 
@@ -153,6 +170,17 @@ class GrafanaLoki:
             {"datasourceUid": self.uid, "logql": "vector(1)", "queryType": "instant"},
         )
         return f"Loki through {self._link.version}"
+
+    @property
+    def skew(self) -> Skew | None:
+        """mcp-grafana tells no clock."""
+        return None
+
+    async def describe(self) -> Description:
+        """What answers, and how long one cheap question took; raises SourceError when queries are not answered."""
+        began = time.monotonic()
+        version = await self.probe()
+        return Description(version, ("metric queries in LogQL, through Grafana", "log lines"), time.monotonic() - began)
 
     async def close(self) -> None:
         """Nothing of its own to give back: the connection is Grafana's."""

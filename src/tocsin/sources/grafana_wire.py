@@ -12,7 +12,7 @@ from tocsin.domain.errors import LimitExceeded, SourceError
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.logs import LogLine
-from tocsin.sources.wire import GRID_TOLERANCE_S, LabelCache, WireSeries, matrix_frame
+from tocsin.sources.wire import GRID_TOLERANCE_S, LabelCache, WireSeries, lacks_data, matrix_frame
 from tocsin.sources.wire_errors import bad_answer, said
 
 
@@ -99,6 +99,7 @@ def prometheus_frame(text: str, window: Window, *, cache: LabelCache, max_series
         answer.data,
         window,
         notes=answer.warnings or (),
+        partial=lacks_data(answer.warnings or ()),
         size_bytes=len(body),
         cache=cache,
         max_series=max_series,

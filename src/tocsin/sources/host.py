@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import psutil
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -170,6 +172,17 @@ class HostSource:
             said = "no sample was taken yet" if age is None else f"the last sample is {age:.0f} s old"
             raise SourceError(f"{self.uid}: {said}", failure=SourceFailure.UNREACHABLE, transient=True)
         return "this machine"
+
+    @property
+    def skew(self) -> Skew | None:
+        """There is no other clock."""
+        return None
+
+    async def describe(self) -> Description:
+        """What samples this machine; raises SourceError when no sample could be taken lately."""
+        await self.probe()
+        abilities = ("queries of host metrics by label", "the busiest processes of a moment")
+        return Description(f"psutil {psutil.__version__}", abilities, 0.0)
 
     async def close(self) -> None:
         """End sampling and keep the history; idempotent. A history that cannot be kept is logged."""

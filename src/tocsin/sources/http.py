@@ -12,13 +12,16 @@ from urllib.parse import quote_plus
 import aiohttp
 from yarl import URL
 
+from tocsin.domain.datasource import Skew
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.sources.http_body import read_body
-from tocsin.sources.http_retry import backoff_s, may_be_asked_again, retry_after_s, worth_retrying
+from tocsin.sources.http_retry import backoff_s, http_date_s, may_be_asked_again, retry_after_s, worth_retrying
 from tocsin.sources.http_settings import HttpSettings
 
 REDIRECTS = frozenset({301, 302, 307, 308})
 MAX_REDIRECTS = 3
+SKEW_FOR_S = 60.0
+"""How long the most exact reading of a server's clock is believed before a newer one takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._base = URL(settings.base_url)
         self._closed = False
+        self.skew: Skew | None = None
+        self._skew_at = 0.0
 
     async def get(self, path: str, parameters: Mapping[str, str]) -> HttpAnswer:
         """GET base URL + `path`. Answers any status; raises SourceError when there was no whole answer."""
@@ -130,9 +135,10 @@ class HttpClient:
 
     async def _once(self, method: str, url: URL, form: Mapping[str, str] | None, asking: _Asking) -> HttpAnswer | URL:
         session, settings = self._connected(), self.settings
-        asking.heard = "no answer has begun"
+        asking.heard, asked_s = "no answer has begun", self._now()
         try:
             async with session.request(method, url, data=form, allow_redirects=False) as response:
+                self._hear_clock(asked_s, response.headers.get("Date", ""))
                 if response.status in REDIRECTS:
                     return self._redirect(url, response.headers.get("Location", ""))
 
@@ -161,6 +167,16 @@ class HttpClient:
                 transient=False,
             )
         return target
+
+    def _hear_clock(self, asked_s: float, date: str) -> None:
+        """Take note of the server's clock, where this reading of it is more exact or the other is old."""
+        now_s, old = self._now(), self.skew
+        aged = not 0.0 <= now_s - self._skew_at < SKEW_FOR_S
+        if old is not None and not aged and old.within_s <= 0.5 + (now_s - asked_s) / 2:
+            return
+        told_s = http_date_s(date)
+        if told_s is not None:
+            self.skew, self._skew_at = Skew.between(asked_s, told_s, now_s, resolution_s=1.0), now_s
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._closed:

@@ -37,6 +37,10 @@ async def read_body(
             failure=SourceFailure.BAD_ANSWER,
             transient=False,
         )
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit_bytes:
+        # Before anything of it takes memory.
+        raise _too_large(limit_bytes)
     body = bytearray()
     if encoding in ("identity", ""):
         async for chunk in _chunks(response, stall_s):
@@ -91,7 +95,11 @@ def _inflate(inflater: _Inflater, chunk: bytes, body: bytearray, limit_bytes: in
 
 def _append(body: bytearray, chunk: bytes, limit_bytes: int) -> None:
     if len(body) + len(chunk) > limit_bytes:
-        raise LimitExceeded(
-            f"the answer is larger than {limit_bytes:,} bytes; ask for less, or raise max_bytes of the datasource"
-        )
+        raise _too_large(limit_bytes)
     body += chunk
+
+
+def _too_large(limit_bytes: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"the answer is larger than {limit_bytes:,} bytes; ask for less, or raise max_bytes of the datasource"
+    )

@@ -1,11 +1,13 @@
 """Grafana Loki as a datasource: what its lines count, and the lines themselves."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -30,6 +32,9 @@ from tocsin.sources.parts import join, split
 from tocsin.sources.prometheus import QueryLimits
 from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache, decode_matrix
+
+UNKNOWN = "version unknown"
+ABILITIES = ("range queries in LogQL", "log lines", "how many lines a stream had lately")
 
 MAX_ENTRIES = 5000
 """Loki gives no more lines at once, unless it is told to; one that gives fewer says so, and is asked for fewer."""
@@ -119,7 +124,18 @@ class LokiSource:
         version = decode_version(answer.body) if answer.status == 200 else ""
         # Anybody answers this; whether the credentials and the tenant do is told by a question about data.
         decode_names(await self._ask("loki/api/v1/labels", {}))
-        return version or "version unknown"
+        return version or UNKNOWN
+
+    @property
+    def skew(self) -> Skew | None:
+        """By the `Date` of its answers, which has no parts of a second."""
+        return self._client.skew
+
+    async def describe(self) -> Description:
+        """Its version, and how long one question took; raises SourceError when it does not answer queries."""
+        version, asked_s = await self.probe(), time.monotonic()
+        await self._ask("loki/api/v1/labels", {})
+        return Description("" if version == UNKNOWN else version, ABILITIES, time.monotonic() - asked_s, self.skew)
 
     async def close(self) -> None:
         """Give back the connections; idempotent."""

@@ -48,4 +48,14 @@ def join(parts: Sequence[Frame], *, max_series: int, max_samples: int) -> Frame:
             dropped[kind] = dropped.get(kind, 0) + count
     warnings = tuple(dict.fromkeys(each for part in parts for each in part.warnings))[:MAX_NOTES]
     size_bytes = sum(part.size_bytes for part in parts)
-    return Frame(timestamps, values, tuple(rows), warnings, dropped, size_bytes=size_bytes, queries=len(parts))
+    partial = any(part.partial for part in parts)
+    return Frame(
+        timestamps,
+        values,
+        tuple(rows),
+        warnings,
+        dropped,
+        size_bytes=size_bytes,
+        queries=len(parts),
+        partial=partial,
+    )

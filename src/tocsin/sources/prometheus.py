@@ -1,12 +1,15 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
 
+from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -22,6 +25,7 @@ from tocsin.sources.wire_errors import decode_error, said
 MAX_POINTS = 11_000
 """Prometheus refuses a range query of more points a series."""
 MAX_GET_CHARACTERS = 2000
+UNKNOWN = "version unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,29 @@ class _BuildAnswer(msgspec.Struct):
     data: _Build
 
 
+class _Scalar(msgspec.Struct):
+    result: tuple[float, str]
+
+
+class _ScalarAnswer(msgspec.Struct):
+    data: _Scalar
+
+
+class _Sample(msgspec.Struct):
+    value: tuple[float, str]
+
+
+class _Vector(msgspec.Struct):
+    result: tuple[_Sample]
+
+
+class _VectorAnswer(msgspec.Struct):
+    data: _Vector
+
+
+ABILITIES = ("range queries in PromQL", "whether the exporter of a series was scraped (up)")
+
+
 class PrometheusSource:
     """Implements `MetricSource` over the HTTP API. Makes its connections with the first query."""
 
@@ -73,11 +100,14 @@ class PrometheusSource:
         uid: str,
         http: HttpSettings | HttpClient,
         limits: QueryLimits | None = None,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.uid = uid
         self.query_type = QueryType.PROMETHEUS
         self._client = http if isinstance(http, HttpClient) else HttpClient(http)
         self._limits = limits or QueryLimits()
+        self._now = now
         self._cache = LabelCache(2 * self._limits.max_series)
 
     async def query_range(self, query: str, window: Window) -> Frame:
@@ -114,14 +144,36 @@ class PrometheusSource:
         answer = await self._client.get("api/v1/status/buildinfo", {})
         if answer.status == 200:
             try:
-                return said(msgspec.json.decode(answer.body, type=_BuildAnswer).data.version) or "version unknown"
+                return said(msgspec.json.decode(answer.body, type=_BuildAnswer).data.version) or UNKNOWN
             except msgspec.MsgspecError:
                 pass
         # Proxies and tenants' gateways often let nothing but queries through.
         answer = await self._client.get("api/v1/query", {"query": "1"})
         if answer.status != 200 or not answer.body.startswith(b'{"status":"success"'):
             raise self._refused(answer)
-        return "version unknown"
+        return UNKNOWN
+
+    @property
+    def skew(self) -> Skew | None:
+        """By the `Date` of its answers, which has no parts of a second."""
+        return self._client.skew
+
+    async def describe(self) -> Description:
+        """Its version, and its clock by the query `time()`; raises SourceError when it does not answer queries."""
+        version = await self.probe()
+        asked_s = self._now()
+        answer = await self._client.get("api/v1/query", {"query": "time()", "nocache": "1", "latency_offset": "1ms"})
+        heard_s = self._now()
+        if answer.status != 200:
+            raise self._refused(answer)
+        told_s = self._time(answer)
+        # VictoriaMetrics tells whole seconds.
+        resolution_s = 1.0 if told_s == round(told_s) else 0.0
+        exact, rough = Skew.between(asked_s, told_s, heard_s, resolution_s=resolution_s), self.skew
+        # It may also answer for an earlier instant than the present: then its `Date` is the better clock.
+        wrong = rough is not None and abs(exact.ahead_s - rough.ahead_s) > exact.within_s + rough.within_s + 0.5
+        known = "" if version == UNKNOWN else version
+        return Description(known, ABILITIES, heard_s - asked_s, rough if wrong else exact)
 
     async def close(self) -> None:
         """Give back the connections; idempotent."""
@@ -164,6 +216,17 @@ class PrometheusSource:
             return frame
         warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
         return replace(frame, warnings=warnings)
+
+    def _time(self, answer: HttpAnswer) -> float:
+        """The one number of an answer: a scalar of Prometheus, a vector of VictoriaMetrics."""
+        try:
+            try:
+                text = msgspec.json.decode(answer.body, type=_ScalarAnswer).data.result[1]
+            except msgspec.ValidationError:
+                text = msgspec.json.decode(answer.body, type=_VectorAnswer).data.result[0].value[1]
+            return float(text)
+        except (msgspec.MsgspecError, ValueError):
+            raise self._refused(answer) from None
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
         return self._redacted(decode_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)

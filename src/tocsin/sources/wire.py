@@ -21,6 +21,11 @@ BATCH_BYTES = 64 * 1024
 """So much text is turned into numbers at once: enough that numpy's fixed costs vanish, little beside the array."""
 GRID_TOLERANCE_S = 1e-3
 MAX_NOTES = 20
+PARTIAL = "the server says that not all of its storage has answered"
+_OF_THE_QUERY = "PromQL "
+"""So begin annotations of Prometheus, which speak of the query; any other warning is about data that it could not read
+(Thanos, Mimir, remote reads).
+"""
 MAX_SERIES = 20_000
 MAX_SAMPLES = 20_000_000
 
@@ -43,6 +48,7 @@ class _Answer(msgspec.Struct):
     data: _Matrix
     warnings: list[str] | None = None
     infos: list[str] | None = None
+    is_partial: bool = msgspec.field(name="isPartial", default=False)
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -98,10 +104,12 @@ def decode_matrix(
         raise decode_error(200, "application/json", body) from None
     if answer.status != "success" or answer.data.result_type != "matrix":
         raise decode_error(200, "application/json", body)
+    notes = (*(answer.warnings or ()), *(answer.infos or ()))
     return matrix_frame(
         answer.data.result,
         window,
-        notes=(*(answer.warnings or ()), *(answer.infos or ())),
+        notes=(PARTIAL,) if answer.is_partial and not notes else notes,
+        partial=answer.is_partial or lacks_data(answer.warnings or ()),
         size_bytes=len(body),
         cache=cache,
         max_series=max_series,
@@ -114,6 +122,7 @@ def matrix_frame(
     window: Window,
     *,
     notes: Sequence[str] = (),
+    partial: bool = False,
     size_bytes: int = 0,
     cache: LabelCache | None = None,
     max_series: int = MAX_SERIES,
@@ -138,7 +147,12 @@ def matrix_frame(
         placed.put(rows, counts, _numbers(text, dropped))
     told = tuple(said(note) for note in notes[:MAX_NOTES])
     counted = {kind: count for kind, count in dropped.items() if count}
-    return Frame(grid, values, labels, told, counted, size_bytes=size_bytes)
+    return Frame(grid, values, labels, told, counted, size_bytes=size_bytes, partial=partial)
+
+
+def lacks_data(warnings: Sequence[str]) -> bool:
+    """Whether the warnings of a server say that there were data which it could not read."""
+    return any(not each.startswith(_OF_THE_QUERY) for each in warnings)
 
 
 def _labels(metric: bytes) -> Labels:
