@@ -42,8 +42,19 @@ UNLIKELY = ("name", "query_type", "detection_methods", "step", "lookback", "lowe
 UNLIKELY += ("check_interval", "keep_firing_for", "offset", "min_effect", "min_effect_ratio")
 """Fields whose made up values seldom fit together."""
 
-KNOWN = {"name": "cpu", "alert_id": alert().id, "alert_or_target": "cpu", "window_id": "window:1"}
-KNOWN |= {"acceptance_id": "accepted:1", "proposal_id": "proposal:1", "evidence_id": f"{alert().id}@0.000"}
+KNOWN = {
+    "name": "cpu",
+    "alert_id": alert().id,
+    "alert_or_target": "cpu",
+    "window_id": "window:1",
+    "event_id": "event:1",
+}
+KNOWN |= {
+    "uid": "prometheus-uid",
+    "acceptance_id": "accepted:1",
+    "proposal_id": "proposal:1",
+    "evidence_id": f"{alert().id}@0.000",
+}
 EXPECTED_ERRORS = {502, 503, 504}
 CHECKS = [
     status_code_conformance,

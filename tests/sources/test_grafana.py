@@ -210,7 +210,7 @@ async def test_discovery_waits_for_grafana_and_follows_it(grafana) -> None:
 
 
 async def test_what_cannot_be_started_is_said(grafana) -> None:
-    for command, why in (("/nowhere/mcp-grafana", "No such file"), ("/bin/false", "code 1")):
+    for command, why in (("/nowhere/mcp-grafana", "No such file"), ("/bin/false", "mcp-grafana ended")):
         settings = GrafanaSettings("g", grafana_url=grafana.url, command=command)
         async with running(settings, Book()) as link:
             await until(lambda why=why, link=link: why in (link.standing().failure or ""), f"{why}: {link.standing()}")
