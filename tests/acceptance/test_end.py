@@ -51,7 +51,7 @@ def test_sigterm_ends_streams_and_does_not_wait_for_a_hung_datasource(tmp_path):
         url = stack.enter_context(hung_datasource())
         server = stack.enter_context(Tocsin(tmp_path / "state", "--prometheus", url))
         for n in range(4):
-            body = {"name": f"hung_{n}", "query": "up", "datasource_uid": "prometheus", "check_interval": 1}
+            body = {"name": f"hung_{n}", "query": f"up + {n}", "datasource_uid": "prometheus", "check_interval": 1}
             server.post("/monitoring/targets", body, 201)
         streams = [stack.enter_context(open_stream(server)) for _ in range(5)]
 
