@@ -26,6 +26,7 @@ from tocsin.detect.auto.ruler import BINS, places
 from tocsin.detect.auto.score import Verdicts, verdicts
 from tocsin.detect.auto.state import DAYS, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
 from tocsin.detect.auto.voices import SMALLEST
+from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 HOT = 2.5
@@ -174,7 +175,7 @@ def _until_due(state: AutoState, values: Array) -> int:
     """Columns until a row learns outside the change of days."""
     stops = [FIRST, *(stop for stop in EARLY if stop < state.grid.a_day)]
     least = int(FULL_COUNTS - state.since.max())
-    for age in np.unique(state.age[state.age > 0]).tolist():
+    for age in distinct(state.age[state.age > 0]):
         least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)
     unborn = np.flatnonzero(state.age == 0)
     if unborn.size:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tocsin.detect.auto.ruler import tails
 from tocsin.detect.auto.state import DAY_ROWS, DAYS, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
 from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
+from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
 
 FIRST = 32
@@ -195,7 +196,7 @@ def _candidates(days: Array, counts: Ints, ahead: int) -> Array:
     """(3, S, bins): no season, the median day, the same weekday a week before, for the day ``ahead`` of the last."""
     nothing = np.zeros(days.shape[::2])
     median = np.zeros_like(nothing)
-    for count in np.unique(counts[counts >= 2]):
+    for count in distinct(counts[counts >= 2]):
         rows = counts == count
         median[rows] = np.median(days[rows, DAY_ROWS - count :], axis=1)
     week = np.where((counts >= 7)[:, None], days[:, DAY_ROWS - 8 + ahead], median)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array, sigma_of_log_tail
 from tocsin.detect.explain import number
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Flags, Ints, Method, Rows, Said
@@ -21,7 +22,7 @@ FEWEST_SAMPLES = 8
 DAYS = 14
 """Each day a fourteenth of what was counted is forgotten."""
 
-SIZES: NDArray[np.int64] = np.unique(np.floor(1.25 ** np.arange(0, 64))).astype(np.int64)
+SIZES: NDArray[np.int64] = np.array(distinct(np.floor(1.25 ** np.arange(0, 64))), np.int64)
 """Lengths of gaps that are told apart, in steps; a longer one counts as the last."""
 
 TWICE = 2

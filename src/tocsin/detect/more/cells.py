@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
 from tocsin.detect.more.common import Rows, quantile_of
 
@@ -75,7 +76,7 @@ class Cells(Rows):
         place = np.clip(np.floor((local - self.number * self.width_s) / self.width_s * slots), 0, slots - 1)
         place = place.astype(np.intp)
         filled = self.open.copy()
-        if len(np.unique(place)) == len(place):
+        if len(distinct(place)) == len(place):
             filled[:, place] = np.where(np.isnan(values), filled[:, place], values)
         else:
             for column, slot in enumerate(place.tolist()):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.student import sigma_of_t, t_of_sigma
 
@@ -206,7 +207,7 @@ def sigma_for(t: Array, degrees: Array) -> Array:
     """
     whole = np.clip(np.floor(np.broadcast_to(degrees, t.shape)), 1, _MANY_DEGREES).astype(np.intp)
     result = np.full(t.shape, np.nan)
-    for each in np.unique(whole).tolist():
+    for each in distinct(whole):
         here = whole == each
         knots, sigmas = _table(each)
         result[here] = np.copysign(np.interp(np.log1p(np.abs(t[here])), knots, sigmas), t[here])
