@@ -195,7 +195,8 @@ class Wake:
         if self._rings > heard:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
 
 
 @dataclass(frozen=True, slots=True)

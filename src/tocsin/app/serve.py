@@ -199,7 +199,8 @@ async def _watch_file(application: Application, path: Path, reload: Reload) -> N
     seen = _stamp(path)
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), LOOK_AT_FILE_EVERY_S)
+            async with asyncio.timeout(LOOK_AT_FILE_EVERY_S):
+                await asked.wait()
         stamp = _stamp(path)
         if not asked.is_set() and stamp == seen:
             continue

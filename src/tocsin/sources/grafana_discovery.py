@@ -93,7 +93,8 @@ class Grafana:
                 wait_s, delay_s = self._look_again_s, FIRST_RETRY_S
             # A connection that was lost and made anew may lead to another Grafana.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.link.changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self.link.changed.wait()
 
     async def _list(self) -> list[Listed]:
         found: list[Listed] = []

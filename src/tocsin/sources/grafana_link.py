@@ -120,7 +120,8 @@ class GrafanaLink:
         session = self._open
         if session is None and not self._resting:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), min(WAIT_FOR_CONNECTION_S, within_s))
+                async with asyncio.timeout(min(WAIT_FOR_CONNECTION_S, within_s)):
+                    await self._ready.wait()
             session = self._open
         if session is None:
             failure = self._failure

@@ -149,7 +149,8 @@ class Child:
                 process.stdin.close()
             for insist in (process.terminate, process.kill, None):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), END_WITHIN_S)
+                    async with asyncio.timeout(END_WITHIN_S):
+                        await process.wait()
                     break
                 if insist is not None:
                     with suppress(ProcessLookupError):

@@ -126,7 +126,8 @@ class Database:
             self._closed = True
             # A connection that is still out when the pool is given up would be closed by nobody.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._unread.wait(), READERS_END_WITHIN_S)
+                async with asyncio.timeout(READERS_END_WITHIN_S):
+                    await self._unread.wait()
             if self._owner is not None:
                 await self._owner.release()
             await self.engine.dispose()
