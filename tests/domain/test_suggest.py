@@ -1,5 +1,7 @@
 """Suggested targets: which metrics suggest what, and which labels are kept."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,6 +114,29 @@ def test_signals_are_recognised_by_name_type_and_labels(metrics, name, query):
 )
 def test_what_is_no_signal_suggests_nothing(one):
     assert queries(one) == {}
+
+
+@pytest.mark.parametrize("unit", ["seconds", "milliseconds"])
+def test_a_declared_unit_says_as_much_as_a_name(unit):
+    labels = ({**ONE, "le": "1"}, {**ONE, "le": "+Inf"})
+    histogram = Metric("rpc_latency_bucket", MetricKind.HISTOGRAM, tuple(map(Labels, labels)), unit)
+    summary = Metric("rpc_wait", MetricKind.SUMMARY, (Labels({**ONE, "quantile": "0.9"}),), unit)
+    found = suggest(Catalogue((histogram, summary), 2))
+    assert [(one.name, one.unit) for one in found] == [
+        ("rpc_latency_p95", "seconds" if unit == "seconds" else ""),
+        ("rpc_wait_p90", "seconds" if unit == "seconds" else ""),
+    ]
+    assert wanted("rpc_wait", MetricKind.SUMMARY, unit)
+    assert not wanted("rpc_wait", MetricKind.SUMMARY)
+    assert queries(metric("rpc_latency_bucket", {"le": "1"}, kind=MetricKind.HISTOGRAM)) == {}
+
+
+@given(st.text(max_size=30))
+def test_no_query_is_made_of_a_name_that_would_have_to_be_quoted(text):
+    name = f"{text}_requests_total"
+    assert not wanted(name) or re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", name)
+    labels = kept([Labels({text or "x": value}) for value in "ab"])
+    assert not labels or re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", labels[0])
 
 
 def test_an_error_ratio_needs_codes_that_are_numbers():

@@ -21,6 +21,8 @@ MOST_VALUES = 20
 
 RANGE = "5m"
 _LONGEST = 128
+_PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_TIMES = ("seconds", "milliseconds")
 
 _PREFERRED = (
     "job", "service", "namespace", "cluster", "instance", "app", "handler", "route", "method", "device", "mountpoint",
@@ -68,8 +70,17 @@ class Suggestion:
     unit: str = ""
 
 
-def wanted(name: str) -> bool:
-    """Whether a metric of that name may suggest something; its series need be read only then."""
+def plain(name: str) -> bool:
+    """Whether a metric or label is called what every Prometheus takes unquoted; a query is made of no other name."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def wanted(name: str, kind: MetricKind = MetricKind.UNKNOWN, unit: str = "") -> bool:
+    """Whether a metric like that may suggest something; its series need be read only then."""
+    if not plain(name):
+        return False
+    if kind is MetricKind.SUMMARY and unit in _TIMES:
+        return True
     return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _QUEUES, _MORE)) or any(
         name.endswith(suffix) for pair in _SHARES for suffix in pair[:2]
     )
@@ -95,7 +106,7 @@ def suggest(catalogue: Catalogue) -> tuple[Suggestion, ...]:
 def kept(series: Iterable[Labels]) -> tuple[str, ...]:
     """The labels worth keeping apart: those that differ, few enough to be watched one by one."""
     all_of_them = list(series)
-    names = {name for one in all_of_them for name in one} - _NEVER - set(_CODES)
+    names = {name for one in all_of_them for name in one if plain(name)} - _NEVER - set(_CODES)
     order = [name for name in _PREFERRED if name in names] + sorted(names - set(_PREFERRED))
     chosen: list[str] = []
     for name in order:
@@ -130,22 +141,26 @@ def _requests(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
 
 def _durations(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
     base = metric.name.removesuffix("_bucket")
-    if base != metric.name and base.endswith(("_seconds", "_milliseconds")) and metric.values("le"):
+    unit = next((unit for unit in _TIMES if metric.unit == unit or base.endswith(f"_{unit}")), "")
+    shown = "seconds" if unit == "seconds" else ""
+    if base != metric.name and unit and metric.values("le"):
         by = ", ".join(("le", *kept(metric.series)))
         yield Suggestion(
             _name(metric, "p95", base),
             f"histogram_quantile(0.95, sum by ({by}) (rate({_selected(metric)}[{RANGE}])))",
             f"RED, duration: the 95th percentile of {base}",
             Direction.ABOVE,
+            shown,
         )
     quantiles = sorted(value for value in metric.values("quantile") if value in ("0.9", "0.95", "0.99"))
-    if quantiles and metric.name.endswith(("_seconds", "_milliseconds")):
+    if quantiles and unit:
         chosen = _selected(metric, f'quantile="{quantiles[-1]}"')
         yield Suggestion(
             _name(metric, f"p{quantiles[-1].removeprefix('0.').ljust(2, '0')}"),
             _over("max", metric, chosen),
             f"RED, duration: quantile {quantiles[-1]} of {metric.name}",
             Direction.ABOVE,
+            shown,
         )
 
 
