@@ -92,6 +92,19 @@ def queries(*metrics):
             "jobs_queue_length",
             "sum by (instance) (jobs_queue_length)",
         ),
+        (
+            [metric("node_pressure_io_waiting_seconds_total")],
+            "node_pressure_io_waiting_share",
+            "sum by (instance) (rate(node_pressure_io_waiting_seconds_total[5m]))",
+        ),
+        (
+            [
+                metric("node_filefd_allocated", kind=MetricKind.GAUGE),
+                metric("node_filefd_maximum", kind=MetricKind.GAUGE),
+            ],
+            "node_filefd_used_percent",
+            "100 * sum by (instance) (node_filefd_allocated) / sum by (instance) (node_filefd_maximum)",
+        ),
         ([metric("up", kind=MetricKind.GAUGE)], "up_share", "avg by (job) (up)"),
     ],
 )
@@ -149,6 +162,12 @@ def test_errors_and_shares_alert_above_only():
         "mail_failures_rate": Direction.ABOVE,
         "http_requests_rate": Direction.BOTH,
     }
+
+
+@pytest.mark.parametrize(("label", "signal"), [("service", "RED, rate"), ("device", "USE, utilisation")])
+def test_requests_to_a_device_are_no_requests_of_a_service(label, signal):
+    (found,) = suggest(Catalogue((metric("flush_requests_total", {label: "a"}),), 1))
+    assert found.why == f"{signal}: flush_requests_total a second"
 
 
 def test_labels_that_never_differ_or_name_what_comes_and_goes_are_not_kept():

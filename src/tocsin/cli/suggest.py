@@ -100,6 +100,11 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
         f"  - uid: {_quoted(given.uid)}",
         f"    type: {_quoted(given.kind)}",
         f"    url: {_quoted(given.url)}",
+        *(
+            ["    # How it is reached beside that (credentials, tls, headers) is not repeated here."]
+            if _guarded(given)
+            else []
+        ),
         "targets:" if trials.offered else "targets: []",
     ]
     for one in trials.offered:
@@ -117,6 +122,12 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
             lines.append(f"    unit: {target.unit}")
         lines.append(f"    description: {_quoted(target.description)}")
     return "\n".join(lines) + "\n"
+
+
+def _guarded(given: "DatasourceConfig") -> bool:
+    """Whether the URL alone is not enough to reach it."""
+    beside = (given.username, given.bearer_token, given.ca_file, given.cert_file)
+    return any(each is not None for each in beside) or bool(given.headers) or given.insecure_skip_verify
 
 
 def _quoted(text: str) -> str:

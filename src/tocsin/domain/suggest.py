@@ -48,11 +48,14 @@ _SHARES = (
     ("_used_bytes", "_size_bytes", "used"),
     ("_usage_bytes", "_limit_bytes", "used"),
     ("_used", "_limit", "used"),
+    ("_entries", "_entries_limit", "used"),
+    ("_allocated", "_maximum", "used"),
 )
 _FAILURES = re.compile(
     r"_(errs?|errors?|failures?|failed|dropped?|rejected|timeouts?|exceptions|panics|oom_kills?)(_total)?$"
 )
 _TRAFFIC = re.compile(r"_(receive|received|transmit|transmitted|sent|read|written|network_\w+)_bytes(_total)?$")
+_WAITED = re.compile(r"_(waiting|stalled|throttled)_seconds_total$")
 _QUEUES = re.compile(
     r"(queue(_length|_size|_depth|d)?|backlog|pending|in_?flight|waiting|lag(_seconds)?|load1|goroutines|"
     r"connections|sessions|procs_(blocked|running))$"
@@ -81,7 +84,7 @@ def wanted(name: str, kind: MetricKind = MetricKind.UNKNOWN, unit: str = "") -> 
         return False
     if kind is MetricKind.SUMMARY and unit in _TIMES:
         return True
-    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _QUEUES, _MORE)) or any(
+    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _WAITED, _QUEUES, _MORE)) or any(
         name.endswith(suffix) for pair in _SHARES for suffix in pair[:2]
     )
 
@@ -136,7 +139,9 @@ def _requests(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
             Direction.ABOVE,
             "ratio",
         )
-    yield Suggestion(_name(metric, "rate"), rate, f"RED, rate: {metric.name} a second")
+    # A device is a resource, not a service.
+    signal = "USE, utilisation" if metric.values("device") else "RED, rate"
+    yield Suggestion(_name(metric, "rate"), rate, f"{signal}: {metric.name} a second")
 
 
 def _durations(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
@@ -218,6 +223,13 @@ def _busy_time(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
             _name(metric, "share"),
             _over("sum", metric, _rate(_selected(metric))),
             f"USE, utilisation: the share of time in which it was busy, from {metric.name}",
+            Direction.ABOVE,
+        )
+    elif _WAITED.search(metric.name):
+        yield Suggestion(
+            _name(metric, "share"),
+            _over("sum", metric, _rate(_selected(metric))),
+            f"USE, saturation: the share of time in which work had to wait, from {metric.name}",
             Direction.ABOVE,
         )
 
