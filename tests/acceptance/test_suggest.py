@@ -44,8 +44,21 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
             series = [asked(server.url, one["query"]) for one in offered.values()]
             assert all(series), "a target that returns nothing is offered"
             assert len({one["query"] for one in offered.values()}) == len(offered)
-            reasons = {one["reason"] for one in answer["dropped"]}
-            assert "it has not moved: it watches a constant" in reasons
+            constant = [one for one in answer["dropped"] if one["why"] == "constant"]
+            assert answer["dropped_by_reason"]["constant"] == len(constant) > 0
+            assert answer["queries"] >= len(offered)
+            assert all(one["alerts_a_week"] is None for one in offered.values()), "minutes say nothing of a week"
+            assert "minutes of data, too little to say how many a week" in file.read_text()
+            declared = tmp_path / "declared.yaml"
+            secret = "hunter2-very-secret"
+            source = {"uid": "main", "type": "prometheus", "url": server.url, "bearer_token": secret}
+            declared.write_text(json.dumps({"datasources": [{**source, "uid": "loki", "type": "loki"}, source]}))
+            ours = run("suggest", "--config", declared, "--datasource", "main", "--days", "0.01")
+            assert (ours.exit_code, secret in ours.output) == (0, False)
+            assert 'datasource_uid: "main"' in ours.output
+            assert "credentials, tls, headers) is not repeated here" in ours.output
+            logs = run("suggest", "--config", declared, "--datasource", "loki")
+            assert (logs.exit_code, "only Prometheus" in logs.output) == (2, True)
     checked = run("check-config", file, "--json")
     assert checked.exit_code == 0, checked.output
     assert json.loads(checked.stdout)["targets"] == list(offered)

@@ -1,5 +1,7 @@
 """Suggested targets: which metrics suggest what, and which labels are kept."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,19 @@ def queries(*metrics):
             "jobs_queue_length",
             "sum by (instance) (jobs_queue_length)",
         ),
+        (
+            [metric("node_pressure_io_waiting_seconds_total")],
+            "node_pressure_io_waiting_share",
+            "sum by (instance) (rate(node_pressure_io_waiting_seconds_total[5m]))",
+        ),
+        (
+            [
+                metric("node_filefd_allocated", kind=MetricKind.GAUGE),
+                metric("node_filefd_maximum", kind=MetricKind.GAUGE),
+            ],
+            "node_filefd_used_percent",
+            "100 * sum by (instance) (node_filefd_allocated) / sum by (instance) (node_filefd_maximum)",
+        ),
         ([metric("up", kind=MetricKind.GAUGE)], "up_share", "avg by (job) (up)"),
     ],
 )
@@ -114,6 +129,29 @@ def test_what_is_no_signal_suggests_nothing(one):
     assert queries(one) == {}
 
 
+@pytest.mark.parametrize("unit", ["seconds", "milliseconds"])
+def test_a_declared_unit_says_as_much_as_a_name(unit):
+    labels = ({**ONE, "le": "1"}, {**ONE, "le": "+Inf"})
+    histogram = Metric("rpc_latency_bucket", MetricKind.HISTOGRAM, tuple(map(Labels, labels)), unit)
+    summary = Metric("rpc_wait", MetricKind.SUMMARY, (Labels({**ONE, "quantile": "0.9"}),), unit)
+    found = suggest(Catalogue((histogram, summary), 2))
+    assert [(one.name, one.unit) for one in found] == [
+        ("rpc_latency_p95", "seconds" if unit == "seconds" else ""),
+        ("rpc_wait_p90", "seconds" if unit == "seconds" else ""),
+    ]
+    assert wanted("rpc_wait", MetricKind.SUMMARY, unit)
+    assert not wanted("rpc_wait", MetricKind.SUMMARY)
+    assert queries(metric("rpc_latency_bucket", {"le": "1"}, kind=MetricKind.HISTOGRAM)) == {}
+
+
+@given(st.text(max_size=30))
+def test_no_query_is_made_of_a_name_that_would_have_to_be_quoted(text):
+    name = f"{text}_requests_total"
+    assert not wanted(name) or re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", name)
+    labels = kept([Labels({text or "x": value}) for value in "ab"])
+    assert not labels or re.fullmatch("[a-zA-Z_:][a-zA-Z0-9_:]*", labels[0])
+
+
 def test_an_error_ratio_needs_codes_that_are_numbers():
     assert "grpc_requests_error_ratio" not in queries(metric("grpc_requests_total", {"code": "OK"}))
 
@@ -124,6 +162,12 @@ def test_errors_and_shares_alert_above_only():
         "mail_failures_rate": Direction.ABOVE,
         "http_requests_rate": Direction.BOTH,
     }
+
+
+@pytest.mark.parametrize(("label", "signal"), [("service", "RED, rate"), ("device", "USE, utilisation")])
+def test_requests_to_a_device_are_no_requests_of_a_service(label, signal):
+    (found,) = suggest(Catalogue((metric("flush_requests_total", {label: "a"}),), 1))
+    assert found.why == f"{signal}: flush_requests_total a second"
 
 
 def test_labels_that_never_differ_or_name_what_comes_and_goes_are_not_kept():

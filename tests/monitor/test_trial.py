@@ -10,7 +10,7 @@ from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.suggest import Suggestion
 from tocsin.monitor.clock import ManualClock
 from tocsin.monitor.gate import Gate
-from tocsin.monitor.trial import tried
+from tocsin.monitor.trial import MAX_TRIED, WEEK, Why, tried
 from tocsin.sources.fake import ScriptedSource
 
 DAY = timedelta(days=1)
@@ -28,7 +28,9 @@ async def trials(*suggestions, play):
     result = await tried(suggestions, Gate(source, clock), START, DAY, heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
-    return {each.target.name: each for each in result.offered}, {each.name: why for each, why in result.dropped}
+    return {each.target.name: each for each in result.offered}, {
+        each.suggestion.name: (each.why, each.words) for each in result.dropped
+    }
 
 
 async def test_what_holds_is_offered_with_its_cost_and_what_it_would_have_told():
@@ -40,7 +42,8 @@ async def test_what_holds_is_offered_with_its_cost_and_what_it_would_have_told()
     offered, dropped = await trials(one("busy", "q"), play=play)
     assert dropped == {}
     busy = offered["busy"]
-    assert (busy.series, busy.samples_a_day) == (2, 2 * 1440)
+    assert (busy.series, busy.samples_an_evaluation, busy.samples_a_day) == (2, 2, 2 * 1440)
+    assert busy.covered == DAY
     assert busy.alerts_a_week >= 2 * 7 - 1e-9
     assert busy.messages_a_week > 0
     assert (busy.target.datasource_uid, busy.target.description) == ("prom", "because of busy")
@@ -55,9 +58,45 @@ async def test_what_returns_nothing_never_moves_or_repeats_another_is_left_out_a
 
     offered, dropped = await trials(one("flat"), one("gone"), one("first"), one("again"), one("none"), play=play)
     assert list(offered) == ["first"]
-    assert dropped["flat"] == "it has not moved: it watches a constant"
-    assert dropped["gone"] == dropped["none"] == "it returns no data"
-    assert dropped["again"] == "it has the same values as first"
+    assert dropped["flat"] == (Why.CONSTANT, "it has not moved: it watches a constant")
+    assert dropped["gone"] == dropped["none"] == (Why.NO_DATA, "it returns no data")
+    assert dropped["again"] == (Why.DUPLICATE, "it has the same values as first")
+
+
+@pytest.mark.parametrize(("hours", "weekly"), [(1, False), (13, True)])
+async def test_a_week_is_reckoned_from_the_time_that_has_data_or_not_at_all(hours, weekly):
+    begun = (START - timedelta(hours=hours)).timestamp()
+    spike = (START - timedelta(minutes=20)).timestamp()
+
+    def play(source):
+        values = lambda grid: noise(grid) + 90.0 * (np.abs(grid - spike) < 400)  # noqa: E731
+        source.play("q", lambda grid: np.where(grid >= begun, values(grid), np.nan))
+
+    offered, _ = await trials(one("young", "q"), play=play)
+    young = offered["young"]
+    assert abs(young.covered - timedelta(hours=hours)) <= timedelta(minutes=5)
+    assert (young.alerts_a_week is not None) is (young.messages_a_week is not None) is weekly
+    if weekly:
+        assert young.alerts >= 1
+        assert young.alerts_a_week == pytest.approx(young.alerts * (WEEK / young.covered))
+        assert young.alerts_a_week > 7 * young.alerts, "as if there had been a whole day of data"
+
+
+async def test_one_that_makes_no_target_is_left_out_and_so_is_what_goes_beyond_the_limit():
+    def play(source):
+        source.play("q", noise)
+
+    offered, dropped = await trials(one("alert:queue", "q"), one("queue", "q"), play=play)
+    assert dropped["alert:queue"][0] is Why.UNFIT
+    assert list(offered) == ["queue"], "what was left out is nothing that another could repeat"
+    result = await tried(
+        [one(f"none{n}") for n in range(MAX_TRIED + 3)],
+        Gate(ScriptedSource("prom"), ManualClock(START)),
+        START,
+        DAY,
+        lambda _: None,
+    )
+    assert (len(result.dropped), result.not_tried, result.queries) == (MAX_TRIED, 3, MAX_TRIED)
 
 
 @pytest.mark.parametrize("transient", [False, True])
@@ -74,4 +113,18 @@ async def test_a_query_that_is_refused_is_left_out_and_a_datasource_that_is_down
             await tried([one("x")], gate, START, DAY, lambda _: None)
     else:
         result = await tried([one("x")], gate, START, DAY, lambda _: None)
-        assert [why for _, why in result.dropped] == ["the datasource refuses it: no"]
+        assert [each.words for each in result.dropped] == ["the datasource refuses it: no"]
+
+
+async def test_one_query_that_takes_too_long_is_left_out_alone():
+    class Slow(ScriptedSource):
+        async def query_range(self, query, window):
+            if query == "slow":
+                raise SourceError("30 s", failure=SourceFailure.TIMEOUT, transient=True)
+            return await super().query_range(query, window)
+
+    source = Slow("prom")
+    source.play("quick", noise)
+    result = await tried([one("slow"), one("quick")], Gate(source, ManualClock(START)), START, DAY, lambda _: None)
+    assert [(each.why, each.words) for each in result.dropped] == [(Why.TOO_SLOW, "it takes too long: 30 s")]
+    assert [each.target.name for each in result.offered] == ["quick"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from tocsin.monitor.trial import Trials, Tried
 
 MAX_DAYS = 30
+_WORDS = {
+    "no_data": "without data",
+    "constant": "constant",
+    "duplicate": "like another",
+    "refused": "refused",
+    "too_slow": "too slow",
+    "unfit": "no target",
+}
 _ONLY_PROMETHEUS = "only Prometheus, and what speaks its API, is looked at"
 
 
@@ -91,13 +100,19 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
         f"  - uid: {_quoted(given.uid)}",
         f"    type: {_quoted(given.kind)}",
         f"    url: {_quoted(given.url)}",
+        *(
+            ["    # How it is reached beside that (credentials, tls, headers) is not repeated here."]
+            if _guarded(given)
+            else []
+        ),
         "targets:" if trials.offered else "targets: []",
     ]
     for one in trials.offered:
         target = one.target
         lines += [
             f"  # {clean(one.suggestion.why)}",
-            f"  # {one.series} series, {one.samples_a_day:,} samples a day; {_often(one)}",
+            f"  # {one.series} series, {one.samples_an_evaluation} samples an evaluation, {one.samples_a_day:,} a day",
+            f"  # {_often(one)}",
             f"  - name: {_quoted(target.name)}",
             f"    query: {_quoted(target.query)}",
             f"    datasource_uid: {_quoted(target.datasource_uid)}",
@@ -109,12 +124,33 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _guarded(given: "DatasourceConfig") -> bool:
+    """Whether the URL alone is not enough to reach it."""
+    beside = (given.username, given.bearer_token, given.ca_file, given.cert_file)
+    return any(each is not None for each in beside) or bool(given.headers) or given.insecure_skip_verify
+
+
 def _quoted(text: str) -> str:
     return json.dumps(clean(text), ensure_ascii=False)
 
 
 def _often(one: "Tried") -> str:
-    return f"about {one.alerts_a_week:.1f} alerts and {one.messages_a_week:.1f} messages a week"
+    seen = f"{one.alerts} alerts and {one.messages} messages in {_time(one.covered)} of data"
+    alerts, messages = one.alerts_a_week, one.messages_a_week
+    if alerts is None or messages is None:
+        return f"{seen}, too little to say how many a week"
+    return f"{seen}: about {alerts:.1f} and {messages:.1f} a week"
+
+
+def _time(covered: timedelta) -> str:
+    hours = covered / timedelta(hours=1)
+    return (
+        f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+    )
+
+
+def _rate(each: float | None) -> str:
+    return "?" if each is None else f"{each:.1f}"
 
 
 def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", days: float) -> Json:
@@ -127,21 +163,31 @@ def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", d
             "unit": one.target.unit,
             "why": one.suggestion.why,
             "series": one.series,
+            "samples_an_evaluation": one.samples_an_evaluation,
             "samples_a_day": one.samples_a_day,
+            "covered_s": one.covered.total_seconds(),
+            "alerts": one.alerts,
+            "messages": one.messages,
             "alerts_a_week": one.alerts_a_week,
             "messages_a_week": one.messages_a_week,
         }
         for one in trials.offered
     ]
-    dropped: list[Json] = [{"name": one.name, "query": one.query, "reason": why} for one, why in trials.dropped]
+    dropped: list[Json] = [
+        {"name": each.suggestion.name, "query": each.suggestion.query, "why": each.why.value, "reason": each.words}
+        for each in trials.dropped
+    ]
     return {
         "datasource_uid": given.uid,
         "days": days,
         "metrics_looked_at": len(found.metrics),
         "metrics_total": found.total,
         "notes": list(found.notes),
+        "not_tried": trials.not_tried,
+        "queries": trials.queries,
         "targets": offered,
         "dropped": dropped,
+        "dropped_by_reason": dict(Counter(each.why.value for each in trials.dropped)),
     }
 
 
@@ -154,19 +200,28 @@ def _tell(found: "Catalogue", trials: "Trials", output: Path | None) -> None:
             safe(one.target.name),
             str(one.series),
             f"{one.samples_a_day:,}",
-            f"{one.alerts_a_week:.1f}",
-            f"{one.messages_a_week:.1f}",
+            _rate(one.alerts_a_week),
+            _rate(one.messages_a_week),
         )
     if trials.offered:
         screen.print(rows)
-    for suggestion, why in trials.dropped:
-        screen.print(safe(f"left out: {suggestion.name}: {why}"))
+    if any(one.alerts_a_week is None for one in trials.offered):
+        screen.print("?: too little data to say how many a week; the YAML has the count")
+    for each in trials.dropped:
+        screen.print(safe(f"left out: {each.suggestion.name}: {each.words}"))
     for note in found.notes:
         screen.print(safe(note))
+    if trials.not_tried:
+        screen.print(
+            safe(f"{trials.not_tried} more were not tried: {len(trials.offered) + len(trials.dropped)} are the limit")
+        )
+    counts = Counter(each.why for each in trials.dropped)
+    why = ", ".join(f"{count} {_WORDS[each.value]}" for each, count in counts.most_common())
     screen.print(
         safe(
-            f"{len(trials.offered)} targets, {len(trials.dropped)} left out; "
-            f"{len(found.metrics)} of {found.total} metrics looked at; {_ONLY_PROMETHEUS}"
+            f"{len(trials.offered)} targets, {len(trials.dropped)} left out{f' ({why})' if why else ''}; "
+            f"{len(found.metrics)} of {found.total} metrics looked at; {trials.queries} queries to try them; "
+            f"{_ONLY_PROMETHEUS}"
         )
     )
     if output is not None:

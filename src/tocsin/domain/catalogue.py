@@ -18,11 +18,12 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric by the name of its series, with the series of now, without `__name__`."""
+    """One metric by the name of its series, with the series of now, without `__name__`. `unit` is declared, or ""."""
 
     name: str
     kind: MetricKind
     series: tuple[Labels, ...]
+    unit: str = ""
 
     def values(self, label: str) -> frozenset[str]:
         """The values of a label."""

@@ -21,6 +21,8 @@ MOST_VALUES = 20
 
 RANGE = "5m"
 _LONGEST = 128
+_PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_TIMES = ("seconds", "milliseconds")
 
 _PREFERRED = (
     "job", "service", "namespace", "cluster", "instance", "app", "handler", "route", "method", "device", "mountpoint",
@@ -46,11 +48,14 @@ _SHARES = (
     ("_used_bytes", "_size_bytes", "used"),
     ("_usage_bytes", "_limit_bytes", "used"),
     ("_used", "_limit", "used"),
+    ("_entries", "_entries_limit", "used"),
+    ("_allocated", "_maximum", "used"),
 )
 _FAILURES = re.compile(
     r"_(errs?|errors?|failures?|failed|dropped?|rejected|timeouts?|exceptions|panics|oom_kills?)(_total)?$"
 )
 _TRAFFIC = re.compile(r"_(receive|received|transmit|transmitted|sent|read|written|network_\w+)_bytes(_total)?$")
+_WAITED = re.compile(r"_(waiting|stalled|throttled)_seconds_total$")
 _QUEUES = re.compile(
     r"(queue(_length|_size|_depth|d)?|backlog|pending|in_?flight|waiting|lag(_seconds)?|load1|goroutines|"
     r"connections|sessions|procs_(blocked|running))$"
@@ -68,9 +73,18 @@ class Suggestion:
     unit: str = ""
 
 
-def wanted(name: str) -> bool:
-    """Whether a metric of that name may suggest something; its series need be read only then."""
-    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _QUEUES, _MORE)) or any(
+def plain(name: str) -> bool:
+    """Whether a metric or label is called what every Prometheus takes unquoted; a query is made of no other name."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def wanted(name: str, kind: MetricKind = MetricKind.UNKNOWN, unit: str = "") -> bool:
+    """Whether a metric like that may suggest something; its series need be read only then."""
+    if not plain(name):
+        return False
+    if kind is MetricKind.SUMMARY and unit in _TIMES:
+        return True
+    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _WAITED, _QUEUES, _MORE)) or any(
         name.endswith(suffix) for pair in _SHARES for suffix in pair[:2]
     )
 
@@ -95,7 +109,7 @@ def suggest(catalogue: Catalogue) -> tuple[Suggestion, ...]:
 def kept(series: Iterable[Labels]) -> tuple[str, ...]:
     """The labels worth keeping apart: those that differ, few enough to be watched one by one."""
     all_of_them = list(series)
-    names = {name for one in all_of_them for name in one} - _NEVER - set(_CODES)
+    names = {name for one in all_of_them for name in one if plain(name)} - _NEVER - set(_CODES)
     order = [name for name in _PREFERRED if name in names] + sorted(names - set(_PREFERRED))
     chosen: list[str] = []
     for name in order:
@@ -125,27 +139,33 @@ def _requests(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
             Direction.ABOVE,
             "ratio",
         )
-    yield Suggestion(_name(metric, "rate"), rate, f"RED, rate: {metric.name} a second")
+    # A device is a resource, not a service.
+    signal = "USE, utilisation" if metric.values("device") else "RED, rate"
+    yield Suggestion(_name(metric, "rate"), rate, f"{signal}: {metric.name} a second")
 
 
 def _durations(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
     base = metric.name.removesuffix("_bucket")
-    if base != metric.name and base.endswith(("_seconds", "_milliseconds")) and metric.values("le"):
+    unit = next((unit for unit in _TIMES if metric.unit == unit or base.endswith(f"_{unit}")), "")
+    shown = "seconds" if unit == "seconds" else ""
+    if base != metric.name and unit and metric.values("le"):
         by = ", ".join(("le", *kept(metric.series)))
         yield Suggestion(
             _name(metric, "p95", base),
             f"histogram_quantile(0.95, sum by ({by}) (rate({_selected(metric)}[{RANGE}])))",
             f"RED, duration: the 95th percentile of {base}",
             Direction.ABOVE,
+            shown,
         )
     quantiles = sorted(value for value in metric.values("quantile") if value in ("0.9", "0.95", "0.99"))
-    if quantiles and metric.name.endswith(("_seconds", "_milliseconds")):
+    if quantiles and unit:
         chosen = _selected(metric, f'quantile="{quantiles[-1]}"')
         yield Suggestion(
             _name(metric, f"p{quantiles[-1].removeprefix('0.').ljust(2, '0')}"),
             _over("max", metric, chosen),
             f"RED, duration: quantile {quantiles[-1]} of {metric.name}",
             Direction.ABOVE,
+            shown,
         )
 
 
@@ -203,6 +223,13 @@ def _busy_time(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
             _name(metric, "share"),
             _over("sum", metric, _rate(_selected(metric))),
             f"USE, utilisation: the share of time in which it was busy, from {metric.name}",
+            Direction.ABOVE,
+        )
+    elif _WAITED.search(metric.name):
+        yield Suggestion(
+            _name(metric, "share"),
+            _over("sum", metric, _rate(_selected(metric))),
+            f"USE, saturation: the share of time in which work had to wait, from {metric.name}",
             Direction.ABOVE,
         )
 

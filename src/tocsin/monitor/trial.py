@@ -3,13 +3,13 @@ and what would they have told.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from enum import StrEnum
 
 import numpy as np
 
-from tocsin.domain.errors import SourceError
+from tocsin.domain.errors import Invalid, NotAsked, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.suggest import Suggestion
 from tocsin.domain.target import Target
@@ -20,75 +20,167 @@ from tocsin.monitor.gate import Gate
 GLANCE = 300
 """Samples of each series that decide whether it moves, over the whole past that is tried."""
 
+MAX_TRIED = 200
+"""Suggestions that are tried, errors and durations first; how many are not is said."""
+
+LEAST_FOR_A_WEEK = timedelta(hours=12)
+"""With less of the past than this nothing is said of a week: one alert in a quarter of an hour is not 700 a week."""
+
 WEEK = timedelta(days=7)
 DAY_S = 86400.0
 
 
+class Why(StrEnum):
+    """Why a suggestion is not offered."""
+
+    NO_DATA = "no_data"
+    CONSTANT = "constant"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    TOO_SLOW = "too_slow"
+    UNFIT = "unfit"
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A suggestion that holds: the target, what it costs, and what it would have told, by the week."""
+    """A suggestion that holds: the target, what it costs, and what it would have told over the time `covered` by data.
+
+    By the week it is None where that time is too short to say.
+    """
 
     suggestion: Suggestion
     target: Target
     series: int
+    samples_an_evaluation: int
     samples_a_day: int
-    alerts_a_week: float
-    messages_a_week: float
+    covered: timedelta
+    alerts: int
+    messages: int
+
+    @property
+    def alerts_a_week(self) -> float | None:
+        """Alerts by the week."""
+        return self._a_week(self.alerts)
+
+    @property
+    def messages_a_week(self) -> float | None:
+        """Messages by the week."""
+        return self._a_week(self.messages)
+
+    def _a_week(self, count: int) -> float | None:
+        return None if self.covered < LEAST_FOR_A_WEEK else count / (self.covered / WEEK)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A suggestion that does not hold, why, and that in words."""
+
+    suggestion: Suggestion
+    why: Why
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What was tried: those that hold, and why the others do not."""
+    """What was tried: those that hold, why the others do not, how many were `not_tried`, and the queries it took."""
 
     offered: tuple[Tried, ...]
-    dropped: tuple[tuple[Suggestion, str], ...]
+    dropped: tuple[Dropped, ...]
+    not_tried: int = 0
+    queries: int = 0
 
 
 async def tried(
     suggestions: Sequence[Suggestion], gate: Gate, at: datetime, past: timedelta, progress: Callable[[float], None]
 ) -> Trials:
-    """Try each over the `past` before `at`. A query that the datasource refuses drops its suggestion; raises
-    `SourceError` when the datasource itself does not answer.
+    """Try each over the `past` before `at`. A query that the datasource refuses, or that takes too long, drops its
+    suggestion; raises `SourceError` when the datasource itself does not answer.
     """
     offered: list[Tried] = []
-    dropped: list[tuple[Suggestion, str]] = []
-    seen: dict[bytes, str] = {}
-    aside = Aside(1)
-    shares = [number / max(1, len(suggestions)) for number in range(len(suggestions) + 1)]
+    dropped: list[Dropped] = []
+    before, chosen = gate.queries, suggestions[:MAX_TRIED]
+    trying = _Trying(gate, at, past, Aside(1))
+    progress(0.0)
     try:
-        for one, (begun, over) in zip(suggestions, pairwise(shares), strict=True):
-            progress(begun)
-            step_s = max(1.0, past.total_seconds() // GLANCE)
-            try:
-                frame = await gate.query(one.query, Window.aligned((at - past).timestamp(), at.timestamp(), step_s))
-                why = _useless(frame, seen, one.name)
-                if not why:
-                    offered.append(
-                        await _played(one, len(frame.labels), Asked(_target(one, gate, past), gate), at, aside)
-                    )
-            except SourceError as error:
-                if error.transient:
-                    raise
-                why = f"the datasource refuses it: {error}"
-            if why:
-                dropped.append((one, why))
-            progress(over)
+        for number, one in enumerate(chosen):
+            found = await trying.look(one)
+            if isinstance(found, Tried):
+                offered.append(found)
+            else:
+                dropped.append(found)
+            progress((number + 1) / len(chosen))
     finally:
-        aside.close()
-    return Trials(tuple(offered), tuple(dropped))
+        trying.aside.close()
+    progress(1.0)
+    return Trials(tuple(offered), tuple(dropped), len(suggestions) - len(chosen), gate.queries - before)
 
 
-def _useless(frame: Frame, seen: dict[bytes, str], name: str) -> str:
-    """Why nobody would watch these series; "" when there is nothing against them."""
-    if not frame.samples:
-        return "it returns no data"
-    with np.errstate(invalid="ignore"):
-        there = frame.values[~np.isnan(frame.values).all(axis=1)]
-    if not (np.nanmax(there, axis=1) > np.nanmin(there, axis=1)).any():
-        return "it has not moved: it watches a constant"
-    rows = sorted(row.tobytes() for row in np.round(there, 12))
-    before = seen.setdefault(b"".join(rows), name)
-    return "" if before == name else f"it has the same values as {before}"
+@dataclass(slots=True)
+class _Trying:
+    """Where, when and over what `past` suggestions are tried; `seen` knows the values of what was offered, by name."""
+
+    gate: Gate
+    at: datetime
+    past: timedelta
+    aside: Aside
+    seen: dict[bytes, str] = field(default_factory=dict)
+
+    async def look(self, one: Suggestion) -> Tried | Dropped:
+        """From afar, then play it; raises `SourceError` when the datasource does not answer at all."""
+        try:
+            return await self._offer(one)
+        except SourceError as error:
+            slow = error.failure is SourceFailure.TIMEOUT and not isinstance(error, NotAsked)
+            if error.transient and not slow:
+                raise
+            words = f"it takes too long: {error}" if slow else f"the datasource refuses it: {error}"
+            return Dropped(one, Why.TOO_SLOW if slow else Why.REFUSED, words)
+        except Invalid as error:
+            return Dropped(one, Why.UNFIT, f"it makes no target: {error}")
+
+    async def _offer(self, one: Suggestion) -> Tried | Dropped:
+        target, step_s = _target(one, self.gate, self.past), max(1.0, self.past.total_seconds() // GLANCE)
+        frame = await self.gate.query(one.query, self._window(step_s))
+        if not frame.samples:
+            return Dropped(one, Why.NO_DATA, "it returns no data")
+        if not _moves(frame):
+            return Dropped(one, Why.CONSTANT, "it has not moved: it watches a constant")
+        values = _fingerprint(frame)
+        if values in self.seen:
+            return Dropped(one, Why.DUPLICATE, f"it has the same values as {self.seen[values]}")
+        columns = int((~np.isnan(frame.values)).any(axis=0).sum())
+        result = await self._played(one, target, len(frame.labels), min(self.past, timedelta(seconds=columns * step_s)))
+        self.seen[values] = one.name
+        return result
+
+    async def _played(self, one: Suggestion, target: Target, series: int, covered: timedelta) -> Tried:
+        """What the target would have told over the past, which is as long as the history it learns from."""
+        step_s = target.step.total_seconds()
+        asked = [Asked(target, self.gate)]
+        result = await backtest(asked, self._window(step_s), self.aside, NOTHING_ELSE, lambda _: None)
+        return Tried(
+            one,
+            target,
+            series,
+            round(series * (target.check_interval / target.step)),
+            round(series * DAY_S / step_s),
+            covered,
+            result.alerts_total,
+            result.messages_total,
+        )
+
+    def _window(self, step_s: float) -> Window:
+        return Window.aligned((self.at - self.past).timestamp(), self.at.timestamp(), step_s)
+
+
+def _moves(frame: Frame) -> bool:
+    there = frame.values[~np.isnan(frame.values).all(axis=1)]
+    return bool((np.nanmax(there, axis=1) > np.nanmin(there, axis=1)).any())
+
+
+def _fingerprint(frame: Frame) -> bytes:
+    """The same for the same values, whatever the labels."""
+    return b"".join(sorted(row.tobytes() for row in np.round(frame.values, 12)))
 
 
 def _target(one: Suggestion, gate: Gate, past: timedelta) -> Target:
@@ -102,20 +194,3 @@ def _target(one: Suggestion, gate: Gate, past: timedelta) -> Target:
         description=one.why,
         history=past,
     ).validated()
-
-
-async def _played(one: Suggestion, series: int, asked: Asked, at: datetime, aside: Aside) -> Tried:
-    """What the target would have told over the past, which is as long as the history it learns from."""
-    target, past = asked.target, asked.target.history
-    step_s = target.step.total_seconds()
-    window = Window.aligned((at - past).timestamp(), at.timestamp(), step_s)
-    result = await backtest([asked], window, aside, NOTHING_ELSE, lambda _: None)
-    weeks = past / WEEK
-    return Tried(
-        one,
-        target,
-        series,
-        round(series * DAY_S / step_s),
-        result.alerts_total / weeks,
-        result.messages_total / weeks,
-    )

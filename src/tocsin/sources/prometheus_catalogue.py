@@ -7,8 +7,9 @@ from typing import TypeVar
 import msgspec
 
 from tocsin.domain.catalogue import Catalogue, Metric, MetricKind
-from tocsin.domain.errors import SourceError
+from tocsin.domain.errors import LimitExceeded, SourceError
 from tocsin.domain.labels import Labels
+from tocsin.domain.suggest import plain
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.wire_errors import bad_answer, decode_error
@@ -22,6 +23,8 @@ MAX_CATALOGUE_SERIES = 2_000
 RECENT = timedelta(minutes=10)
 
 T = TypeVar("T")
+Wanted = Callable[[str, MetricKind, str], bool]
+"""Whether the series of a metric are read: by its name, type and unit."""
 
 _KINDS = frozenset(kind.value for kind in MetricKind)
 
@@ -32,6 +35,7 @@ class _Names(msgspec.Struct):
 
 class _Meta(msgspec.Struct):
     type: str = ""
+    unit: str = ""
 
 
 class _Metadata(msgspec.Struct):
@@ -48,12 +52,15 @@ class PrometheusCatalogue:
     def __init__(self, http: HttpSettings) -> None:
         self._client = HttpClient(http)
 
-    async def read(self, wanted: Callable[[str], bool], at: datetime, progress: Callable[[float], None]) -> Catalogue:
-        """The metrics whose name is `wanted`, with their series of the last minutes; raises SourceError."""
+    async def read(self, wanted: Wanted, at: datetime, progress: Callable[[float], None]) -> Catalogue:
+        """The metrics that are `wanted`, with their series of the last minutes; raises SourceError."""
         names = (await self._ask("api/v1/label/__name__/values", {}, _Names)).data
         kinds = (await self._ask("api/v1/metadata", {}, _Metadata)).data
-        chosen = sorted(name for name in names if wanted(name))
+        chosen = sorted(name for name in names if wanted(name, *_declared(name, kinds)))
         notes = []
+        odd = sum(not plain(name) for name in names)
+        if odd:
+            notes.append(f"{odd} metrics were not looked at: their names would have to be quoted")
         if len(chosen) > MAX_METRICS:
             notes.append(f"{len(chosen) - MAX_METRICS} metrics were not looked at: {MAX_METRICS} are the limit")
         metrics = []
@@ -64,13 +71,20 @@ class PrometheusCatalogue:
                 "end": f"{at.timestamp():.3f}",
                 "limit": str(MAX_CATALOGUE_SERIES + 1),
             }
-            found = (await self._ask("api/v1/series", asked, _Series)).data
-            progress((number + 1) / min(len(chosen), MAX_METRICS))
+            try:
+                found = (await self._ask("api/v1/series", asked, _Series)).data
+            except LimitExceeded as error:
+                # Servers before 2.50 know no limit: an answer too large is one metric's, not the datasource's.
+                notes.append(f"{name} is left out: {error}")
+                continue
+            finally:
+                progress((number + 1) / min(len(chosen), MAX_METRICS))
             if len(found) > MAX_CATALOGUE_SERIES:
                 notes.append(f"{name} has more than {MAX_CATALOGUE_SERIES:,} series and is left out")
                 continue
             series = tuple(Labels(one).without("__name__") for one in found)
-            metrics.append(Metric(name, _kind(name, kinds), series))
+            kind, unit = _declared(name, kinds)
+            metrics.append(Metric(name, kind, series, unit))
         return Catalogue(tuple(metrics), len(names), tuple(notes))
 
     async def close(self) -> None:
@@ -92,10 +106,10 @@ class PrometheusCatalogue:
         return self._client.settings.redact(text)
 
 
-def _kind(name: str, kinds: dict[str, list[_Meta]]) -> MetricKind:
-    """The declared type; series of a histogram or summary carry names of their own."""
+def _declared(name: str, kinds: dict[str, list[_Meta]]) -> tuple[MetricKind, str]:
+    """The declared type and unit; series of a histogram or summary carry names of their own."""
     for known in (name, *(name.removesuffix(suffix) for suffix in ("_bucket", "_count", "_sum", "_total"))):
         for each in kinds.get(known, []):
             if each.type in _KINDS:
-                return MetricKind(each.type)
-    return MetricKind.UNKNOWN
+                return MetricKind(each.type), each.unit
+    return MetricKind.UNKNOWN, ""
