@@ -21,7 +21,6 @@ from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.sources.grafana import GrafanaPrometheus
 from tocsin.sources.grafana_deployments import Deployments
-from tocsin.sources.grafana_discovery import Grafana
 from tocsin.sources.grafana_process import program
 from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.http_settings import HttpSettings
@@ -395,23 +394,3 @@ asyncio.run(main())
 def test_without_the_client_it_says_what_to_install() -> None:
     ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True)
     assert "pip install 'tocsin[grafana]'" in ran.stdout
-
-
-async def test_closing_ends_also_in_the_moment_in_which_the_connection_changes() -> None:
-    async def found(_sources: object) -> tuple[str, ...]:
-        return ()
-
-    async def deployed(_annotations: object) -> None:
-        return None
-
-    for ticks in range(4):
-        settings = GrafanaSettings("g", grafana_url="http://127.0.0.1:1", command="/nowhere/mcp-grafana", timeout_s=0.1)
-        one = Grafana(settings, found, deployed)
-        first = one._failure
-        one.start()
-        await until(lambda one=one, first=first: one._failure != first, "it has looked once")
-        one.link.changed.set()
-        for _ in range(ticks):
-            await asyncio.sleep(0)
-        async with asyncio.timeout(10):
-            await one.close()
