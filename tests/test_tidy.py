@@ -20,7 +20,7 @@ FILE_BYTES = 1_000_000
 
 LOOP_TOPS = {
     ("src/tocsin/monitor/scheduler.py", "_once"): "a target whose evaluation breaks must not end the others",
-    ("src/tocsin/monitor/commit.py", "_try"): "an evaluation that breaks the store must not leave the others waiting",
+    ("src/tocsin/monitor/commit.py", "_once"): "an evaluation that breaks the store must not leave the others waiting",
     ("src/tocsin/sources/grafana_link.py", "_keep"): "whatever ends a connection, it is made again",
     ("src/tocsin/sources/host.py", "_run"): "a reading that breaks must not end the sampling",
 }

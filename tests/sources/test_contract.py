@@ -23,7 +23,8 @@ from tocsin.sources.host_readings import FileSystem, Reading
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.loki import LokiSource
-from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.sources.parts import QueryLimits
+from tocsin.sources.prometheus import PrometheusSource
 
 
 @dataclass(frozen=True)

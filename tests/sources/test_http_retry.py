@@ -12,7 +12,8 @@ from tocsin.domain.errors import LimitExceeded, SourceError
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_retry import MAX_BACKOFF_S, backoff_s, http_date_s, retry_after_s
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.sources.parts import QueryLimits
+from tocsin.sources.prometheus import PrometheusSource
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_zeros import REMEMBERED_S
 from tocsin.sources.loki import LokiSource
-from tocsin.sources.prometheus import QueryLimits
+from tocsin.sources.parts import QueryLimits
 
 F = SourceFailure
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -24,7 +24,8 @@ from tocsin.monitor.monitor import Monitor
 from tocsin.sources.host import HostSettings, HostSource
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.loki import LokiSource
-from tocsin.sources.prometheus import PrometheusSource, QueryLimits
+from tocsin.sources.parts import QueryLimits
+from tocsin.sources.prometheus import PrometheusSource
 from tocsin.store import open_store
 
 log = structlog.get_logger(__name__)

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 from tocsin.domain.errors import Invalid
+from tocsin.domain.query_words import Meaningless, duration_s, words
 
 T = TypeVar("T")
 
@@ -17,9 +18,6 @@ MAX_DEPTH = 60
 _LEVELS = (("or",), ("and", "unless"), ("==", "!=", "<=", ">=", "<", ">"), ("+", "-"), ("*", "/", "%"))
 _STAGES = frozenset(("|", "|=", "|~", "!=", "!~", "|>", "!>"))
 _MATCHES = frozenset(("=", "!=", "=~", "!~"))
-_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_UNITS_S |= {"w": 604800.0, "y": 31536000.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|[smhdwy])")
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|\#[^\n]*)
       |(?P<string>"(?:\\.|[^"\\\n])*"|`[^`]*`)
@@ -108,24 +106,13 @@ def read(query: str) -> Node:
     return _Reader(query).whole()
 
 
-def duration_s(text: str) -> float | None:
-    """`5m` or `1h30m` in seconds; None for anything else."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(count + unit for count, unit in parts) != text.strip():
-        return None
-    return sum(float(count) * _UNITS_S[unit] for count, unit in parts)
-
-
-def _tokens(query: str) -> Iterator[tuple[str, str, int, int]]:
-    at = 0
-    while at < len(query):
-        found = _TOKEN.match(query, at)
-        if found is None or found.lastgroup is None:
-            what = "an unfinished string" if query[at] in "\"`'" else f"the character {query[at]!r} has no meaning here"
-            raise Invalid("query", f"{what} (at character {at + 1})")
-        if found.lastgroup != "blank":
-            yield found.lastgroup, found[0], at, found.end()
-        at = found.end()
+def _tokens(query: str) -> list[tuple[str, str, int, int]]:
+    try:
+        return list(words(query, _TOKEN))
+    except Meaningless as error:
+        begun = query[error.at]
+        what = "an unfinished string" if begun in "\"`'" else f"the character {begun!r} has no meaning here"
+        raise Invalid("query", f"{what} (at character {error.at + 1})") from None
 
 
 def _unquoted(text: str) -> str:
@@ -140,7 +127,7 @@ class _Reader:
     """Recursive descent by the precedence of operators."""
 
     def __init__(self, query: str) -> None:
-        self._query, self._tokens, self._at, self._depth = query, list(_tokens(query)), 0, 0
+        self._query, self._tokens, self._at, self._depth = query, _tokens(query), 0, 0
 
     def whole(self) -> Node:
         if not self._tokens:

@@ -1,8 +1,9 @@
 """As much of PromQL as it takes to see what a query computes; what is not understood is said to be, never guessed."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from tocsin.domain.query_words import Meaningless, duration_s, words
 
 MOST_CHARACTERS = 20_000
 """A longer query is not looked into."""
@@ -17,8 +18,6 @@ AGGREGATIONS = frozenset(
     )
 )
 _LEVELS = (("or",), ("and", "unless"), ("==", "!=", "<=", ">=", "<", ">"), ("+", "-"), ("*", "/", "%", "atan2"))
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
-_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|\#[^\n]*)
       |(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)
@@ -94,34 +93,15 @@ def parse(query: str) -> Node | None:
         return None
     try:
         return _Reader(query).whole()
-    except _Unknown:
+    except (_Unknown, Meaningless):
         return None
-
-
-def duration_s(text: str) -> float | None:
-    """`5m` or `1h30m` in seconds; None for anything else."""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(count + unit for count, unit in parts) != text.strip():
-        return None
-    return sum(float(count) * _UNITS_S[unit] for count, unit in parts)
-
-
-def _tokens(query: str) -> Iterator[tuple[str, str, int, int]]:
-    at = 0
-    while at < len(query):
-        found = _TOKEN.match(query, at)
-        if found is None or found.lastgroup is None:
-            raise _Unknown
-        if found.lastgroup != "blank":
-            yield found.lastgroup, found[0], at, found.end()
-        at = found.end()
 
 
 class _Reader:
     """Recursive descent by the precedence of operators."""
 
     def __init__(self, query: str) -> None:
-        self._query, self._tokens, self._at, self._depth = query, list(_tokens(query)), 0, 0
+        self._query, self._tokens, self._at, self._depth = query, list(words(query, _TOKEN)), 0, 0
 
     def whole(self) -> Node:
         node = self._binary(0)

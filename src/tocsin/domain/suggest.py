@@ -299,5 +299,5 @@ def _selected(metric: Metric, *matchers: str) -> str:
 
 def _name(metric: Metric, what: str, base: str = "") -> str:
     """A name for the target: the metric's, without what its unit and type add, and what is watched of it."""
-    plain = (base or metric.name).removesuffix("_total").removesuffix("_bytes").removesuffix("_seconds")
-    return (f"{plain}_{what}" if what else plain)[:_LONGEST]
+    short = (base or metric.name).removesuffix("_total").removesuffix("_bytes").removesuffix("_seconds")
+    return (f"{short}_{what}" if what else short)[:_LONGEST]

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MAX_SHARE = 4
+MAX_SHARE = 8
 """The largest answer that is kept is this part of all: one must not take the place of all others."""
 
 

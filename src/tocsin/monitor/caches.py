@@ -10,7 +10,8 @@ from tocsin.monitor.cache import Cache, CacheStats
 TTL = timedelta(seconds=15)
 """How long series are kept: targets that ask the same do so within it, and nobody judges an older present."""
 
-MAX_FRAMES_BYTES = 32 * 1024 * 1024
+MAX_FRAMES_BYTES = 8 * 1024 * 1024
+"""Answers about the present are small; the past is read once, and a large answer is only shared while on its way."""
 WORDS_TTL = timedelta(minutes=1)
 MAX_WORDS_BYTES = 1024 * 1024
 _LABELS_BYTES = 100

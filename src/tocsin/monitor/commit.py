@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 
+_Batch = list[tuple[Evaluation, asyncio.Future[None]]]
+
 
 class Committer:
     """Group commit: what arrives while a transaction runs goes into the next one. Saved means kept: `save` returns
@@ -25,7 +27,7 @@ class Committer:
     def __init__(self, log: AlertLog, on_commit: Callable[[], None]) -> None:
         self._log = log
         self._on_commit = on_commit
-        self._waiting: list[tuple[Evaluation, asyncio.Future[None]]] = []
+        self._waiting: _Batch = []
         self._flushing: asyncio.Task[None] | None = None
         self._owed: list[Evaluation] = []
         self.health = StoreHealth(ok=True, detail="nothing failed")
@@ -80,19 +82,32 @@ class Committer:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._save(batch)
+                failure = await self._once(batch)
+                if failure is None or failure.transient or len(batch) == 1:
+                    self._tell(batch, failure)
+                    continue
+                # One of them may be what can never be kept: one by one, the others are.
+                failures = [(one, await self._once([one])) for one in batch]
+                for one, why in failures:
+                    self._tell([one], why)
+                if not all(why for _, why in failures):
+                    self.worked()
         finally:
             self._flushing = None
 
-    async def _save(self, batch: list[tuple[Evaluation, asyncio.Future[None]]]) -> bool:
-        """Keep them and tell who waits; whether any was kept."""
-        failure = await self._try([evaluation for evaluation, _ in batch])
-        if failure is not None and not failure.transient and len(batch) > 1:
-            # One of them may be what can never be kept: one by one, the others are.
-            kept = [await self._save([one]) for one in batch]
-            if any(kept):
-                self.worked()
-            return any(kept)
+    async def _once(self, batch: _Batch) -> StoreError | None:
+        try:
+            await self._log.save_evaluations([evaluation for evaluation, _ in batch])
+        except StoreError as error:
+            return error
+        except Exception as error:
+            # The top of the loop: whatever it was, those who wait are told, and the loop goes on.
+            log.exception("the store failed in a way of its own", evaluations=len(batch))
+            return StoreError(f"the store failed with {type(error).__name__}: {error}", transient=False)
+        return None
+
+    def _tell(self, batch: _Batch, failure: StoreError | None) -> None:
+        """Tell who waits whether it was kept."""
         if failure is None:
             self.worked()
             self._on_commit()
@@ -105,15 +120,3 @@ class Committer:
                 future.set_result(None)
             else:
                 future.set_exception(failure)
-        return failure is None
-
-    async def _try(self, evaluations: list[Evaluation]) -> StoreError | None:
-        try:
-            await self._log.save_evaluations(evaluations)
-        except StoreError as error:
-            return error
-        except Exception as error:
-            # Whatever it was: those who wait are told, and the others of the batch get their own chance.
-            log.exception("the store failed in a way of its own", evaluations=len(evaluations))
-            return StoreError(f"the store failed with {type(error).__name__}: {error}", transient=False)
-        return None

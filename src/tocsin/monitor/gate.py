@@ -100,11 +100,11 @@ class Gate:
             except SourceError as error:
                 self._failed(error)
                 raise
-            except BaseException:
-                self.breaker = self.breaker.given_up(self.clock.now())
-                raise
             finally:
                 self.in_flight -= 1
+                if frame is None:
+                    # Whoever asked is gone. After a failure this changes nothing.
+                    self.breaker = self.breaker.given_up(self.clock.now())
                 self.last_duration_s = (self.clock.now() - began).total_seconds()
                 if self.metrics is not None:
                     self.metrics.asked(self.source.uid, frame, self.last_duration_s)

@@ -1,7 +1,7 @@
 """The datasources of a Grafana, each as a source of its own: Prometheus and Loki, asked through mcp-grafana."""
 
-import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,82 +22,68 @@ from tocsin.sources.grafana_wire import Lines, label_names, log_lines, loki_fram
 from tocsin.sources.log_pages import MAX_LINES, Bounds, Span, newest_lines
 from tocsin.sources.log_zeros import SeriesSeen, counted
 from tocsin.sources.loki_wire import Answered
-from tocsin.sources.parts import join, split
-from tocsin.sources.prometheus import QueryLimits
+from tocsin.sources.parts import MAX_POINTS, QueryLimits, in_parts
 from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache
-
-MAX_POINTS = 11_000
-"""Prometheus and Loki refuse more points a series in one query."""
 
 MAX_LOKI_SPAN = timedelta(days=29)
 """Loki refuses a longer window by default (30 days)."""
 
 MAX_LOG_PAGES = 50
+_PROMQL = ("range queries in PromQL, through Grafana", "whether the exporter of a series was scraped (up)")
+_LOGQL = ("metric queries in LogQL, through Grafana", "log lines")
 
 
-class GrafanaPrometheus:
-    """Implements `MetricSource` over the tool `query_prometheus`; `uid` is Grafana's."""
+class _OfGrafana:
+    """What the datasources of a Grafana share: the connection is Grafana's, which tells no clock of theirs."""
 
     def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
         self.uid = uid
-        self.query_type = QueryType.PROMETHEUS
         self._link, self._deployments = link, deployments
         self._limits = _limits(link.settings, max_points)
-        self._cache = LabelCache(2 * link.settings.max_series)
-
-    async def query_range(self, query: str, window: Window) -> Frame:
-        """The series of a PromQL query on the window's grid, a long window in parts; raises SourceError."""
-        settings = self._link.settings
-        _check_window(window, self._limits)
-        parts = [await self._part(query, part) for part in split(window, self._limits.max_points)]
-        return join(parts, max_series=settings.max_series, max_samples=settings.max_samples)
-
-    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
-        """Whether the series' exporter was scraped lately, and whether deployments are known; raises SourceError."""
-        asked = up.selector(labels)
-        scraped: tuple[str, ...] = ()
-        if asked is not None:
-            window = up.window(at)
-            try:
-                async with asyncio.timeout(up.WITHIN_S):
-                    scraped = (up.words(asked, await self._part(f"avg({asked})", window), window),)
-            except TimeoutError as error:
-                raise SourceError(
-                    f"no answer about {asked} within {up.WITHIN_S:g} s", failure=SourceFailure.TIMEOUT, transient=True
-                ) from error
-        return (*scraped, *self._deployments.unknown())
-
-    def check_query(self, query: str) -> None:
-        """Raise `Invalid("query", why)` for text that no server can take."""
-        check_text(query)
-
-    async def probe(self) -> str:
-        """What answers; raises SourceError when queries are not answered."""
-        await answered(
-            self._link,
-            "query_prometheus",
-            {"datasourceUid": self.uid, "expr": "1", "queryType": "instant", "endTime": "now"},
-        )
-        return f"Prometheus through {self._link.version}"
 
     @property
     def skew(self) -> Skew | None:
         """mcp-grafana tells no clock."""
         return None
 
-    async def describe(self) -> Description:
-        """What answers, and how long one cheap question took; raises SourceError when queries are not answered."""
+    async def _described(self, what: str, question: tuple[str, Mapping[str, Argument]], *abilities: str) -> Description:
+        """What answers, and how long one cheap question took; raises SourceError when it is not answered."""
         began = time.monotonic()
-        version = await self.probe()
-        return Description(
-            version,
-            ("range queries in PromQL, through Grafana", "whether the exporter of a series was scraped (up)"),
-            time.monotonic() - began,
-        )
+        tool, arguments = question
+        await answered(self._link, tool, {"datasourceUid": self.uid, **arguments})
+        return Description(f"{what} through {self._link.version}", abilities, time.monotonic() - began)
 
     async def close(self) -> None:
         """Nothing of its own to give back: the connection is Grafana's."""
+
+
+class GrafanaPrometheus(_OfGrafana):
+    """Implements `MetricSource` over the tool `query_prometheus`; `uid` is Grafana's."""
+
+    query_type = QueryType.PROMETHEUS
+
+    def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
+        super().__init__(uid, link, deployments, max_points=max_points)
+        self._cache = LabelCache(2 * link.settings.max_series)
+
+    async def query_range(self, query: str, window: Window) -> Frame:
+        """The series of a PromQL query on the window's grid, a long window in parts; raises SourceError."""
+        _check_step(window)
+        return await in_parts(window, self._limits, lambda part: self._part(query, part))
+
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
+        """Whether the series' exporter was scraped lately, and whether deployments are known; raises SourceError."""
+        return (*await up.scraped(labels, at, self._part), *self._deployments.unknown())
+
+    def check_query(self, query: str) -> None:
+        """Raise `Invalid("query", why)` for text that no server can take."""
+        check_text(query)
+
+    async def describe(self) -> Description:
+        """What answers, and how long one cheap question took; raises SourceError when queries are not answered."""
+        question = ("query_prometheus", {"expr": "1", "queryType": "instant", "endTime": "now"})
+        return await self._described("Prometheus", question, *_PROMQL)
 
     async def _part(self, query: str, window: Window) -> Frame:
         settings = self._link.settings
@@ -116,14 +102,13 @@ class GrafanaPrometheus:
         return replace(frame, warnings=tuple(map(settings.redact, frame.warnings))) if frame.warnings else frame
 
 
-class GrafanaLoki:
+class GrafanaLoki(_OfGrafana):
     """Implements `MetricSource` and `LogSource` over the tool `query_loki_logs`; `uid` is Grafana's."""
 
+    query_type = QueryType.LOKI
+
     def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
-        self.uid = uid
-        self.query_type = QueryType.LOKI
-        self._link, self._deployments = link, deployments
-        self._limits = _limits(link.settings, max_points)
+        super().__init__(uid, link, deployments, max_points=max_points)
         self._seen = SeriesSeen(link.settings.max_series)
 
     async def query_range(self, query: str, window: Window) -> Frame:
@@ -132,11 +117,9 @@ class GrafanaLoki:
         return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
 
     async def _frame(self, query: str, window: Window) -> Frame:
-        settings = self._link.settings
-        _check_window(window, self._limits)
-        at_once = min(self._limits.max_points, max(1, int(MAX_LOKI_SPAN / window.step)))
-        parts = [await self._part(query, part) for part in split(window, at_once)]
-        return join(parts, max_series=settings.max_series, max_samples=settings.max_samples)
+        _check_step(window)
+        at_most = int(MAX_LOKI_SPAN / window.step)
+        return await in_parts(window, self._limits, lambda part: self._part(query, part), at_most=at_most)
 
     async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
         """The newest `limit` lines in [start, end), the oldest first; raises SourceError.
@@ -162,28 +145,10 @@ class GrafanaLoki:
         check_text(query)
         check_metric(query)
 
-    async def probe(self) -> str:
-        """What answers; raises SourceError when queries are not answered."""
-        await answered(
-            self._link,
-            "query_loki_logs",
-            {"datasourceUid": self.uid, "logql": "vector(1)", "queryType": "instant"},
-        )
-        return f"Loki through {self._link.version}"
-
-    @property
-    def skew(self) -> Skew | None:
-        """mcp-grafana tells no clock."""
-        return None
-
     async def describe(self) -> Description:
         """What answers, and how long one cheap question took; raises SourceError when queries are not answered."""
-        began = time.monotonic()
-        version = await self.probe()
-        return Description(version, ("metric queries in LogQL, through Grafana", "log lines"), time.monotonic() - began)
-
-    async def close(self) -> None:
-        """Nothing of its own to give back: the connection is Grafana's."""
+        question = ("query_loki_logs", {"logql": "vector(1)", "queryType": "instant"})
+        return await self._described("Loki", question, *_LOGQL)
 
     async def _part(self, query: str, window: Window) -> Frame:
         settings = self._link.settings
@@ -242,11 +207,10 @@ def _limits(settings: GrafanaSettings, max_points: int) -> QueryLimits:
     )
 
 
-def _check_window(window: Window, limits: QueryLimits) -> None:
+def _check_step(window: Window) -> None:
     if window.step_s != round(window.step_s):
         raise SourceError(
             f"mcp-grafana takes steps of whole seconds, not {window.step_s:g} s; change the target's step",
             failure=SourceFailure.BAD_QUERY,
             transient=False,
         )
-    limits.check(window)

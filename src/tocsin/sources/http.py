@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 from yarl import URL
@@ -20,6 +20,7 @@ from tocsin.sources.http_settings import HttpSettings
 
 REDIRECTS = frozenset({301, 302, 307, 308})
 MAX_REDIRECTS = 3
+MAX_GET_CHARACTERS = 2000
 SKEW_FOR_S = 60.0
 """How long the most exact reading of a server's clock is believed before a newer one takes its place."""
 
@@ -73,6 +74,19 @@ class HttpClient:
         asked = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items()])
         url = URL(f"{self._url(path)}?{asked}", encoded=True)
         return await self._ask("GET", url, None)
+
+    async def ask(self, path: str, parameters: Mapping[str, str]) -> HttpAnswer:
+        """The same question by GET, or by POST where it is long."""
+        # A byte becomes three characters at most; only a long query needs to be encoded to know its length.
+        short = len(parameters.get("query", "")) <= MAX_GET_CHARACTERS // 16
+        if short or len(urlencode(parameters)) <= MAX_GET_CHARACTERS:
+            return await self.get(path, parameters)
+        return await self.post_form(path, parameters)
+
+    def redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
+        """The same error, fit to be shown: some servers repeat what they were sent, credentials included."""
+        text = self.settings.redact(str(error))
+        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
 
     async def post_form(self, path: str, form: Mapping[str, str]) -> HttpAnswer:
         """POST a form that only asks: it may be sent again on a transient error."""

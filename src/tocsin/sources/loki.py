@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
@@ -28,8 +27,7 @@ from tocsin.sources.loki_wire import (
     decode_version,
     entries_limit,
 )
-from tocsin.sources.parts import join, split
-from tocsin.sources.prometheus import QueryLimits
+from tocsin.sources.parts import QueryLimits, in_parts
 from tocsin.sources.query_text import check_text
 from tocsin.sources.wire import LabelCache, decode_matrix
 
@@ -42,7 +40,6 @@ MAX_ENTRIES = 5000
 MAX_RANGE = timedelta(days=30)
 """Loki's own limit of one query; a longer window is asked for in parts."""
 
-MAX_GET_CHARACTERS = 2000
 CONTEXT = timedelta(minutes=10)
 CONTEXT_WITHIN_S = 3.0
 
@@ -143,11 +140,8 @@ class LokiSource:
 
     async def _frame(self, query: str, window: Window) -> Frame:
         """The series as the server answers them, in parts where it gives no more at once."""
-        limits = self._limits
-        limits.check(window)
-        points = max(1, min(limits.max_points, int(MAX_RANGE / window.step)))
-        parts = [await self._part(query, part) for part in split(window, points)]
-        return join(parts, max_series=limits.max_series, max_samples=limits.max_samples)
+        at_most = int(MAX_RANGE / window.step)
+        return await in_parts(window, self._limits, lambda part: self._part(query, part), at_most=at_most)
 
     async def _part(self, query: str, window: Window) -> Frame:
         form = {
@@ -165,7 +159,7 @@ class LokiSource:
         except LimitExceeded:
             raise
         except SourceError as error:
-            raise self._redacted(error) from None
+            raise self._client.redacted(error) from None
         return replace(frame, warnings=tuple(map(self._client.settings.redact, frame.warnings)))
 
     async def _stream_names(self, window: Window) -> frozenset[str]:
@@ -174,22 +168,15 @@ class LokiSource:
         return decode_names(await self._ask("loki/api/v1/labels", form))
 
     async def _ask(self, path: str, form: Mapping[str, str]) -> bytes | bytearray:
-        query = form.get("query", "")
-        if len(query) <= MAX_GET_CHARACTERS // 16 or len(urlencode(form)) <= MAX_GET_CHARACTERS:
-            answer = await self._client.get(path, form)
-        else:
-            answer = await self._client.post_form(path, form)
+        answer = await self._client.ask(path, form)
         if answer.status != 200:
             raise self._refused(answer)
         return answer.body
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._redacted(decode_loki_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)
-
-    def _redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
-        # Some servers repeat what they were sent, credentials included.
-        text = self._client.settings.redact(str(error))
-        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
+        return self._client.redacted(
+            decode_loki_error(answer.status, answer.content_type, answer.body), answer.retry_after_s
+        )
 
 
 def _selector(node: Node) -> str | None:

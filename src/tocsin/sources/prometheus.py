@@ -1,64 +1,26 @@
 """Prometheus, and what speaks its API (VictoriaMetrics, Mimir, Thanos), as a datasource."""
 
-import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from urllib.parse import urlencode
 
 import msgspec
 
 from tocsin.domain.datasource import Description, Skew
-from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
+from tocsin.domain.errors import LimitExceeded, SourceError
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
-from tocsin.sources.parts import join, split
+from tocsin.sources.parts import QueryLimits, in_parts
 from tocsin.sources.query_text import check_text
-from tocsin.sources.wire import MAX_SAMPLES, MAX_SERIES, LabelCache, decode_matrix
+from tocsin.sources.wire import LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
-MAX_POINTS = 11_000
-"""Prometheus refuses a range query of more points a series."""
-MAX_GET_CHARACTERS = 2000
 UNKNOWN = "version unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLimits:
-    """How much one query may bring; more is refused with `LimitExceeded`, never cut."""
-
-    max_series: int = MAX_SERIES
-    max_samples: int = MAX_SAMPLES
-    max_points: int = MAX_POINTS
-    """Per series and request; a longer window is asked for in parts."""
-    max_range_s: float = 400 * 86400.0
-    """From the first instant of a window to its last."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_series", "max_samples", "max_points"):
-            if getattr(self, name) < 1:
-                raise Invalid(name, "must be at least 1")
-        if self.max_range_s <= 0:
-            raise Invalid("max_range_s", "must be above 0")
-
-    def check(self, window: Window) -> None:
-        """Raise `LimitExceeded` for a window that is too long, or that one series alone would fill."""
-        span_s, instants = (window.end - window.start).total_seconds(), window.count
-        if span_s > self.max_range_s:
-            raise LimitExceeded(
-                f"a window of {span_s / 86400:,.1f} days, more than {self.max_range_s / 86400:,.1f}; "
-                "ask for a shorter one, or raise max_range"
-            )
-        if instants > self.max_samples:
-            raise LimitExceeded(
-                f"a window of {instants:,} instants, more than {self.max_samples:,} samples; "
-                "ask for a shorter window or a longer step, or raise max_samples"
-            )
 
 
 class _Build(msgspec.Struct):
@@ -115,25 +77,11 @@ class PrometheusSource:
 
         A window of more than `max_points` instants is asked for in consecutive parts and joined.
         """
-        self._limits.check(window)
-        parts = [await self._query_part(query, part) for part in split(window, self._limits.max_points)]
-        limits = self._limits
-        return join(parts, max_series=limits.max_series, max_samples=limits.max_samples)
+        return await in_parts(window, self._limits, lambda part: self._query_part(query, part))
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
         """Whether the series' exporter was scraped lately, where it names its job or instance; raises SourceError."""
-        asked = up.selector(labels)
-        if asked is None:
-            return ()
-        window = up.window(at)
-        try:
-            async with asyncio.timeout(up.WITHIN_S):
-                frame = await self._query_part(f"avg({asked})", window)
-        except TimeoutError as error:
-            raise SourceError(
-                f"no answer about {asked} within {up.WITHIN_S:g} s", failure=SourceFailure.TIMEOUT, transient=True
-            ) from error
-        return (up.words(asked, frame, window),)
+        return await up.scraped(labels, at, self._query_part)
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that no server can take; whether it is PromQL the server knows."""
@@ -192,11 +140,7 @@ class PrometheusSource:
             "nocache": "1",
             "latency_offset": "1ms",
         }
-        # A byte becomes three characters at most; only a long query needs to be encoded to know its length.
-        if len(query) <= MAX_GET_CHARACTERS // 16 or len(urlencode(parameters)) <= MAX_GET_CHARACTERS:
-            answer = await self._client.get("api/v1/query_range", parameters)
-        else:
-            answer = await self._client.post_form("api/v1/query_range", parameters)
+        answer = await self._client.ask("api/v1/query_range", parameters)
         if answer.status != 200:
             raise self._refused(answer)
         limits = self._limits
@@ -211,7 +155,7 @@ class PrometheusSource:
         except LimitExceeded:
             raise
         except SourceError as error:
-            raise self._redacted(error) from None
+            raise self._client.redacted(error) from None
         if not frame.warnings:
             return frame
         warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
@@ -229,12 +173,9 @@ class PrometheusSource:
             raise self._refused(answer) from None
 
     def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._redacted(decode_error(answer.status, answer.content_type, answer.body), answer.retry_after_s)
-
-    def _redacted(self, error: SourceError, retry_after_s: float | None = None) -> SourceError:
-        # Some servers repeat what they were sent, credentials included.
-        text = self._client.settings.redact(str(error))
-        return SourceError(text, failure=error.failure, transient=error.transient, retry_after_s=retry_after_s)
+        return self._client.redacted(
+            decode_error(answer.status, answer.content_type, answer.body), answer.retry_after_s
+        )
 
 
 def _seconds(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from tocsin.domain.catalogue import Catalogue, Metric, MetricKind
-from tocsin.domain.errors import LimitExceeded, SourceError
+from tocsin.domain.errors import LimitExceeded
 from tocsin.domain.labels import Labels
 from tocsin.domain.suggest import plain
 from tocsin.sources.http import HttpClient
@@ -94,16 +94,11 @@ class PrometheusCatalogue:
     async def _ask(self, path: str, parameters: dict[str, str], shape: type[T]) -> T:
         answer = await self._client.get(path, parameters)
         if answer.status != 200:
-            error = decode_error(answer.status, answer.content_type, answer.body)
-            raise SourceError(self._redact(str(error)), failure=error.failure, transient=error.transient)
+            raise self._client.redacted(decode_error(answer.status, answer.content_type, answer.body))
         try:
             return msgspec.json.decode(answer.body, type=shape)
         except msgspec.MsgspecError:
             raise bad_answer(f"it is not that of {path}") from None
-
-    def _redact(self, text: str) -> str:
-        # Some servers repeat what they were sent, credentials included.
-        return self._client.settings.redact(text)
 
 
 def _declared(name: str, kinds: dict[str, list[_Meta]]) -> tuple[MetricKind, str]:

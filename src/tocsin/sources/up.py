@@ -1,9 +1,12 @@
-"""Whether a series' exporter was scraped: the words for what Prometheus knows of `up`. Pure."""
+"""Whether a series' exporter was scraped: what Prometheus knows of `up`, in words."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 
@@ -13,6 +16,21 @@ WITHIN_S = 3.0
 """How long evidence waits for it."""
 
 MAX_SELECTOR_CHARACTERS = 1000
+
+
+async def scraped(labels: Labels, at: datetime, query: Callable[[str, Window], Awaitable[Frame]]) -> tuple[str, ...]:
+    """A line about the series' exporter where the series names it, else (); raises SourceError."""
+    asked = selector(labels)
+    if asked is None:
+        return ()
+    here = window(at)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            return (words(asked, await query(f"avg({asked})", here), here),)
+    except TimeoutError as error:
+        raise SourceError(
+            f"no answer about {asked} within {WITHIN_S:g} s", failure=SourceFailure.TIMEOUT, transient=True
+        ) from error
 
 
 def selector(labels: Labels) -> str | None:
