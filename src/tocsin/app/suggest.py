@@ -17,19 +17,19 @@ READING = 0.2
 
 
 async def suggestions(
-    given: DatasourceConfig, past: timedelta, progress: Callable[[str, float], None]
+    given: DatasourceConfig, past: timedelta, progress: Callable[[float], None]
 ) -> tuple[Catalogue, Trials]:
     """What the datasource has, and the targets it suggests, each tried over the `past`; raises `SourceError`."""
     clock = SystemClock()
     catalogue, source = PrometheusCatalogue(http_settings(given)), source_of(given)
     try:
-        found = await catalogue.read(wanted, clock.now(), lambda done: progress("reading metrics", READING * done))
+        found = await catalogue.read(wanted, clock.now(), lambda done: progress(READING * done))
         trials = await tried(
             suggest(found),
             Gate(source, clock, given.concurrency),
             clock.now(),
             past,
-            lambda done: progress("trying targets", READING + (1.0 - READING) * done),
+            lambda done: progress(READING + (1.0 - READING) * done),
         )
     finally:
         await catalogue.close()

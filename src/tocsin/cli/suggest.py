@@ -56,8 +56,8 @@ def suggest(
         fail(f"{output}: is there already", Exit.INPUT)
     past = timedelta(days=days)
     try:
-        with share("looking at metrics") as progress:
-            found, trials = asyncio.run(suggestions(given, past, lambda _, done: progress(done)))
+        with share("reading metrics and trying targets") as progress:
+            found, trials = asyncio.run(suggestions(given, past, progress))
     except SourceError as error:
         fail(str(error), Exit.UNREACHABLE)
     text = _yaml(given, trials, days)
