@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -64,7 +65,11 @@ def resolve_methods(methods: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises ValueError for an empty sequence and for a name that is not in ``METHODS``.
     """
-    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    return _resolved((methods,) if isinstance(methods, str) else tuple(methods))
+
+
+@lru_cache(maxsize=256)
+def _resolved(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"no detection method given; known: {', '.join((AUTO, *METHODS))}")
     resolved: dict[str, None] = {}
@@ -91,7 +96,11 @@ def choose(methods: str | Sequence[str]) -> Chosen:
 
     Raises ValueError for an empty sequence and for an unknown name.
     """
-    names = (methods,) if isinstance(methods, str) else tuple(methods)
+    return _chosen((methods,) if isinstance(methods, str) else tuple(methods))
+
+
+@lru_cache(maxsize=256)
+def _chosen(names: tuple[str, ...]) -> Chosen:
     known = f"known: {', '.join((AUTO, *METHODS, *MORE))}"
     if not names:
         raise ValueError(f"no detection method given; {known}")
@@ -157,6 +166,8 @@ class Scores:
     def by(self, names: Container[str]) -> NDArray[np.bool_]:
         """(S, K): where the strongest method is one of these."""
         wanted = np.array([name in names for name in self.methods], bool)
+        if not wanted.any():
+            return np.zeros(self.strongest.shape, bool)
         result: NDArray[np.bool_] = (self.strongest >= 0) & wanted[np.maximum(self.strongest, 0)]
         return result
 

@@ -151,9 +151,8 @@ def score_block(baseline: Baseline, values: Array, previous: Array) -> Scores:
     center[...] = baseline.center[:, :, None]
     if "rate_change" in methods:
         center[methods.index("rate_change")] = np.where(np.isnan(baseline.scale[0])[:, None], np.nan, previous)
-    scale = np.broadcast_to(baseline.scale[:, :, None], center.shape)
     with np.errstate(over="ignore"):
-        sigmas = sigma_of_t((values - center) / scale, baseline.degrees[:, :, None])
+        sigmas = sigma_of_t((values - center) / baseline.scale[:, :, None], baseline.degrees[:, :, None])
     if "rate_change" in methods:
         m = methods.index("rate_change")
         back = ~rate_change.away(values, previous, baseline.level[:, None])

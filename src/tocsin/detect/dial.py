@@ -130,7 +130,8 @@ def advance_dial(
         day = int(days[start])
         if dial.day not in (-1, day):
             dial = _turned(dial, day, tolerance, reviews)
-        dial = replace(dial, day=day)
+        if dial.day != day:
+            dial = replace(dial, day=day)
         stop = max(int(np.searchsorted(days, day, side="right")), start + 1)
         here = slice(start, stop)
         entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -133,6 +134,11 @@ def follow(
     like ``replay``.
     """
     chosen = choose(methods)
+    if not (chosen.auto or chosen.more):
+        through = partial(replay, new=new, window=window, relearn=relearn, learn=learn, hold=hold, mute=mute)
+        known = None if learnt is None else learnt.baseline
+        alone = through(timestamps, values, baseline=known, methods=chosen.classic, step_s=step_s)
+        return Followed(alone.scores, alone.learn, Learnt(alone.baseline))
     block = as_block(values)
     times = as_times(timestamps, block.shape[1])
     quiet = None if mute is None else np.asarray(mute, dtype=bool).reshape(block.shape)
@@ -161,7 +167,7 @@ def follow(
     )
     if chosen.auto:
         now = _auto(call, now, first)
-    elif chosen.classic and not (silent and chosen.more):
+    elif chosen.classic and not silent:
         call, now = _classic(call, now, first, chosen.classic)
     if not chosen.more:
         return Followed(call.scores, call.mask, now)
@@ -169,7 +175,7 @@ def follow(
 
 
 def _classic(call: _Call, now: Learnt, first: int, methods: tuple[str, ...]) -> tuple[_Call, Learnt]:
-    """The classic methods over the columns from ``first`` on."""
+    """The classic methods beside further ones, over the columns from ``first`` on."""
     result = replay(
         call.times,
         call.block,
@@ -183,11 +189,8 @@ def _classic(call: _Call, now: Learnt, first: int, methods: tuple[str, ...]) -> 
         step_s=call.step_s,
         mute=call.mute,
     )
-    scores = result.scores
-    if call.scores.methods != scores.methods:
-        call.scores.put(slice(None), slice(None), scores)
-        scores = call.scores
-    return call._replace(mask=result.learn, scores=scores), replace(now, baseline=result.baseline)
+    call.scores.put(slice(None), slice(None), result.scores)
+    return call._replace(mask=result.learn), replace(now, baseline=result.baseline)
 
 
 def _further(call: _Call, known: Learnt, shift: Array, context: Context) -> Followed:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.base import AUTO, MIN_LEARN, Scores, as_block, as_times, resolve_methods
+from tocsin.detect.base import AUTO, MIN_LEARN, Scores, as_block, as_times, joined, resolve_methods
 from tocsin.detect.baseline import Baseline, fit_block, score_block
 from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.rolling import last_valid
@@ -63,24 +63,27 @@ def replay(
     if learn is not None:
         mask[:, : columns - new] = np.asarray(learn, dtype=bool).reshape(rows, columns - new)
     held = np.zeros(rows, dtype=bool) if hold is None else np.asarray(hold, dtype=bool)
-    usable = ~np.isnan(block) if mute is None else ~np.isnan(block) & ~np.asarray(mute, dtype=bool)
+    usable = ~np.isnan(block)
+    if mute is not None:
+        usable &= ~np.asarray(mute, dtype=bool)
     mask &= usable
     if baseline is not None and (baseline.methods != names or len(baseline.samples) != rows):
         raise ValueError("the baseline has other methods or another number of rows")
     walk = _Walk(block, (mask, usable), held, window, baseline or Baseline.unlearnt(rows, names))
-    scores = Scores.nothing(rows, new, names)
     if not new or not rows:
-        return Replay(scores, mask, walk.baseline)
+        return Replay(Scores.nothing(rows, new, names), mask, walk.baseline)
     first = columns - new
     previous = _previous(block, first, window)
-    slots = np.floor(times / (step_s or spacing(times)) + 1e-6) // relearn
-    due = np.flatnonzero(slots[1:] != slots[:-1]) + 1
-    starts = sorted({first, *due[due >= first].tolist()})
+    before = max(first - 1, 0)
+    slots = np.floor(times[before:] / (step_s or spacing(times)) + 1e-6) // relearn
+    due = set((np.flatnonzero(slots[1:] != slots[:-1]) + before + 1).tolist())
+    starts = sorted(due | {first})
+    parts: list[Scores] = []
     for start, end in zip(starts, [*starts[1:], columns], strict=True):
-        if start > first or first in due:
+        if start in due:
             walk.relearn(start)
-        walk.advance(start, end, scores, previous, first)
-    return Replay(scores, mask, walk.baseline)
+        parts += walk.advance(start, end, previous[:, start - first : end - first])
+    return Replay(parts[0] if len(parts) == 1 else joined(parts), mask, walk.baseline)
 
 
 def relearns_after(window: int) -> int:
@@ -130,9 +133,10 @@ class _Walk:
 
     def warm_up(self, column: int, end: int) -> int:
         """Learn the rows that became ready to be learnt at ``column``; return the next such column, at most ``end``."""
-        pending = np.flatnonzero(~self.baseline.ready)
-        if not pending.size:
+        ready = self.baseline.ready
+        if ready.all():
             return end
+        pending = np.flatnonzero(~ready)
         start = max(0, column - self.window)
         seen = np.zeros((len(pending), end - start + 1), dtype=np.intp)
         np.cumsum(self.mask[pending, start:end], axis=1, out=seen[:, 1:])
@@ -146,16 +150,17 @@ class _Walk:
         later = enough[~enough[:, 0]].any(axis=0)
         return int(at[later.argmax()]) if later.any() else end
 
-    def advance(self, start: int, end: int, scores: Scores, previous: Array, first: int) -> None:
-        """Score columns start to end, stopping wherever a row has become ready."""
-        while start < end:
-            stop = max(self.warm_up(start, end), start + 1)
-            columns = slice(start - first, stop - first)
-            before = np.ascontiguousarray(previous[:, columns])
-            part = score_block(self.baseline, np.ascontiguousarray(self.block[:, start:stop]), before)
-            self.mask[:, start:stop] &= ~(np.abs(part.sigma) >= ANOMALOUS)
-            scores.put(slice(None), columns, part)
-            start = stop
+    def advance(self, start: int, end: int, previous: Array) -> list[Scores]:
+        """Score columns start to end, in as many parts as rows become ready in between; ``previous`` (S, K) of them."""
+        parts, at = [], start
+        while at < end:
+            stop = max(self.warm_up(at, end), at + 1)
+            before = np.ascontiguousarray(previous[:, at - start : stop - start])
+            part = score_block(self.baseline, np.ascontiguousarray(self.block[:, at:stop]), before)
+            self.mask[:, at:stop] &= ~(np.abs(part.sigma) >= ANOMALOUS)
+            parts.append(part)
+            at = stop
+        return parts
 
 
 def replaced_rows(baseline: Baseline, rows: NDArray[np.intp], part: Baseline) -> Baseline:

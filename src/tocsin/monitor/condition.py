@@ -15,11 +15,12 @@ from tocsin.monitor.memory import Memory
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The state with its reason in words, and when what it waits for is expected."""
+    """The state with its reason in words, when what it waits for is expected, and how many series are `ready`."""
 
     state: TargetState
     reason: str
     eta: datetime | None = None
+    ready: int = 0
 
 
 def stale_after(target: Target) -> timedelta:
@@ -29,7 +30,7 @@ def stale_after(target: Target) -> timedelta:
 
 def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -> Condition:
     """The condition after an evaluation whose window ended at `at`."""
-    total, thin = len(memory.labels), weightless(target, memory)
+    total, ready, thin = len(memory.labels), memory.ready, weightless(target, memory)
     if not total:
         missing = thin or "the query has returned no series within the lookback"
         return Condition(TargetState.NO_DATA, missing)
@@ -37,24 +38,25 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     newly_thin = judged.frame.thin is not None and bool(judged.frame.thin.any())
     if not newly_thin and (age is None or age >= stale_after(target)):
         since = f"since {instant(newest.timestamp()):%Y-%m-%d %H:%M:%S} UTC" if newest else "within the lookback"
-        return Condition(TargetState.STALE, f"{total} series are known and none has a sample {since}")
+        reason = f"{total} series are known and none has a sample {since}"
+        return Condition(TargetState.STALE, reason, ready=ready)
     silent = (
         "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {span_in_words(age)} old"
     )
     said = silent + (f"; {thin}" if thin else "")
-    if not memory.ready and target.reads_back and not choose(target.detection_methods).classic:
+    if not ready and target.reads_back and not choose(target.detection_methods).classic:
         names = " and ".join(target.detection_methods)
         return Condition(TargetState.WARMING_UP, f"there is not yet as much history as {names} needs{said}")
-    if not memory.ready:
+    if not ready:
         have = int((~np.isnan(memory.values)).sum(axis=1).max())
         wait = max(1, MIN_LEARN - have) * target.step
         reason = f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {span_in_words(wait)}"
         return Condition(TargetState.WARMING_UP, reason + said, at + wait)
     parts = [f"{total} series judged"]
-    if memory.ready < total:
-        parts = [f"{memory.ready} of {total} series ready, the others are warming up"]
+    if ready < total:
+        parts = [f"{ready} of {total} series ready, the others are warming up"]
     words, eta = _of_auto(target, memory, at)
-    return Condition(TargetState.READY, "; ".join([*parts, *words]) + said, eta)
+    return Condition(TargetState.READY, "; ".join([*parts, *words]) + said, eta, ready)
 
 
 def weightless(target: Target, memory: Memory) -> str:
@@ -66,6 +68,8 @@ def weightless(target: Target, memory: Memory) -> str:
 
 
 def _newest(memory: Memory) -> datetime | None:
+    if not np.isnan(memory.values[:, -1:]).all():
+        return instant(memory.timestamps[-1])
     columns = np.flatnonzero(~np.isnan(memory.values).all(axis=0))
     return instant(memory.timestamps[columns[-1]]) if len(columns) else None
 

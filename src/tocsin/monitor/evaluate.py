@@ -22,7 +22,7 @@ from tocsin.monitor.judging import refuted_words
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
-from tocsin.monitor.status import Cost
+from tocsin.monitor.status import IN_VAIN, Cost
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.monitor.whole import to_the_end
 
@@ -46,8 +46,9 @@ class Evaluator:
         began = self._clock.now()
         try:
             frame = await fetch(watch.target, gate, window)
-            last_cost = None if watch.cursor is None else Cost().plus(frame)
-            watch.status = replace(watch.status, cost=watch.status.cost.plus(frame), last_cost=last_cost)
+            cost = Cost.of(frame)
+            watch.status.cost = watch.status.cost.plus(cost)
+            watch.status.last_cost = None if watch.cursor is None else cost
             if watch.cursor is None:
                 watch.memory = await self._read_back(watch, gate, window, len(frame.labels))
             elif watch.memory.marked != watch.marked:
@@ -66,11 +67,10 @@ class Evaluator:
         except StoreError as error:
             self._metrics.failures.labels("store").inc()
             log.error("evaluation not kept", target=watch.target.name, error=str(error))
-            watch.status = replace(
-                watch.status, failures=watch.status.failures + 1, reason=f"not kept by the store: {error}"
-            )
+            watch.status.failures += 1
+            watch.status.reason = f"not kept by the store: {error}"
             return False
-        self._succeeded(watch, gate, verdict, frame, began=began)
+        self._succeeded(watch, gate, verdict, (frame, cost), began=began)
         await self.report(gate)
         return True
 
@@ -86,15 +86,10 @@ class Evaluator:
         def heard(frame: Frame | None) -> None:
             now = self._clock.now()
             left = (now - began) * ((1.0 - log.done) / (log.done - already)) if log.done > already else None
-            same = watch.status.state is TargetState.WARMING_UP
-            watch.status = replace(
-                watch.status,
-                state=TargetState.WARMING_UP,
-                reason=f"reading {span} of history: {log.done:.0%}",
-                since=watch.status.since if same else now,
-                eta=None if left is None else now + left,
-                cost=watch.status.cost if frame is None else watch.status.cost.plus(frame),
-            )
+            reason, eta = f"reading {span} of history: {log.done:.0%}", None if left is None else now + left
+            watch.status.become(TargetState.WARMING_UP, reason, now, eta)
+            if frame is not None:
+                watch.status.cost = watch.status.cost.plus(Cost.of(frame))
 
         if log.at < first.start.timestamp():
             heard(None)
@@ -151,13 +146,14 @@ class Evaluator:
         stopped = f"reading history stopped at {past.done:.0%}, it goes on there: " if past and past.tries else ""
         watch.fail(f"{stopped}{error}", self._clock.now())
         if not isinstance(error, NotAsked):
-            watch.status = replace(watch.status, cost=watch.status.cost.plus(None))
+            watch.status.cost = watch.status.cost.plus(IN_VAIN)
 
-    def _succeeded(self, watch: Watch, gate: Gate, verdict: Verdict, frame: Frame, *, began: datetime) -> None:
+    def _succeeded(
+        self, watch: Watch, gate: Gate, verdict: Verdict, answer: tuple[Frame, Cost], *, began: datetime
+    ) -> None:
+        frame, cost = answer
         now = self._clock.now()
         took = (now - began).total_seconds()
-        condition = verdict.condition
-        same = watch.status.state is condition.state
         warnings = frame.warnings
         if frame.dropped:
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(frame.dropped.items()))
@@ -167,24 +163,17 @@ class Evaluator:
             warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
         warnings = (*warnings, *skew_warnings(gate.source.uid, gate.source.skew, watch.target.step))
         warnings = (*warnings, *watch.left_out, *refuted_words(watch.target, watch.memory.refuted))
-        watch.status = replace(
-            watch.status,
-            state=condition.state,
-            reason=condition.reason,
-            eta=condition.eta,
-            since=watch.status.since if same else now,
-            last_evaluated_at=now,
-            last_duration_s=took,
-            series=len(watch.memory.labels),
-            series_ready=watch.memory.ready,
-            evaluations=watch.status.evaluations + 1,
-            warnings=warnings,
-            refuted=watch.memory.refuted,
-        )
+        status, condition = watch.status, verdict.condition
+        status.become(condition.state, condition.reason, now, condition.eta)
+        status.last_evaluated_at, status.last_duration_s = now, took
+        status.series, status.series_ready = len(watch.memory.labels), condition.ready
+        status.evaluations += 1
+        status.warnings, status.refuted = warnings, watch.memory.refuted
         self._metrics.evaluations.inc()
         self._metrics.duration.observe(took)
-        self._metrics.samples.inc(frame.samples)
-        self._metrics.anomalies.inc(len(verdict.evaluation.anomalies))
+        self._metrics.samples.inc(cost.samples)
+        if verdict.evaluation.anomalies:
+            self._metrics.anomalies.inc(len(verdict.evaluation.anomalies))
         for transition in verdict.evaluation.transitions:
             log.info(
                 "transition",

@@ -48,17 +48,19 @@ class Held:
 
 def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refuted) -> Held:
     """Judge each column by the bounds that no column up to it has refuted: in whatever parts they come, the same."""
-    starts = [0, *_refutations(target, values, refuted), values.shape[1]]
+    later = _refutations(target, values, refuted)
+    if not later:
+        now = _after(target, values[:, :1], refuted)
+        policy = target.policy_beyond(now)
+        return Held(judge(scores, values, policy), anomalies(scores, values, policy), policy, now)
     parts: list[tuple[Judgement, NDArray[np.bool_]]] = []
     now, policy = refuted, target.policy_beyond(refuted)
-    for start, stop in pairwise(starts):
+    for start, stop in pairwise([0, *later, values.shape[1]]):
         now = _after(target, values[:, : start + 1], now)
         policy = target.policy_beyond(now)
         columns = slice(start, stop)
         part, seen = scores.cut(slice(None), columns), values[:, columns]
         parts.append((judge(part, seen, policy), anomalies(part, seen, policy)))
-    if len(parts) == 1:
-        return Held(parts[0][0], parts[0][1], policy, now)
     names = [field.name for field in fields(Judgement)]
     joined = Judgement(**{name: np.hstack([getattr(part, name) for part, _ in parts]) for name in names})
     return Held(joined, np.hstack([flags for _, flags in parts]), policy, now)
@@ -129,8 +131,7 @@ def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:
 def _beyond(target: Target, values: Floats, refuted: Refuted) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(K,) each: columns below the inferred lower bound, and above the upper one; only of bounds still believed."""
     nature = target.nature
-    below: NDArray[np.bool_] = np.zeros(values.shape[1], bool)
-    above: NDArray[np.bool_] = np.zeros(values.shape[1], bool)
+    below = above = np.zeros(values.shape[1], bool)
     if nature.lower_bound is not None and target.lower_bound is None and not refuted[0]:
         below = _any(values < nature.lower_bound - _ROUNDING * max(1.0, abs(nature.lower_bound)))
     if nature.upper_bound is not None and target.upper_bound is None and not refuted[1]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Dial, Learnt, clip_band
+from tocsin.detect import Dial, Judgement, Learnt, Scores, clip_band
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
@@ -20,8 +20,8 @@ from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.target import Refuted, Target
 from tocsin.monitor.deploys import after_deploys, factors
 from tocsin.monitor.following import followed, utc_offsets
-from tocsin.monitor.judging import by_dial, judge_within, reviews_of
-from tocsin.monitor.marked import Known, loosened, mute_of
+from tocsin.monitor.judging import Held, by_dial, judge_within, reviews_of
+from tocsin.monitor.marked import Known, Mask, loosened, mute_of
 
 REMEMBERED = timedelta(days=1)
 """How long a series that sends no samples is remembered: by `auto` and by methods that go through time."""
@@ -77,6 +77,7 @@ def absorb(
     silent: bool = False,
     floor: float = 0.0,
     blind: bool = False,
+    last: Mapping[Fingerprint, datetime] | None = None,
 ) -> tuple[Judged, Memory]:
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
@@ -84,7 +85,7 @@ def absorb(
     of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` or a further method knows
     them, are forgotten.
     `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma. `blind`: nobody could look at
-    the time of these samples.
+    the time of these samples. `last`: when the last alert of a series had its last anomaly.
     """
     labels, old_rows, values = _align(memory, frame)
     new = len(frame.timestamps)
@@ -94,7 +95,7 @@ def absorb(
     hold = np.fromiter((name in held for name in labels), bool, len(labels)) if held else None
     mute = mute_of(memory.marked.windows, labels, times)
     known = Known(past, learnt)
-    context = replace(target.context, blind=blind)
+    context = replace(target.context, blind=True) if blind else target.context
     result = followed(
         target, (times, values, labels), known, memory.marked, hold=hold, mute=mute, silent=silent, context=context
     )
@@ -109,18 +110,10 @@ def absorb(
     )
     thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
-    local = frame.timestamps + utc_offsets(frame.timestamps, target.timezone)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
-    reviews = reviews_of(memory.marked.verdicts, labels, target.timezone)
-    dial, judgement, entry = by_dial(
-        target, result.scores, verdict, dial, local, floor=floor, mute=quiet, reviews=reviews
+    dial, judgement, entry = _counted(
+        target, memory.marked, fresh, result.scores, verdict, dialled=(dial, floor, quiet)
     )
-    factor = factors(target, memory.marked.events, labels, frame.timestamps)
-    if factor is not None:
-        judgement, entry = after_deploys(judgement, verdict, result.scores.sigma, entry, factor)
-    allowed = loosened(memory.marked.exempt, labels, frame.timestamps, result.scores.sigma)
-    if allowed is not None:
-        judgement = replace(judgement, flags=judgement.flags & allowed)
     judged = Judged(
         fresh,
         result.scores,
@@ -128,20 +121,58 @@ def absorb(
         verdict.anomalous,
         np.zeros(len(labels), np.intp),
         verdict.policy,
-        _background(target, result.learnt, result.learn),
+        _background(target, result.learnt, result.learn, last or {}),
         entry,
     )
+    keep = slice(max(0, len(times) - target.window), None)
+    # A copy lets go of the columns that fell out of the window.
     after = Memory(
-        times, values, result.learn, labels, result.learnt, dial, memory.marked, refuted=verdict.refuted, thin=thin
+        times[keep].copy(),
+        values[:, keep].copy(),
+        result.learn[:, keep].copy(),
+        labels,
+        result.learnt,
+        dial,
+        memory.marked,
+        verdict.refuted,
+        thin[keep].copy(),
     )
-    return judged, _trim(target, after)
+    return judged, _without_the_gone(target, after)
 
 
-def _background(target: Target, learnt: Learnt, taught: NDArray[np.bool_]) -> Background:
+def _counted(
+    target: Target,
+    marked: Marked,
+    fresh: Frame,
+    scores: Scores,
+    verdict: Held,
+    *,
+    dialled: tuple[Dial, float, Mask | None],
+) -> tuple[Dial, Judgement, Floats | None]:
+    """What counts of the new columns after the dial, deployments and what people exempted; the dial afterwards, and how
+    many sigma it takes to begin. `dialled`: the dial before, the floor under it, and what says nothing to it.
+    """
+    dial, floor, quiet = dialled
+    labels, times = fresh.labels, fresh.timestamps
+    local = times + utc_offsets(times, target.timezone)
+    reviews = reviews_of(marked.verdicts, labels, target.timezone)
+    dial, judgement, entry = by_dial(target, scores, verdict, dial, local, floor=floor, mute=quiet, reviews=reviews)
+    factor = factors(target, marked.events, labels, times)
+    if factor is not None:
+        judgement, entry = after_deploys(judgement, verdict, scores.sigma, entry, factor)
+    allowed = loosened(marked.exempt, labels, times, scores.sigma)
+    if allowed is not None:
+        judgement = replace(judgement, flags=judgement.flags & allowed)
+    return dial, judgement, entry
+
+
+def _background(
+    target: Target, learnt: Learnt, taught: NDArray[np.bool_], last: Mapping[Fingerprint, datetime]
+) -> Background:
     auto, rows = learnt.auto, len(taught)
     season = np.zeros(rows, np.int8) if auto is None else auto.season
     age = np.zeros(rows, np.int64) if auto is None else auto.age
-    return Background(season, age, taught, target.window)
+    return Background(season, age, taught, target.window, last)
 
 
 def _recalled(memory: Memory, old_rows: NDArray[np.intp]) -> tuple[NDArray[np.bool_], Learnt, Dial]:
@@ -170,28 +201,24 @@ def _align(memory: Memory, frame: Frame) -> tuple[tuple[Labels, ...], NDArray[np
     return tuple(rows), old, values
 
 
-def _trim(target: Target, memory: Memory) -> Memory:
-    keep = slice(max(0, len(memory.timestamps) - target.window), None)
-    values, learn = memory.values[:, keep], memory.learn[:, keep]
+def _without_the_gone(target: Target, memory: Memory) -> Memory:
+    values = memory.values
+    if values.shape[1] and not np.isnan(values[:, -1]).any():
+        return memory
     alive = ~np.isnan(values).all(axis=1)
     unseen = memory.learnt.unseen
     if unseen is not None:
         alive |= unseen * target.step.total_seconds() < REMEMBERED.total_seconds()
     if alive.all():
-        # A copy lets go of the columns that fell out of the window.
-        times, thin = memory.timestamps[keep].copy(), memory.thin[keep].copy()
-        return replace(memory, timestamps=times, values=values.copy(), learn=learn.copy(), thin=thin)
+        return memory
     rows = np.flatnonzero(alive)
-    return Memory(
-        memory.timestamps[keep].copy(),
-        values[rows],
-        learn[rows],
-        tuple(memory.labels[row] for row in rows),
-        memory.learnt.select(rows),
-        memory.dial.select(rows),
-        memory.marked,
-        memory.refuted,
-        memory.thin[keep].copy(),
+    return replace(
+        memory,
+        values=values[rows],
+        learn=memory.learn[rows],
+        labels=tuple(memory.labels[row] for row in rows),
+        learnt=memory.learnt.select(rows),
+        dial=memory.dial.select(rows),
     )
 
 

@@ -352,7 +352,7 @@ class Monitor(Questions):
             watch.memory, watch.cursor = replace(old.memory, refuted=(False, False)), old.cursor
             watch.backlog, watch.left_out = old.backlog, old.left_out
             if old.target.enabled:
-                watch.status = old.status
+                watch.status = replace(old.status)
         self._watches[target.name] = watch
         self._schedule(target.name)
         await self._unasked(old.target.datasource_uid, reason)

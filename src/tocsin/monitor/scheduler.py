@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -60,13 +59,13 @@ class Scheduler:
             if following <= now:
                 following = self._overrun(watch, following, now)
             due = following if good else min(following, now + RETRY_AFTER * (1.0 + share_of(watch.target)) / 2)
-            watch.status = replace(watch.status, next_evaluation_at=due)
+            watch.status.next_evaluation_at = due
 
     def _overrun(self, watch: Watch, missed: datetime, now: datetime) -> datetime:
         """Count the times that went by during an evaluation, and answer the next one to come."""
         count = int((now - missed) / watch.target.check_interval) + 1
         self._metrics.overruns.inc(count)
-        watch.status = replace(watch.status, overruns=watch.status.overruns + count)
+        watch.status.overruns += count
         return next_due(watch.target, now)
 
     async def _once(self, watch: Watch) -> bool:
@@ -76,10 +75,8 @@ class Scheduler:
             # The top of the loop: whatever it was, this target goes on and all others never notice.
             log.exception("evaluation failed", target=watch.target.name)
             self._metrics.failures.labels("internal").inc()
-            watch.status = replace(
-                watch.status,
-                state=TargetState.ERROR,
-                reason=f"internal error: {type(error).__name__}: {error}",
-                failures=watch.status.failures + 1,
+            watch.status.failures += 1
+            watch.status.become(
+                TargetState.ERROR, f"internal error: {type(error).__name__}: {error}", self._clock.now()
             )
             return False

@@ -1,7 +1,7 @@
 """What the monitor says of itself: plain values for the API, the command line and the metrics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -29,11 +29,18 @@ class Cost:
     samples: int = 0
     size_bytes: int = 0
 
-    def plus(self, frame: Frame | None) -> "Cost":
-        """One more answer; None for a query that came to none."""
-        if frame is None:
-            return replace(self, queries=self.queries + 1)
-        return Cost(self.queries + frame.queries, self.samples + frame.samples, self.size_bytes + frame.size_bytes)
+    @classmethod
+    def of(cls, frame: Frame) -> "Cost":
+        """That of one answer."""
+        return cls(frame.queries, frame.samples, frame.size_bytes)
+
+    def plus(self, other: "Cost") -> "Cost":
+        """Both together."""
+        return Cost(self.queries + other.queries, self.samples + other.samples, self.size_bytes + other.size_bytes)
+
+
+IN_VAIN = Cost(queries=1)
+"""That of a query that came to no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +70,11 @@ class FleetView:
     floor_sigma: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TargetStatus:
-    """How a target is doing. `reason` says in words why it is in its `state`, and for warming up what is missing;
-    `eta` when that is expected to be there, or `auto` to take over from the named methods. None: nothing is waited for.
+    """How a target is doing; only its evaluate loop changes it, others get a copy. `reason` says in words why it is in
+    its `state`, and for warming up what is missing; `eta` when that is expected to be there, or `auto` to take over
+    from the named methods. None: nothing is waited for.
 
     `lag_s`: how far the newest judged instant lies back beyond what offset, interval and step explain, seconds.
     `last_cost` is that of the last evaluation alone, None before one that asked for what is new.
@@ -91,6 +99,12 @@ class TargetStatus:
     dial: DialView | None = None
     warnings: tuple[str, ...] = ()
     refuted: Refuted = (False, False)
+
+    def become(self, state: TargetState, reason: str, now: datetime, eta: datetime | None = None) -> None:
+        """Be in a state, since now unless it was in it already."""
+        if self.state is not state:
+            self.state, self.since = state, now
+        self.reason, self.eta = reason, eta
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,13 +102,8 @@ class Watch:
     def fail(self, reason: str, now: datetime) -> None:
         """Take note of an evaluation that came to no result: nothing of the series could be seen."""
         self.blind = True
-        self.status = replace(
-            self.status,
-            state=TargetState.ERROR,
-            reason=reason,
-            since=self.status.since if self.status.state is TargetState.ERROR else now,
-            failures=self.status.failures + 1,
-        )
+        self.status.failures += 1
+        self.status.become(TargetState.ERROR, reason, now)
 
     def apply(self, verdict: Verdict, window: Window) -> None:
         """Take over what was kept."""
@@ -142,8 +137,9 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
     blind = watch.blind and watch.cursor is not None
-    judged, memory = absorb(watch.target, watch.memory, frame, watch.active, floor=watch.floor, blind=blind)
-    judged = replace(judged, background=replace(judged.background, last=watch.last_over))
+    judged, memory = absorb(
+        watch.target, watch.memory, frame, watch.active, floor=watch.floor, blind=blind, last=watch.last_over
+    )
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
@@ -100,7 +101,7 @@ class HttpClient:
             await session.close()
 
     def _url(self, path: str) -> URL:
-        return self._base.joinpath(path.lstrip("/"))
+        return _joined(self._base, path)
 
     async def _ask(self, method: str, url: URL, form: Mapping[str, str] | None) -> HttpAnswer:
         timeout_s = self.settings.timeout_s
@@ -265,4 +266,14 @@ def _reason(error: OSError) -> str:
 
 def _quoted(text: str) -> str:
     # Most are numbers: asking costs a tenth of quoting.
-    return text if text.isascii() and text.isalnum() else quote_plus(text)
+    return text if text.isascii() and text.isalnum() else _encoded(text)
+
+
+@lru_cache(maxsize=1024)
+def _encoded(text: str) -> str:
+    return quote_plus(text)
+
+
+@lru_cache(maxsize=256)
+def _joined(base: URL, path: str) -> URL:
+    return base.joinpath(path.lstrip("/"))

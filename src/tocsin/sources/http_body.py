@@ -60,6 +60,12 @@ async def read_body(
 async def _chunks(response: aiohttp.ClientResponse, stall_s: float) -> AsyncIterator[bytes]:
     """The parts as they come; raises SourceError when none comes any more."""
     while True:
+        if response.content.is_eof():
+            # All of it is here: nothing is waited for.
+            chunk = await response.content.readany()
+            if chunk:
+                yield chunk
+            return
         try:
             async with asyncio.timeout(stall_s):
                 chunk = await response.content.readany()

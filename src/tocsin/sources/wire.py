@@ -253,7 +253,7 @@ class _Placement:
         if len(numbers) != 2 * int(counts.sum()):
             raise bad_answer('the values are not pairs [seconds, "number"]')
         at = numbers[0::2]
-        if len(at) == len(rows) * self._instants and np.array_equal(at.reshape(len(rows), -1), self._whole(len(rows))):
+        if len(at) == len(rows) * self._instants and bool((at.reshape(len(rows), -1) == self._grid).all()):
             # Most series of most answers: a sample at every instant.
             self._values[rows] = numbers[1::2].reshape(len(rows), -1)
             return
@@ -274,9 +274,6 @@ class _Placement:
             how = "twice" if place[wrong] == place[wrong - 1] else "out of order"
             raise bad_answer(f"the series {self._name(row[wrong])} has the sample at {at[wrong]:.3f} {how}")
         self._flat[place] = numbers[1::2]
-
-    def _whole(self, series: int) -> Floats:
-        return np.broadcast_to(self._grid, (series, self._instants))
 
     def _name(self, row: int) -> str:
         return said(str(self._labels[int(row)]))
