@@ -278,6 +278,7 @@ def test_a_loki_and_its_targets(write):
 targets:
   - {name: a, query: 'sum(rate({app="web"}[5m]))', datasource_uid: logs}
   - {name: b, query: '{app="web"}', datasource_uid: logs, query_type: loki, log_signal: error_ratio}
+  - {name: c, query: '{app="web"}', datasource_uid: logs, log_signal: templates}
 """
     )
     config = load(path, HOME, Overrides(loki="http://other:3100"))
@@ -285,9 +286,10 @@ targets:
         ("logs", "loki", "http://loki:3100"),
         ("loki", "loki", "http://other:3100"),
     ]
-    a, b = config.targets
+    a, b, c = config.targets
     assert (a.query_type, a.log_signal, a.offset) == (QueryType.LOKI, None, timedelta(seconds=30))
     assert (b.query_type, b.log_signal) == (QueryType.LOKI, LogSignal.ERROR_RATIO)
+    assert (c.query_type, c.log_signal) == (QueryType.LOKI, LogSignal.TEMPLATES)
     (named,) = load(write(""), HOME | {"TOCSIN_LOKI_URL": "http://env:3100"}, Overrides()).datasources
     assert (named.uid, named.kind, named.url) == ("loki", "loki", "http://env:3100")
 

@@ -7,7 +7,7 @@ import pytest
 
 from tocsin.domain.denominator import OFF, guard_of
 from tocsin.domain.errors import Invalid
-from tocsin.domain.log_signal import LogSignal, asked
+from tocsin.domain.log_signal import LogSignal, asked, templates_of
 from tocsin.domain.logql import Counting, check_lines, check_metric, counting, duration
 from tocsin.domain.logql_tree import duration_s
 from tocsin.domain.nature import Nature
@@ -109,6 +109,15 @@ def test_what_is_watched_of_lines() -> None:
         asked("vector(1)", LogSignal.VOLUME, 60)
 
 
+def test_templates_are_asked_in_a_form_of_our_own() -> None:
+    query = '{app="web"} |= "x)"  # why'
+    made = asked(query, LogSignal.TEMPLATES, 60)
+    assert made == 'templates({app="web"} |= "x)" [60s])'
+    assert templates_of(made) == '{app="web"} |= "x)"'
+    for other in ('{app="web"}', "templates(", "templates(vector(1))", "templates({a='b'}[1m]) / 2", "templates"):
+        assert templates_of(other) is None
+
+
 TARGET = Target("logs", WEB, "loki", QueryType.LOKI, log_signal=LogSignal.ERROR_RATIO)
 
 
@@ -130,11 +139,23 @@ def test_a_target_of_lines() -> None:
     assert (longer.query, longer.least) == ('sum(count_over_time({app="web"} [300s]))', 3.0)
 
 
+def test_a_target_of_templates() -> None:
+    target = replace(TARGET, log_signal=LogSignal.TEMPLATES).validated()
+    assert target.nature == Nature("count", 0.0, None, "query")
+    assert guard_of(target) is None
+    assert target.reads_back == timedelta(0), "each line of it would have to be read"
+    assert target.policy.min_effect == 5.0
+    assert replace(target, min_effect=20.0).policy.min_effect == 20.0
+    assert replace(target, log_signal=LogSignal.VOLUME).policy.min_effect == 1.0
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"query_type": QueryType.PROMETHEUS}, "log_signal"),
         ({"query": "vector(1)"}, "query"),
+        ({"query": 'templates({app="web"} [60s])', "log_signal": None}, "query"),
+        ({"denominator": 'templates({app="web"} [60s])'}, "denominator"),
         ({"query": "{"}, "query"),
     ],
 )

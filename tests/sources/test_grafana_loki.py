@@ -1,11 +1,14 @@
 """The Loki of a Grafana: its counts have the zeros of a Loki that is asked directly."""
 
 import numpy as np
+import pytest
 
 from tests.sources.grafana_parts import connected
 from tests.sources.history import END, START, STEP
+from tocsin.domain.errors import Invalid
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal, asked
 
 WHOLE = Window(START, END, STEP)
 
@@ -20,3 +23,10 @@ async def test_loki_counts_are_zero_while_the_stream_lives(grafana) -> None:
     alive = (900 + step_s + 2) // step_s
     assert row[1 : alive + 1] == [1.0, *[0.0] * (alive - 1)]
     assert np.isnan(row[alive + 1 :]).all()
+
+
+async def test_templates_are_refused_with_the_way_to_have_them(grafana) -> None:
+    async with connected(grafana) as (_, found):
+        with pytest.raises(Invalid, match="asked directly") as caught:
+            found["loki"].check_query(asked('{app="web"}', LogSignal.TEMPLATES, 60))
+    assert caught.value.field == "log_signal"

@@ -65,7 +65,8 @@ class TargetOptions(RequestModel):
     denominator: Annotated[Text, Field(description="Query of what a ratio is taken of, such as requests.")] = ""
     min_denominator: Annotated[Number, Field(description="Below it a ratio says nothing.")] = 0.0
     log_signal: Annotated[
-        LogSignal | None, Field(description="What is watched of a log query: volume (by level) or error_ratio.")
+        LogSignal | None,
+        Field(description="What is watched of a log query: volume (by level), error_ratio or templates."),
     ] = None
     capacity_limit: Annotated[Number | None, Field(description="Where `capacity` sees the end of room.")] = None
     capacity_horizon: Annotated[Seconds, Field(description="How far `capacity` looks ahead.")] = 345600.0

@@ -16,7 +16,7 @@ from tocsin.config.defaults import host_targets, prometheus_targets
 from tocsin.config.model import GRAFANA, LOKI, PROMETHEUS, Config, DatasourceConfig
 from tocsin.config.secret import Secret
 from tocsin.domain.errors import Conflict
-from tocsin.domain.ports import MetricSource, Retention, Store
+from tocsin.domain.ports import MetricSource, Retention, SettingStore, Store
 from tocsin.domain.target import Target
 from tocsin.monitor.clock import SystemClock
 from tocsin.monitor.metrics import Metrics
@@ -74,7 +74,7 @@ class Application:
         for uid, datasource in new.items():
             if old.get(uid) != datasource:
                 before = self.sources.get(uid)
-                self.sources[uid] = source_of(datasource)
+                self.sources[uid] = source_of(datasource, self.store)
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
@@ -107,11 +107,12 @@ def http_settings(given: DatasourceConfig) -> HttpSettings:
     )
 
 
-def source_of(given: DatasourceConfig) -> MetricSource:
-    """The source of one declared datasource."""
+def source_of(given: DatasourceConfig, kept: SettingStore | None = None) -> MetricSource:
+    """The source of one declared datasource; what it learns outlives the process where it is `kept`."""
     limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s)
-    kind = LokiSource if given.kind == LOKI else PrometheusSource
-    return kind(given.uid, http_settings(given), limits)
+    if given.kind == LOKI:
+        return LokiSource(given.uid, http_settings(given), limits, kept=kept)
+    return PrometheusSource(given.uid, http_settings(given), limits)
 
 
 async def build(config: Config) -> Application:
@@ -121,7 +122,9 @@ async def build(config: Config) -> Application:
     if others:
         folder = str(config.state_dir)
         log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
-    sources: dict[str, MetricSource] = {one.uid: source_of(one) for one in config.datasources if one.kind != GRAFANA}
+    sources: dict[str, MetricSource] = {
+        one.uid: source_of(one, store) for one in config.datasources if one.kind != GRAFANA
+    }
     host = None
     if config.host.enabled:
         host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))

@@ -37,8 +37,8 @@ def check_metric(query: str) -> None:
     if isinstance(parse(query), Lines):
         raise Invalid(
             "query",
-            "is a log query, whose answer is lines: say with log_signal what of them is watched (volume, error_ratio), "
-            "or count them, as in sum(count_over_time({…}[1m]))",
+            "is a log query, whose answer is lines: say with log_signal what of them is watched (volume, error_ratio, "
+            "templates), or count them, as in sum(count_over_time({…}[1m]))",
         )
 
 

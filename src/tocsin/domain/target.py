@@ -22,7 +22,7 @@ from tocsin.detect import (
 from tocsin.domain.errors import Invalid
 from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
-from tocsin.domain.log_signal import LogSignal, asked
+from tocsin.domain.log_signal import LogSignal, asked, least_lines, templates_of
 from tocsin.domain.logql import check_lines
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
 from tocsin.domain.nature import UNITS, Nature, nature_of, nature_of_signal
@@ -166,7 +166,9 @@ class Target:
         return Policy(
             sigma=self.sigma_threshold or self.severity_threshold.sigma,
             direction=self.direction,
-            min_effect=least_effect(self.min_effect, self.min_effect_ratio, nature.unit),
+            min_effect=least_effect(
+                max(self.min_effect, least_lines(self.log_signal)), self.min_effect_ratio, nature.unit
+            ),
             min_effect_ratio=self.min_effect_ratio,
             alert_above=self.alert_above,
             alert_below=self.alert_below,
@@ -189,8 +191,10 @@ class Target:
     @property
     def reads_back(self) -> timedelta:
         """How much history before the first lookback is read: `history` for `auto` and further methods, more where one
-        of those needs more; nothing for the classic four.
+        of those needs more; nothing for the classic four, and for templates, of which each line would have to be read.
         """
+        if self.log_signal is LogSignal.TEMPLATES:
+            return timedelta(0)
         chosen = choose(self.detection_methods)
         wanted = timedelta(seconds=history_of(chosen.more))
         return max(self.history, wanted) if chosen.auto or chosen.more else timedelta(0)
@@ -272,6 +276,11 @@ def check_name(name: str) -> None:
 
 
 def _check_signal(target: Target) -> None:
+    for name in ("query", "denominator"):
+        if templates_of(getattr(target, name)) is not None:
+            raise Invalid(
+                name, "templates is no function of LogQL: give the log query alone, and log_signal: templates"
+            )
     if target.log_signal is None:
         return
     if target.query_type is not QueryType.LOKI:

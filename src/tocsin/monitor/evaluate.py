@@ -115,20 +115,21 @@ class Evaluator:
 
     async def report(self, gate: Gate) -> None:
         """Open or resolve the one alert about a datasource, when its health says so."""
-        if not gate.broken and (gate.alert is None or gate.consecutive):
+        if not gate.has_news:
             return
         async with gate.reporting:
+            # Once more: another evaluation may have told it meanwhile.
+            if not gate.has_news:
+                return
             failing = gate.last_error if gate.consecutive else None
             evaluation = datasource_alert(gate.source.uid, failing, gate.alert, self._clock.now())
-            if evaluation.quiet:
-                return
             try:
                 await self._committer.save(evaluation)
             except StoreError as error:
                 log.error("datasource alert not kept", datasource=gate.source.uid, error=str(error))
                 return
             alert = evaluation.alerts[0]
-            gate.alert = alert if alert.active else None
+            gate.told(alert)
             log.warning("datasource", uid=gate.source.uid, state=alert.state.value, reason=failing or "answers again")
 
     def _source_failed(self, watch: Watch, error: SourceError) -> None:

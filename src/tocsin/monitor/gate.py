@@ -32,6 +32,9 @@ again. A wrong answer is none: it is an answer, and often that of one query only
 
 FAILURES_BEFORE_ALERT = 2
 FAILING_FOR_BEFORE_ALERT = timedelta(seconds=10)
+FLAPPING_WITHIN = timedelta(minutes=5)
+"""An alert that begins so soon after the last one's end stays until the datasource has answered for as long."""
+
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +52,9 @@ class Gate:
     in_flight: int = 0
     consecutive: int = 0
     failing_since: datetime | None = None
+    answers_since: datetime | None = None
+    flapping: bool = False
+    alert_ended_at: datetime | None = None
     breaker: Breaker = field(default_factory=Breaker)
     last_error: str | None = None
     last_failure: SourceFailure = SourceFailure.UNREACHABLE
@@ -110,6 +116,7 @@ class Gate:
                     self.metrics.asked(self.source.uid, frame, self.last_duration_s)
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
+        self.answers_since = self.answers_since or self.last_success_at
         self.breaker = self.breaker.succeeded(self.last_success_at)
         # Several targets may hold it: none may change it.
         frame.values.setflags(write=False)
@@ -141,6 +148,7 @@ class Gate:
         if error.failure in TARGETS_OWN:
             return
         self.consecutive += 1
+        self.answers_since = None
         self.failing_since = self.failing_since or now
         self.last_error, self.last_failure, self.last_error_at = str(error), error.failure, now
 
@@ -152,6 +160,27 @@ class Gate:
             and self.failing_since is not None
             and self.clock.now() - self.failing_since >= FAILING_FOR_BEFORE_ALERT
         )
+
+    @property
+    def steady(self) -> bool:
+        """Whether it answers, and has for long enough where it comes and goes."""
+        if self.consecutive or self.answers_since is None:
+            return False
+        return not self.flapping or self.clock.now() - self.answers_since >= FLAPPING_WITHIN
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the alert about it begins or ends now."""
+        return self.broken if self.alert is None else self.steady
+
+    def told(self, alert: Alert) -> None:
+        """Take over the alert about it that was begun or ended, once it is kept."""
+        now = self.clock.now()
+        if alert.active:
+            ended = self.alert_ended_at
+            self.alert, self.flapping = alert, ended is not None and now - ended < FLAPPING_WITHIN
+        else:
+            self.alert, self.alert_ended_at = None, now
 
     @property
     def retry_at(self) -> datetime | None:

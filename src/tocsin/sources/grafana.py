@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tocsin.domain.datasource import Description, Skew
-from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.domain.errors import Invalid, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import templates_of
 from tocsin.domain.logql import check_metric
 from tocsin.domain.logs import LogPage
 from tocsin.domain.target import QueryType
@@ -141,8 +142,14 @@ class GrafanaLoki(_OfGrafana):
         return self._deployments.unknown()
 
     def check_query(self, query: str) -> None:
-        """Raise `Invalid("query", why)` for text that is no LogQL metric query."""
+        """Raise `Invalid("query", why)` for text that is no LogQL metric query, `Invalid("log_signal", why)` for
+        templates: lines come through mcp-grafana in too many small pages.
+        """
         check_text(query)
+        if templates_of(query) is not None:
+            raise Invalid(
+                "log_signal", "templates needs a Loki that is asked directly, as a datasource of type loki of its own"
+            )
         check_metric(query)
 
     async def describe(self) -> Description:

@@ -10,13 +10,16 @@ from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import templates_of
 from tocsin.domain.logql import check_metric, duration, lines_within, parse
 from tocsin.domain.logql_tree import Binary, Call, LinesWithin, Node
 from tocsin.domain.logs import LogPage
+from tocsin.domain.ports import SettingStore
 from tocsin.domain.target import QueryType
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
+from tocsin.sources.log_templates import TemplateCounts
 from tocsin.sources.log_zeros import SeriesSeen, counted
 from tocsin.sources.loki_wire import (
     Answered,
@@ -29,6 +32,8 @@ from tocsin.sources.loki_wire import (
 )
 from tocsin.sources.parts import QueryLimits, in_parts
 from tocsin.sources.query_text import check_text
+from tocsin.sources.template_miner import missing
+from tocsin.sources.template_shelf import Shelf
 from tocsin.sources.wire import LabelCache, decode_matrix
 
 UNKNOWN = "version unknown"
@@ -47,7 +52,14 @@ CONTEXT_WITHIN_S = 3.0
 class LokiSource:
     """Implements `MetricSource` and `LogSource` over the HTTP API. Makes its connections with the first query."""
 
-    def __init__(self, uid: str, http: HttpSettings | HttpClient, limits: QueryLimits | None = None) -> None:
+    def __init__(
+        self,
+        uid: str,
+        http: HttpSettings | HttpClient,
+        limits: QueryLimits | None = None,
+        *,
+        kept: SettingStore | None = None,
+    ) -> None:
         self.uid = uid
         self.query_type = QueryType.LOKI
         self._client = http if isinstance(http, HttpClient) else HttpClient(http)
@@ -55,12 +67,17 @@ class LokiSource:
         self._cache = LabelCache(2 * self._limits.max_series)
         self._seen = SeriesSeen(self._limits.max_series)
         self._page_lines = MAX_ENTRIES
+        self._templates = TemplateCounts(self, Shelf(uid, kept))
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of a LogQL metric query on the window's grid; raises SourceError.
 
         A window without lines is zero where the query counts lines and the stream is alive (`log_zeros.py`).
+        Templates are counted from the lines themselves (`log_templates.py`).
         """
+        templates = templates_of(query)
+        if templates is not None:
+            return await self._templates.frame(templates, window)
         frame = await self._frame(query, window)
         return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
 
@@ -91,8 +108,13 @@ class LokiSource:
                     raise
                 self._page_lines = gives
 
-    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:  # noqa: ARG002 the port's shape
-        """How many lines the query's streams had lately, whatever it looks for in them; raises SourceError."""
+    async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
+        """How many lines the query's streams had lately, whatever it looks for in them; of templates, examples of
+        lines. Raises SourceError.
+        """
+        templates = templates_of(query)
+        if templates is not None:
+            return self._templates.context(templates, labels, at)
         selector = _selector(parse(query))
         if selector is None:
             return ()
@@ -113,7 +135,12 @@ class LokiSource:
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that is no LogQL metric query, as far as its structure tells."""
         check_text(query)
-        check_metric(query)
+        if templates_of(query) is None:
+            check_metric(query)
+            return
+        lacking = missing()
+        if lacking is not None:
+            raise Invalid("log_signal", lacking)
 
     async def probe(self) -> str:
         """The server's version, as far as it says one; raises SourceError when it does not answer queries."""

@@ -1,0 +1,226 @@
+"""What lines are made from: templates, found by drain3 (the optional extra `logs`), kept as JSON of our own.
+
+Lines are cleaned of secrets and masked of numbers before they are looked at, so nothing else is ever kept of them. A
+template keeps the words by which it was first called, however general it becomes: its series keeps its name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tocsin.domain.redact import clean
+
+if TYPE_CHECKING:
+    from drain3.drain import Drain
+
+VERSION = 1
+MAX_TEMPLATES = 200
+"""Templates of one query; lines that fit none of so many are counted in `OTHER`."""
+
+MAX_OWN = 50
+"""Templates that have a series of their own; the rest is counted in `OTHER`."""
+
+MAX_LINE_CHARACTERS = 1000
+MAX_WORDS = 60
+MAX_NAME_CHARACTERS = 200
+MAX_EXAMPLE_CHARACTERS = 300
+FORGOTTEN_NS = 7 * 86400 * 10**9
+"""How long after its last line a template is known."""
+
+NEW_NS = 3600 * 10**9
+"""How long a template is new."""
+
+NEW, OTHER = "(new)", "(other)"
+SIMILAR = 0.5
+"""The share of words that a line must have in common with its template."""
+
+_SPOKEN = ("message", "msg", "log", "event", "error")
+_LEVELS = ("level", "severity", "lvl")
+_VARIABLE = re.compile(
+    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b0x[0-9a-fA-F]+|\b[0-9a-fA-F]{16,}\b|\d+(?:[.:,]\d+)*"
+)
+
+
+class Kept(msgspec.Struct):
+    """A template as it is kept. Times are unix nanoseconds; `new_until` is 0 for one that was there at first."""
+
+    words: list[str]
+    name: str
+    own: bool
+    first: int
+    last: int
+    new_until: int
+    example: str
+
+
+class State(msgspec.Struct):
+    """What is kept of one query."""
+
+    version: int
+    query: str
+    asked: int
+    seeded: bool
+    templates: list[Kept]
+
+
+@dataclass(slots=True)
+class Template:
+    """One template; `name` is empty until the first answer that it is part of is whole."""
+
+    name: str
+    own: bool
+    first: int
+    last: int
+    new_until: int
+    example: str
+
+
+def missing() -> str | None:
+    """What to install for templates; None where it is there."""
+    return (
+        None
+        if find_spec("drain3")
+        else "needs drain3 for templates, which is not installed: pip install 'tocsin[logs]'"
+    )
+
+
+class Miner:
+    """The templates of one query. `asked` is the end of the newest window (unix ns), `seeded` whether the beginning is
+    over: templates found before that are not new.
+    """
+
+    def __init__(self, query: str) -> None:
+        self.query, self.asked, self.seeded = query, 0, False
+        self.changed = False
+        self._drain = _drain()
+        self._known: dict[int, Template] = {}
+
+    @classmethod
+    def of(cls, text: str) -> Miner | None:
+        """What was kept, or None when it is none of ours or of another version."""
+        try:
+            state = msgspec.json.decode(text, type=State)
+        except msgspec.MsgspecError:
+            return None
+        if state.version != VERSION or len(state.templates) > MAX_TEMPLATES:
+            return None
+        miner = cls(state.query)
+        miner.asked, miner.seeded = state.asked, state.seeded
+        for each in state.templates:
+            key = _plant(miner._drain, each.words)
+            miner._known[key] = Template(each.name, each.own, each.first, each.last, each.new_until, each.example)
+        return miner
+
+    def text(self) -> str:
+        """All of it as JSON."""
+        kept = [
+            Kept(list(self._words(key)), each.name, each.own, each.first, each.last, each.new_until, each.example)
+            for key, each in self._known.items()
+        ]
+        return msgspec.json.encode(State(VERSION, self.query, self.asked, self.seeded, kept)).decode()
+
+    def mine(self, lines: Iterable[tuple[int, str]]) -> list[int]:
+        """The template of each line (unix ns, text); 0 for one that fits none of as many as there may be."""
+        return [self._one(at, text) for at, text in lines]
+
+    def settle(self, counts: Counter[int]) -> None:
+        """Name the templates that an answer has brought, those with most lines first; forget the long unseen."""
+        fresh = sorted((key for key, each in self._known.items() if not each.name), key=lambda key: -counts[key])
+        newest = max((each.last for each in self._known.values()), default=0)
+        for key in [key for key, each in self._known.items() if each.last < newest - FORGOTTEN_NS]:
+            del self._known[key], self._drain.id_to_cluster[key]
+            self.changed = True
+        room = MAX_OWN - len({each.name for each in self._known.values() if each.own})
+        for key in fresh:
+            if key in self._known:
+                each = self._known[key]
+                each.name = clean(" ".join(self._words(key)), MAX_NAME_CHARACTERS) or "(empty)"
+                each.own, room = room > 0, room - 1
+                self.changed = True
+
+    def names(self) -> list[str]:
+        """The series that there are: of templates with one of their own, of new ones, of all others."""
+        own = dict.fromkeys(each.name for each in self._known.values() if each.own and each.name)
+        return [*own, NEW, OTHER]
+
+    def name(self, key: int) -> str:
+        """The series that counts a template."""
+        each = self._known.get(key)
+        return each.name if each is not None and each.own else OTHER
+
+    def is_new(self, key: int, at: int) -> bool:
+        """Whether a line of a template is that of a new one."""
+        each = self._known.get(key)
+        return each is not None and at < each.new_until
+
+    def says(self, name: str, at: int, most: int) -> tuple[str, ...]:
+        """Examples of a series at an instant (unix ns), as lines; what they quote is cleaned."""
+        # A copy at once: lines may be mined in a thread meanwhile.
+        known = list(self._known.values())
+        if name == NEW:
+            new = [each for each in known if each.first <= at < each.new_until + NEW_NS and each.name]
+            new.sort(key=lambda each: -each.last)
+            more = [f"and {len(new) - most} more new templates"] if len(new) > most else []
+            return (*(f'never seen before: "{each.name}", as in: "{each.example}"' for each in new[:most]), *more)
+        found = [each for each in known if each.name == name]
+        return tuple(f'a line of it: "{each.example}"' for each in found[:1])
+
+    def _one(self, at: int, text: str) -> int:
+        shown = clean(_spoken(text), MAX_LINE_CHARACTERS)
+        words = _VARIABLE.sub("<*>", shown).split()[:MAX_WORDS]
+        drain = self._drain
+        if len(self._known) >= MAX_TEMPLATES and drain.tree_search(drain.root_node, words, SIMILAR, False) is None:  # noqa: FBT003 drain3's own
+            return 0
+        cluster, _ = drain.add_log_message(" ".join(words))
+        key = int(cluster.cluster_id)
+        known = self._known.get(key)
+        if known is None:
+            new_until = at + NEW_NS if self.seeded else 0
+            known = self._known[key] = Template("", False, at, at, new_until, "")  # noqa: FBT003 nothing is known yet
+            self.changed = True
+        known.first = min(known.first, at)
+        if at >= known.last:
+            known.last, known.example = at, shown[:MAX_EXAMPLE_CHARACTERS]
+        return key
+
+    def _words(self, key: int) -> Sequence[str]:
+        return [str(each) for each in self._drain.id_to_cluster[key].log_template_tokens]
+
+
+def _drain() -> Drain:
+    # Not imported before it is needed: only this kind of target does.
+    from drain3.drain import Drain as Made  # noqa: PLC0415
+
+    return Made(sim_th=SIMILAR, max_children=100)
+
+
+def _plant(drain: Drain, words: Sequence[str]) -> int:
+    """A template as if its lines had just been read."""
+    from drain3.drain import LogCluster  # noqa: PLC0415
+
+    drain.clusters_counter += 1
+    key = int(drain.clusters_counter)
+    cluster = LogCluster(list(words), key)
+    drain.id_to_cluster[key] = cluster
+    drain.add_seq_to_prefix_tree(drain.root_node, cluster)
+    return key
+
+
+def _spoken(text: str) -> str:
+    """What a line says: of a JSON object its level and message, of anything else all of it."""
+    if not text.startswith("{") or len(text) > 64 * 1024:
+        return text
+    try:
+        fields = msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return text
+    level = next((fields[name] for name in _LEVELS if isinstance(fields.get(name), str)), "")
+    said = next((fields[name] for name in _SPOKEN if isinstance(fields.get(name), str)), None)
+    return text if said is None else f"{level} {said}".strip()

@@ -1,0 +1,62 @@
+"""Where the templates of a datasource's queries are kept: a bounded number of places in the store's settings."""
+
+from tocsin.domain.errors import LimitExceeded
+from tocsin.domain.ports import SettingStore
+from tocsin.sources.template_miner import Miner
+
+MAX_QUERIES = 20
+"""Queries of one datasource whose templates are known."""
+
+FREE_AFTER_NS = 86400 * 10**9
+"""A query that was not asked for so long gives its place to another one."""
+
+SAVED_EVERY_NS = 600 * 10**9
+
+
+class Shelf:
+    """Miners by query; what they know outlives the process where there is a store."""
+
+    def __init__(self, uid: str, store: SettingStore | None) -> None:
+        self._uid, self._store = uid, store
+        self._places: list[Miner | None] | None = None
+        self._saved: dict[str, int] = {}
+
+    async def miner(self, query: str, end: int) -> Miner:
+        """The miner of a query that is asked up to `end` (unix ns). Raises LimitExceeded when there is no place."""
+        places = self._places
+        if places is None:
+            places = self._places = [await self._read(place) for place in range(MAX_QUERIES)]
+        for miner in places:
+            if miner is not None and miner.query == query:
+                return miner
+        free = [place for place, miner in enumerate(places) if miner is None or miner.asked < end - FREE_AFTER_NS]
+        if not free:
+            raise LimitExceeded(
+                f"templates of {MAX_QUERIES} queries are kept for a datasource; give up one for a day, or declare the "
+                "datasource again under another uid"
+            )
+        miner = Miner(query)
+        miner.asked = end
+        places[free[0]] = miner
+        return miner
+
+    def known(self, query: str) -> Miner | None:
+        """The miner of a query that was asked before."""
+        return next((miner for miner in self._places or () if miner is not None and miner.query == query), None)
+
+    async def keep(self, miner: Miner) -> None:
+        """Save what a miner knows when that has changed, and every ten minutes of data. Raises StoreError."""
+        if self._store is None or self._places is None or miner not in self._places:
+            return
+        if not miner.changed and miner.asked < self._saved.get(miner.query, 0) + SAVED_EVERY_NS:
+            return
+        await self._store.save_setting(self._key(self._places.index(miner)), miner.text())
+        miner.changed = False
+        self._saved[miner.query] = miner.asked
+
+    async def _read(self, place: int) -> Miner | None:
+        text = None if self._store is None else await self._store.setting(self._key(place))
+        return None if text is None else Miner.of(text)
+
+    def _key(self, place: int) -> str:
+        return f"templates.{self._uid}.{place}"
