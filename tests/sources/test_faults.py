@@ -24,7 +24,10 @@ from tocsin.sources.prometheus import PrometheusSource
 from tocsin.store.memory import MemoryStore
 
 BEFORE, AFTER = START + timedelta(minutes=40), START + timedelta(minutes=50)
-TIMEOUT_S = 0.4
+TIMEOUT_S = 30.0
+HASTY_S = 2.0
+"""Where a fault is that nothing comes: long enough for the answers before and after it."""
+
 LIMIT_BYTES = 1_000_000
 WATCHED = Target(
     "both",
@@ -68,8 +71,8 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def behind(proxy: FaultProxy):
-    scene = Scene(replace(SETTINGS, url=proxy.url))
+async def behind(proxy: FaultProxy, timeout_s: float = TIMEOUT_S):
+    scene = Scene(replace(SETTINGS, url=proxy.url, timeout_s=timeout_s))
     try:
         yield scene
     finally:
@@ -77,7 +80,7 @@ async def behind(proxy: FaultProxy):
 
 
 async def without_fault(url: str) -> tuple[object, ...]:
-    twin = Scene(replace(SETTINGS, url=url, timeout_s=30.0))
+    twin = Scene(replace(SETTINGS, url=url))
     assert await twin.evaluate(BEFORE)
     assert await twin.evaluate(AFTER)
     await twin.source.close()
@@ -87,8 +90,8 @@ async def without_fault(url: str) -> tuple[object, ...]:
 EXPECTED = {
     Fault.RESET_AT_ONCE: ("unreachable", r"127.0.0.1:\d+: (the connection ended before|connection reset)"),
     Fault.RESET_MID_BODY: ("unreachable", r"(the connection ended before the whole answer had come|reset)"),
-    Fault.SLOW_HEADERS: ("timeout", r"did not answer within 0.4 s: no answer has begun"),
-    Fault.SLOW_BODY: ("timeout", r"did not answer within 0.4 s: of the answer [\d,]+ bytes had come"),
+    Fault.SLOW_HEADERS: ("timeout", r"did not answer within 2 s: no answer has begun"),
+    Fault.SLOW_BODY: ("timeout", r"did not answer within 2 s: of the answer [\d,]+ bytes had come"),
     Fault.STATUS_500: ("server_error", r"HTTP 500, the server failed: out of order"),
     Fault.STATUS_502: ("server_error", r"HTTP 502, the server failed: out of order"),
     Fault.STATUS_503: ("server_error", r"HTTP 503, the server failed: out of order"),
@@ -110,7 +113,8 @@ EXPECTED = {
 @pytest.mark.parametrize("fault", list(EXPECTED), ids=lambda fault: fault.name.lower())
 async def test_a_fault_is_the_targets_error_and_nothing_of_it_is_judged(fault, prometheus_url):
     failure, words = EXPECTED[fault]
-    async with faulty(prometheus_url) as proxy, behind(proxy) as scene:
+    timeout_s = HASTY_S if failure == "timeout" else TIMEOUT_S
+    async with faulty(prometheus_url) as proxy, behind(proxy, timeout_s) as scene:
         assert await scene.evaluate(BEFORE)
         known, cursor = scene.known(), scene.watch.cursor
         proxy.choose = lambda _path: fault

@@ -36,7 +36,6 @@ FLAPPING_WITHIN = timedelta(minutes=5)
 """An alert that begins so soon after the last one's end stays until the datasource has answered for as long."""
 
 
-
 @dataclass(slots=True, eq=False)
 class Gate:
     """A datasource with its limit and its health. `alert` is the one active alert about it, if any."""
