@@ -189,7 +189,7 @@ def test_the_status(run, full):
 
 def test_targets_are_listed_with_their_state(run, full):
     text = run("targets", "list").output
-    assert all(word in text for word in ("error_rate", "ready", "5m", "medium", "prom", "3", "1 targets"))
+    assert all(word in text for word in ("error_rate", "ready", "5m", "medium", "prom", "3", "1 target"))
 
 
 def test_a_target_is_shown_whole(run, full):

@@ -10,7 +10,7 @@ from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG
 from tocsin.cli.findings import show_alerts, sigma, values
-from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, series, severity, table
+from tocsin.cli.terminal import console, facts, instant, joined, many, number, print_json, safe, series, severity, table
 from tocsin.cli.terminal import state as coloured
 
 alerts = typer.Typer(help="What is wrong, and who took note.", no_args_is_help=True, epilog=EPILOG)
@@ -59,7 +59,7 @@ def list_alerts(
     out = console()
     items, total = list(answer["items"]), answer["total"].count()
     show_alerts(out, answer["items"], heading="alerts")
-    out.print(f"{len(items)} of {total} alerts; --limit shows more" if total > len(items) else f"{total} alerts")
+    out.print(f"{len(items)} of {total} alerts; --limit shows more" if total > len(items) else many(total, "alert"))
 
 
 @alerts.command(epilog=EPILOG)

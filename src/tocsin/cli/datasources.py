@@ -7,7 +7,7 @@ import typer
 from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit
-from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, state, table
+from tocsin.cli.terminal import console, facts, instant, joined, many, number, print_json, safe, state, table
 
 datasources = typer.Typer(help="Where telemetry comes from.", no_args_is_help=True, epilog=EPILOG)
 
@@ -42,7 +42,7 @@ def list_datasources(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
     for each in items:
         for warning in each["warnings"]:
             out.print(safe(warning.text(), "yellow"))
-    out.print(f"{answer['total'].count()} datasources")
+    out.print(many(answer["total"].count(), "datasource"))
 
 
 @datasources.command("test", epilog=EPILOG)

@@ -8,7 +8,7 @@ from tocsin.cli.answer import Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG
 from tocsin.cli.targets import labels_of
-from tocsin.cli.terminal import console, instant, print_json, safe, series, table
+from tocsin.cli.terminal import console, instant, many, print_json, safe, series, table
 
 events = typer.Typer(help="Deployments, and what else happened.", no_args_is_help=True, epilog=EPILOG)
 
@@ -66,7 +66,7 @@ def list_events(
     items, total = list(answer["items"]), answer["total"].count()
     if items:
         out.print(rows)
-    out.print(f"{len(items)} of {total} events; --limit shows more" if total > len(items) else f"{total} events")
+    out.print(f"{len(items)} of {total} events; --limit shows more" if total > len(items) else many(total, "event"))
 
 
 @events.command(epilog=EPILOG)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 
 from tocsin.cli.answer import Answer
-from tocsin.cli.terminal import clean, number, series
+from tocsin.cli.terminal import clean, many, number, series
 
 WIDTH = 1000
 LEFT, RIGHT, TOP = 74, 16, 100
@@ -95,7 +95,7 @@ def _panel(one: Answer, times: list[float], across: _Scale, top: int, incidents:
     down = _Scale(least, most, top + PANEL, top)
     count = one["alerts_total"].count()
     name = _text(_name(one["labels"]))
-    said = "1 alert" if count == 1 else f"{count:,} alerts"
+    said = many(count, "alert")
     identity = f"panel{top}"
     parts = [
         f'<clipPath id="{identity}">{_rectangle("", LEFT, top, WIDTH - LEFT - RIGHT, PANEL)}</clipPath>',

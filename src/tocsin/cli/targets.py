@@ -10,7 +10,7 @@ from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit, fail
 from tocsin.cli.fields import fields
 from tocsin.cli.findings import show_alerts, show_anomalies
-from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, severity, state, table
+from tocsin.cli.terminal import console, facts, instant, many, number, print_json, safe, severity, state, table
 from tocsin.config.duration import format_duration, parse_duration
 
 targets = typer.Typer(help="What is watched.", no_args_is_help=True, epilog=EPILOG)
@@ -47,7 +47,7 @@ def list_targets(
     if items:
         out.print(rows)
     total = max(answer["total"].count(), len(items))
-    out.print(f"{len(items)} of {total} targets" if total > len(items) else f"{total} targets")
+    out.print(f"{len(items)} of {total} targets" if total > len(items) else many(total, "target"))
 
 
 @targets.command(epilog=EPILOG)

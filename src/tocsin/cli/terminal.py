@@ -46,6 +46,11 @@ def safe(text: str, style: str = "") -> Text:
     return Text(clean(text), style=style)
 
 
+def many(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def console() -> Console:
     """Standard output, as it is now (tests replace it)."""
     return Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
