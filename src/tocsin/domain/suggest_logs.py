@@ -29,7 +29,7 @@ STEP = "1m"
 """The step of a target: each line is counted once."""
 
 _SHOWN = 60
-_UNNAMED = re.compile(r"[^A-Za-z0-9_.\-]")
+_UNNAMED = re.compile(r"[^A-Za-z0-9_.\-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ def _chosen(lines: Mapping[str, float]) -> tuple[list[str], list[str]]:
 def _templates(label: str, lines: Mapping[str, float], chosen: list[str]) -> Iterator[Suggestion]:
     names: set[str] = set()
     for value in chosen:
-        name = f"log_templates_{_UNNAMED.sub('_', value)}"
-        if name in names:
-            name = f"{name}_{len(names) + 1}"
+        plain = f"log_templates_{_UNNAMED.sub('_', value)}"
+        # Two services may differ in what a target's name cannot hold.
+        name = next(each for each in (plain, *(f"{plain}_{n}" for n in range(2, 99))) if each not in names)
         names.add(name)
         cost = f"about {lines[value]:.3g} a minute"
         yield Suggestion(

@@ -71,7 +71,7 @@ class LokiCatalogue:
     ) -> list[Labels]:
         """Loki wants a label that is there: one question for each, without the streams that were found before."""
         found: list[Labels] = []
-        before = ""
+        before, refused = "", None
         for number, name in enumerate(order):
             asked = {"match[]": f'{{{name}=~".+"{before}}}', **window}
             try:
@@ -81,12 +81,15 @@ class LokiCatalogue:
                 if error.failure is not SourceFailure.BAD_QUERY:
                     raise
                 notes.append(f"streams that have the label {name} may be missing: {error}")
+                refused = error
             else:
                 before += f',{name}=""'
             progress((number + 1) / len(order))
             if len(found) > MAX_STREAMS:
                 notes.append(f"streams without the labels {', '.join(order[: number + 1])} were not looked for")
                 break
+        if refused is not None and not found:
+            raise refused
         return found
 
     async def _lines(self, services: Services, at: datetime) -> tuple[dict[str, float], bool]:
