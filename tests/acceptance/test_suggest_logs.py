@@ -56,12 +56,14 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
     monkeypatch.setenv("TOCSIN_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("SECRET_OF_OURS", "hunter2")
     now, file = int(time.time()), tmp_path / "tocsin.yaml"
-    with loki(lines_of_three_hours(now)) as url:
+    fake = lines_of_three_hours(now)
+    with loki(fake) as url:
         result = run("suggest", "--loki", url, "--days", DAYS, "--json", "--output", file)
         assert result.exit_code == 0, result.output
         answer = json.loads(result.stdout[: result.stdout.rindex("}") + 1])
         settings = load(file, {"SECRET_OF_OURS": "hunter2"}, Overrides(state_dir=tmp_path))
         found = asyncio.run(values(url, settings.targets, now))
+    assert fake.wrong == []
     offered = {one["name"]: one for one in answer["targets"]}
     hostile = "log_templates_a_x_SECRET_OF_OURS_"
     assert list(offered) == ["log_error_ratio", "log_lines", "log_templates_web", hostile]
@@ -107,6 +109,7 @@ def test_a_declared_loki_is_asked_as_its_tenant_and_what_is_not_there_is_said(tm
         source["headers"] = {"X-Scope-OrgID": "nobody"}
         declared.write_text(json.dumps({"datasources": [source]}))
         empty = run("suggest", "--config", declared)
+    assert fake.wrong == []
     assert ours.exit_code == 0, ours.output
     document = yaml.safe_load(ours.stdout)
     assert document["datasources"] == [{"uid": "logs", "type": "loki", "url": url}]

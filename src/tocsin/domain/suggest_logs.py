@@ -123,7 +123,7 @@ def _templates(label: str, lines: Mapping[str, float], chosen: list[str]) -> Ite
         # Two services may differ in what a target's name cannot hold.
         name = next(each for each in (plain, *(f"{plain}_{n}" for n in range(2, 99))) if each not in names)
         names.add(name)
-        cost = f"about {lines[value]:.3g} a minute"
+        cost = f"about {lines[value]:,.0f} a minute" if lines[value] >= 1 else "fewer than one a minute"
         yield Suggestion(
             name,
             f"{{{label}={quoted(value)}}}",
