@@ -102,7 +102,7 @@ class FakeLoki:
         self.asked.append((path, parameters))
         try:
             self._fail()
-            recorded = self.replays.get((path, parameters.get("query", "")))
+            recorded = self.replays.get((path, parameters.get("query", parameters.get("match[]", ""))))
             if recorded is not None:
                 return self._recorded(recorded, parameters)
             return web.json_response(self._answer(path, parameters, self._tenant(tenant)))
@@ -158,6 +158,8 @@ class FakeLoki:
         if path == "/loki/api/v1/labels":
             names = sorted({name for line in lines for name in line.labels})
             return {"status": "success", "data": names} if names else {"status": "success"}
+        if path == "/loki/api/v1/series":
+            return self._series(lines, parameters)
         if path not in ("/loki/api/v1/query_range", "/loki/api/v1/query"):
             raise Refused(404, "404 page not found\n")
         try:
@@ -181,6 +183,21 @@ class FakeLoki:
             return self._streams(node, lines, (start, end), parameters)
         self._allow(parameters, "query", "start", "end", "step")
         return self._matrix(node, lines, (start, end), self._step(parameters))
+
+    def _series(self, lines: list[Line], parameters: dict[str, str]) -> dict:
+        self._allow(parameters, "match[]", "start", "end")
+        start, end = self._instant(parameters, "start"), self._instant(parameters, "end")
+        try:
+            node = logql.parse(parameters["match[]"])
+        except Invalid as error:
+            raise Refused(400, f"parse error : {error.reason}") from error
+        if not isinstance(node, logql_tree.Lines) or node.pipeline:
+            raise Refused(400, "only label matchers are supported")
+        near = [line for line in lines if start <= line.at_ns < end]
+        streams = {frozenset(line.labels.items()) for line, _, _ in selected(node, near)}
+        # As recorded: no data where there are none.
+        found = [dict(each) for each in sorted(streams, key=sorted)]
+        return {"status": "success", "data": found} if found else {"status": "success"}
 
     def _instant_answer(self, node: logql_tree.Node, lines: list[Line], at_ns: int) -> dict:
         if isinstance(node, logql_tree.Lines):

@@ -52,13 +52,16 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
             declared = tmp_path / "declared.yaml"
             secret = "hunter2-very-secret"
             source = {"uid": "main", "type": "prometheus", "url": server.url, "bearer_token": secret}
-            declared.write_text(json.dumps({"datasources": [{**source, "uid": "loki", "type": "loki"}, source]}))
+            others = [{**source, "uid": "loki", "type": "loki"}, {"uid": "g", "type": "grafana_mcp", "url": server.url}]
+            declared.write_text(json.dumps({"datasources": [*others, source]}))
             ours = run("suggest", "--config", declared, "--datasource", "main", "--days", "0.01")
             assert (ours.exit_code, secret in ours.output) == (0, False)
             assert 'datasource_uid: "main"' in ours.output
             assert "credentials, tls, headers) is not repeated here" in ours.output
             logs = run("suggest", "--config", declared, "--datasource", "loki")
-            assert (logs.exit_code, "only Prometheus" in logs.output) == (2, True)
+            assert (logs.exit_code, "there is no Loki API at this URL" in logs.output) == (3, True)
+            grafana = run("suggest", "--config", declared, "--datasource", "g")
+            assert (grafana.exit_code, "'g' is neither: only a Prometheus" in grafana.output) == (2, True)
     checked = run("check-config", file, "--json")
     assert checked.exit_code == 0, checked.output
     assert json.loads(checked.stdout)["targets"] == list(offered)
@@ -67,10 +70,12 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
 
 
 def test_what_cannot_be_looked_at_is_said(tmp_path, monkeypatch):
-    for name in ("TOCSIN_CONFIG", "TOCSIN_PROMETHEUS_URL", "TOCSIN_DATASOURCES"):
+    for name in ("TOCSIN_CONFIG", "TOCSIN_PROMETHEUS_URL", "TOCSIN_LOKI_URL", "TOCSIN_DATASOURCES"):
         monkeypatch.delenv(name, raising=False)
     nothing = run("suggest")
     assert (nothing.exit_code, "--prometheus" in nothing.output) == (2, True)
+    both = run("suggest", "--prometheus", "http://127.0.0.1:1", "--loki", "http://127.0.0.1:1")
+    assert (both.exit_code, "one is looked at at a time" in both.output) == (2, True)
     gone = run("suggest", "--prometheus", "http://127.0.0.1:1")
     assert gone.exit_code == 3
     other = run("suggest", "--prometheus", "http://127.0.0.1:1", "--datasource", "other")

@@ -7,10 +7,12 @@ import pytest
 
 from tests.monitor.scene import START, noise
 from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.domain.log_signal import LogSignal, asked
 from tocsin.domain.suggest import Suggestion
+from tocsin.domain.target import QueryType
 from tocsin.monitor.clock import ManualClock
 from tocsin.monitor.gate import Gate
-from tocsin.monitor.trial import MAX_TRIED, WEEK, Why, tried
+from tocsin.monitor.trial import MAX_TRIED, TEMPLATE_STEPS, WEEK, Why, tried
 from tocsin.sources.fake import ScriptedSource
 
 DAY = timedelta(days=1)
@@ -128,3 +130,31 @@ async def test_one_query_that_takes_too_long_is_left_out_alone():
     result = await tried([one("slow"), one("quick")], Gate(source, ManualClock(START)), START, DAY, lambda _: None)
     assert [(each.why, each.words) for each in result.dropped] == [(Why.TOO_SLOW, "it takes too long: 30 s")]
     assert [each.target.name for each in result.offered] == ["quick"]
+
+
+async def test_templates_are_tried_on_no_more_than_can_be_read():
+    query = '{app="a"}'
+    source = ScriptedSource("loki", QueryType.LOKI)
+    source.play(asked(query, LogSignal.TEMPLATES, 60), noise, {"template": "GET"})
+    one = Suggestion("kinds", query, "because", log_signal=LogSignal.TEMPLATES)
+    result = await tried([one], Gate(source, ManualClock(START)), START, 30 * DAY, lambda _: None)
+    (found,) = result.offered
+    assert (found.target.log_signal, found.target.query) == (LogSignal.TEMPLATES, query)
+    assert found.covered == timedelta(hours=23)
+    assert max(each.window.count for each in source.requests) <= TEMPLATE_STEPS + 1
+    least = START - timedelta(minutes=TEMPLATE_STEPS + 2)
+    assert min(each.window.start for each in source.requests) >= least, "no history"
+
+
+@pytest.mark.parametrize(("lines", "alerts"), [(500.0, True), (3.0, False)])
+async def test_a_share_of_few_lines_is_tried_as_the_gap_that_it_will_be(lines, alerts):
+    spike = (START - timedelta(hours=2)).timestamp()
+    source = ScriptedSource("loki", QueryType.LOKI)
+    share, every = 'sum(count_over_time({a="b"} |= "e" [5m]))', 'sum(count_over_time({a="b"}[5m]))'
+    source.play(share, lambda grid: noise(grid) / 1000 + 0.5 * (np.abs(grid - spike) < 400))
+    source.play(every, lambda grid: np.full(len(grid), lines))
+    one = Suggestion("share", share, "because", unit="ratio", denominator=every, min_denominator=10.0)
+    result = await tried([one], Gate(source, ManualClock(START)), START, DAY, lambda _: None)
+    (found,) = result.offered
+    assert (found.target.denominator, found.target.min_denominator) == (every, 10.0)
+    assert (found.alerts > 0) is alerts

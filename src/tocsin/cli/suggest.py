@@ -1,4 +1,4 @@
-"""`tocsin suggest`: targets that a datasource's metrics suggest, tried and ready to review."""
+"""`tocsin suggest`: targets that a datasource's metrics or logs suggest, tried and ready to review."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from tocsin.cli.progress import share
 from tocsin.cli.terminal import clean, console, errors, print_json, safe, table
 
 if TYPE_CHECKING:
-    from tocsin.config.model import DatasourceConfig
-    from tocsin.domain.catalogue import Catalogue
+    from tocsin.config.model import DatasourceConfig, Overrides
+    from tocsin.domain.catalogue import Looked
     from tocsin.monitor.trial import Trials, Tried
 
 MAX_DAYS = 30
@@ -29,70 +29,78 @@ _WORDS = {
     "too_slow": "too slow",
     "unfit": "no target",
 }
-_ONLY_PROMETHEUS = "only Prometheus, and what speaks its API, is looked at"
+_KINDS = "only a Prometheus, what speaks its API, and a Loki are looked at"
 
 
 def suggest(
     *,
     prometheus: Annotated[str | None, typer.Option(metavar="URL", help="The Prometheus to look at.")] = None,
+    loki: Annotated[str | None, typer.Option(metavar="URL", help="The Loki to look at.")] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The settings file that declares it.")] = None,
     datasource: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which of its datasources. Default: the first Prometheus.")
+        str | None,
+        typer.Option(
+            metavar="UID", help="Which of its datasources. Default: the first Prometheus, else the first Loki."
+        ),
     ] = None,
     days: Annotated[float, typer.Option(min=0.01, max=MAX_DAYS, help="The past that each target is tried on.")] = 1.0,
     output: Annotated[Path | None, typer.Option(help="Write the YAML there, which must not exist.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of YAML.")] = False,
 ) -> None:
-    """Look at a Prometheus and propose targets, as YAML ready to review.
+    """Look at a Prometheus or a Loki and propose targets, as YAML ready to review.
 
     Each is tried first: what returns no data, does not move or repeats another is left out. A table of what each costs
     and how often it would have alerted goes to standard error. Nothing is changed anywhere.
     """
     from tocsin.app.suggest import suggestions  # noqa: PLC0415  (the engine: only this command needs it)
+    from tocsin.config.model import Overrides  # noqa: PLC0415
     from tocsin.domain.errors import SourceError  # noqa: PLC0415
 
-    given = _given(prometheus, config, datasource)
+    given = _given(Overrides(prometheus=prometheus, loki=loki), config, datasource)
     if output is not None and output.exists():
         fail(f"{output}: is there already", Exit.INPUT)
     past = timedelta(days=days)
     try:
-        with share("reading metrics and trying targets") as progress:
-            found, trials = asyncio.run(suggestions(given, past, progress))
+        with share("reading what is there and trying targets") as progress:
+            looked, trials = asyncio.run(suggestions(given, past, progress))
     except SourceError as error:
         fail(str(error), Exit.UNREACHABLE)
     text = _yaml(given, trials, days)
     if as_json:
-        print_json(_document(given, found, trials, days))
+        print_json(_document(given, looked, trials, days))
     elif output is None:
         typer.echo(text, nl=False)
     if output is not None:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
-    _tell(found, trials, output)
+    _tell(looked, trials, output)
 
 
-def _given(prometheus: str | None, config: Path | None, uid: str | None) -> "DatasourceConfig":
+def _given(urls: "Overrides", config: Path | None, uid: str | None) -> "DatasourceConfig":
     from tocsin.config.load import load  # noqa: PLC0415
-    from tocsin.config.model import PROMETHEUS, ConfigError, Overrides  # noqa: PLC0415
+    from tocsin.config.model import LOKI, PROMETHEUS, ConfigError  # noqa: PLC0415
 
+    if urls.prometheus and urls.loki:
+        fail("give --prometheus or --loki: one is looked at at a time", Exit.INPUT)
     try:
-        settings = load(config, os.environ, Overrides(prometheus=prometheus))
+        settings = load(config, os.environ, urls)
     except ConfigError as error:
         fail(str(error), Exit.INPUT)
-    wanted = uid or ("prometheus" if prometheus else None)
-    for each in settings.datasources:
-        if wanted in (None, each.uid) and each.kind == PROMETHEUS:
-            return each
+    wanted = uid or (PROMETHEUS if urls.prometheus else LOKI if urls.loki else None)
+    for kind in (PROMETHEUS, LOKI):
+        for each in settings.datasources:
+            if wanted in (None, each.uid) and each.kind == kind:
+                return each
     if wanted in {each.uid for each in settings.datasources}:
-        fail(f"datasource {wanted!r} is no Prometheus: {_ONLY_PROMETHEUS}", Exit.INPUT)
+        fail(f"datasource {wanted!r} is neither: {_KINDS}", Exit.INPUT)
     if not wanted:
-        fail(f"name one with --prometheus: {_ONLY_PROMETHEUS}", Exit.INPUT)
+        fail(f"name one with --prometheus or --loki: {_KINDS}", Exit.INPUT)
     known = ", ".join(each.uid for each in settings.datasources) or "none"
     return fail(f"there is no datasource {wanted!r}; known: {known}", Exit.INPUT)
 
 
 def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
-    """A settings file: every text is quoted as JSON, which YAML reads."""
+    """A settings file: every text is quoted as JSON, which YAML reads, and refers to no variable."""
     lines = [
         "# Targets that `tocsin suggest` has tried: take out what nobody would get up for, and serve with the rest.",
         f"# Tried on the last {days:g} days of datasource {clean(given.uid)}.",
@@ -120,6 +128,11 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
         ]
         if target.unit:
             lines.append(f"    unit: {target.unit}")
+        if target.log_signal is not None:
+            lines.append(f"    log_signal: {target.log_signal.value}")
+        if target.denominator:
+            lines.append(f"    denominator: {_quoted(target.denominator)}")
+            lines.append(f"    min_denominator: {target.min_denominator:g}")
         lines.append(f"    description: {_quoted(target.description)}")
     return "\n".join(lines) + "\n"
 
@@ -131,7 +144,10 @@ def _guarded(given: "DatasourceConfig") -> bool:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(clean(text), ensure_ascii=False)
+    from tocsin.config.expand import escape  # noqa: PLC0415
+
+    # Whoever names a service "${…}" must not read a variable of ours.
+    return json.dumps(clean(escape(text)), ensure_ascii=False)
 
 
 def _often(one: "Tried") -> str:
@@ -153,7 +169,7 @@ def _rate(each: float | None) -> str:
     return "?" if each is None else f"{each:.1f}"
 
 
-def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", days: float) -> Json:
+def _document(given: "DatasourceConfig", looked: "Looked", trials: "Trials", days: float) -> Json:
     offered: list[Json] = [
         {
             "name": one.target.name,
@@ -161,6 +177,9 @@ def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", d
             "datasource_uid": one.target.datasource_uid,
             "direction": one.target.direction.value,
             "unit": one.target.unit,
+            "log_signal": one.target.log_signal,
+            "denominator": one.target.denominator,
+            "min_denominator": one.target.min_denominator,
             "why": one.suggestion.why,
             "series": one.series,
             "samples_an_evaluation": one.samples_an_evaluation,
@@ -180,9 +199,9 @@ def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", d
     return {
         "datasource_uid": given.uid,
         "days": days,
-        "metrics_looked_at": len(found.metrics),
-        "metrics_total": found.total,
-        "notes": list(found.notes),
+        f"{looked.things}_looked_at": looked.count,
+        f"{looked.things}_total": looked.total,
+        "notes": list(looked.notes),
         "not_tried": trials.not_tried,
         "queries": trials.queries,
         "targets": offered,
@@ -191,7 +210,7 @@ def _document(given: "DatasourceConfig", found: "Catalogue", trials: "Trials", d
     }
 
 
-def _tell(found: "Catalogue", trials: "Trials", output: Path | None) -> None:
+def _tell(looked: "Looked", trials: "Trials", output: Path | None) -> None:
     """The summary for people, beside the YAML."""
     screen = errors()
     rows = table("Target", ">Series", ">Samples a day", ">Alerts a week", ">Messages a week")
@@ -209,7 +228,7 @@ def _tell(found: "Catalogue", trials: "Trials", output: Path | None) -> None:
         screen.print("?: too little data to say how many a week; the YAML has the count")
     for each in trials.dropped:
         screen.print(safe(f"left out: {each.suggestion.name}: {each.words}"))
-    for note in found.notes:
+    for note in looked.notes:
         screen.print(safe(note))
     if trials.not_tried:
         screen.print(
@@ -220,8 +239,7 @@ def _tell(found: "Catalogue", trials: "Trials", output: Path | None) -> None:
     screen.print(
         safe(
             f"{len(trials.offered)} targets, {len(trials.dropped)} left out{f' ({why})' if why else ''}; "
-            f"{len(found.metrics)} of {found.total} metrics looked at; {trials.queries} queries to try them; "
-            f"{_ONLY_PROMETHEUS}"
+            f"{looked.count} of {looked.total} {looked.things} looked at; {trials.queries} queries to try them"
         )
     )
     if output is not None:

@@ -31,9 +31,24 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """How much was looked at: `count` of `total` `things` (metrics, streams). `notes` say what was left out, why."""
+
+    things: str
+    count: int
+    total: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """The metrics that were looked at, of `total` that there are. `notes` say what was left out, and why."""
 
     metrics: tuple[Metric, ...]
     total: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def looked(self) -> Looked:
+        """How much that is."""
+        return Looked("metrics", len(self.metrics), self.total, self.notes)

@@ -6,12 +6,13 @@ units that exporters give their metrics (Prometheus' naming practices).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tocsin.detect import Direction
 from tocsin.domain.catalogue import Catalogue, Metric, MetricKind
 from tocsin.domain.labels import Labels
+from tocsin.domain.log_signal import LogSignal
 
 MAX_GROUPS = 30
 """Series of one suggested target; labels are kept as long as they make no more."""
@@ -64,13 +65,16 @@ _QUEUES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A target to review: what it is to be called, its query, and which signal it is of what."""
+    """A target to review: its name, its query, and which signal it is of what; the rest is as in `Target`."""
 
     name: str
     query: str
     why: str
     direction: Direction = Direction.BOTH
     unit: str = ""
+    log_signal: LogSignal | None = None
+    denominator: str = ""
+    min_denominator: float = 0.0
 
 
 def plain(name: str) -> bool:
@@ -111,14 +115,21 @@ def kept(series: Iterable[Labels]) -> tuple[str, ...]:
     all_of_them = list(series)
     names = {name for one in all_of_them for name in one if plain(name)} - _NEVER - set(_CODES)
     order = [name for name in _PREFERRED if name in names] + sorted(names - set(_PREFERRED))
+    # Another instance may come: what belongs to one is not added up with that of another.
+    return apart(all_of_them, order, always="instance")
+
+
+def apart(series: Collection[Labels], order: Iterable[str], always: str) -> tuple[str, ...]:
+    """Those labels that tell series apart, the first of the order first, as long as they make few groups; `always` is
+    kept also where all have the same value.
+    """
     chosen: list[str] = []
     for name in order:
-        values = {one.get(name) for one in all_of_them}
-        groups = {tuple(one.get(each) for each in (*chosen, name)) for one in all_of_them}
-        before = len({tuple(one.get(each) for each in chosen) for one in all_of_them})
-        # Another instance may come: what belongs to one is not added up with that of another.
+        values = {one.get(name) for one in series}
+        groups = {tuple(one.get(each) for each in (*chosen, name)) for one in series}
+        before = len({tuple(one.get(each) for each in chosen) for one in series})
         parts = len(values) >= 2 and before < len(groups)
-        if (parts or name == "instance") and len(values) <= MOST_VALUES and len(groups) <= MAX_GROUPS:
+        if (parts or name == always) and len(values) <= MOST_VALUES and len(groups) <= MAX_GROUPS:
             chosen.append(name)
     return tuple(chosen)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tocsin.domain.errors import Invalid, NotAsked, SourceError, SourceFailure
 from tocsin.domain.frame import Frame, Window
+from tocsin.domain.log_signal import LogSignal
 from tocsin.domain.suggest import Suggestion
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside
@@ -19,6 +20,9 @@ from tocsin.monitor.gate import Gate
 
 GLANCE = 300
 """Samples of each series that decide whether it moves, over the whole past that is tried."""
+
+TEMPLATE_STEPS = 1440
+"""Steps of templates that are looked at, with the lookback: each line of them is read."""
 
 MAX_TRIED = 200
 """Suggestions that are tried, errors and durations first; how many are not is said."""
@@ -139,8 +143,9 @@ class _Trying:
             return Dropped(one, Why.UNFIT, f"it makes no target: {error}")
 
     async def _offer(self, one: Suggestion) -> Tried | Dropped:
-        target, step_s = _target(one, self.gate, self.past), max(1.0, self.past.total_seconds() // GLANCE)
-        frame = await self.gate.query(one.query, self._window(step_s))
+        target = _target(one, self.gate, self.past)
+        past = self._past(target)
+        frame, step_s = await self._glance(target, past)
         if not frame.samples:
             return Dropped(one, Why.NO_DATA, "it returns no data")
         if not _moves(frame):
@@ -149,15 +154,31 @@ class _Trying:
         if values in self.seen:
             return Dropped(one, Why.DUPLICATE, f"it has the same values as {self.seen[values]}")
         columns = int((~np.isnan(frame.values)).any(axis=0).sum())
-        result = await self._played(one, target, len(frame.labels), min(self.past, timedelta(seconds=columns * step_s)))
+        result = await self._played(one, target, len(frame.labels), min(past, timedelta(seconds=columns * step_s)))
         self.seen[values] = one.name
         return result
+
+    def _past(self, target: Target) -> timedelta:
+        """Less than the whole where each line has to be read."""
+        if target.log_signal is not LogSignal.TEMPLATES:
+            return self.past
+        return min(self.past, TEMPLATE_STEPS * target.step - target.lookback)
+
+    async def _glance(self, target: Target, past: timedelta) -> tuple[Frame, float]:
+        """The series from afar, and the step that they are looked at with. Templates with their lookback, in order and
+        step by step: what comes first is what is not new later.
+        """
+        if target.log_signal is LogSignal.TEMPLATES:
+            step_s, back = target.step.total_seconds(), past + target.lookback
+        else:
+            step_s, back = max(1.0, past.total_seconds() // GLANCE), past
+        return await self.gate.query(target.asked, self._window(back, step_s)), step_s
 
     async def _played(self, one: Suggestion, target: Target, series: int, covered: timedelta) -> Tried:
         """What the target would have told over the past, which is as long as the history it learns from."""
         step_s = target.step.total_seconds()
-        asked = [Asked(target, self.gate)]
-        result = await backtest(asked, self._window(step_s), self.aside, NOTHING_ELSE, lambda _: None)
+        asked, window = [Asked(target, self.gate)], self._window(self._past(target), step_s)
+        result = await backtest(asked, window, self.aside, NOTHING_ELSE, lambda _: None)
         return Tried(
             one,
             target,
@@ -169,8 +190,8 @@ class _Trying:
             result.messages_total,
         )
 
-    def _window(self, step_s: float) -> Window:
-        return Window.aligned((self.at - self.past).timestamp(), self.at.timestamp(), step_s)
+    def _window(self, past: timedelta, step_s: float) -> Window:
+        return Window.aligned((self.at - past).timestamp(), self.at.timestamp(), step_s)
 
 
 def _moves(frame: Frame) -> bool:
@@ -191,6 +212,9 @@ def _target(one: Suggestion, gate: Gate, past: timedelta) -> Target:
         query_type=gate.source.query_type,
         direction=one.direction,
         unit=one.unit,
+        log_signal=one.log_signal,
+        denominator=one.denominator,
+        min_denominator=one.min_denominator,
         description=one.why,
         history=past,
     ).validated()

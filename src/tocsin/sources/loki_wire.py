@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import msgspec
 
@@ -60,6 +61,25 @@ _SCALAR = msgspec.json.Decoder(tuple[float, str])
 class _NamesAnswer(msgspec.Struct):
     status: str
     data: list[str] = msgspec.field(default_factory=list)
+
+
+class _SeriesAnswer(msgspec.Struct):
+    status: str
+    data: list[dict[str, str]] = msgspec.field(default_factory=list)
+
+
+class _Counted(msgspec.Struct):
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class _Counts(msgspec.Struct):
+    result_type: str = msgspec.field(name="resultType")
+    result: list[_Counted]
+
+
+class _CountsAnswer(msgspec.Struct):
+    data: _Counts
 
 
 class _Typed(msgspec.Struct):
@@ -134,6 +154,32 @@ def decode_names(body: Buffer) -> frozenset[str]:
     if answer.status != "success":
         raise decode_error(200, "application/json", body)
     return frozenset(answer.data)
+
+
+def decode_series(body: Buffer) -> list[dict[str, str]]:
+    """The labels of streams; where there are none Loki may leave `data` out. Raises SourceError."""
+    try:
+        answer = msgspec.json.decode(body, type=_SeriesAnswer)
+    except msgspec.MsgspecError:
+        raise decode_error(200, "application/json", body) from None
+    if answer.status != "success":
+        raise decode_error(200, "application/json", body)
+    return answer.data
+
+
+def decode_counts(body: Buffer) -> list[tuple[dict[str, str], float]]:
+    """The series of an instant query with their labels; raises SourceError."""
+    try:
+        data = msgspec.json.decode(body, type=_CountsAnswer).data
+    except msgspec.MsgspecError:
+        raise decode_error(200, "application/json", body) from None
+    try:
+        found = [(each.metric, float(each.value[1])) for each in data.result]
+    except ValueError:
+        raise bad_answer("the value of a series is no number") from None
+    if data.result_type != "vector" or not all(isfinite(value) for _, value in found):
+        raise bad_answer("it does not count lines")
+    return found
 
 
 def decode_version(body: Buffer) -> str:
