@@ -103,3 +103,8 @@ def test_an_explanation_says_what_matters():
     )
     assert "from" not in explain(0, 5, sigma=-3, methods=("mad",))
     assert "(" not in explain(1, 0, sigma=3)
+
+
+def test_what_rounding_leaves_of_a_band_is_shown_as_zero():
+    assert "usually 0 to 0:" in explain(9, 0, sigma=5, lower=-1e-300, upper=6.34e-13)
+    assert "usually 0 to 6.34e-13:" in explain(9e-13, 0, sigma=5, lower=0, upper=6.34e-13)

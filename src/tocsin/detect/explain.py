@@ -29,6 +29,9 @@ class Ground:
 
 NO_GROUND = Ground()
 
+_NOTHING = 1e-9
+"""A band's end that is so small a part of the value is shown as zero: it is the rest of a rounding, or of a floor."""
+
 
 def number(value: float, unit: str = "") -> str:
     """A number as people write it: four significant digits, no more; with its unit where that is known."""
@@ -65,7 +68,9 @@ def explain(
     deviation = value - expected
     side = "above" if deviation >= 0 else "below"
     percent = f" ({deviation / abs(expected):+.0%})" if _has_ratio(value, expected) else ""
-    band = "" if lower is None or upper is None else f", usually {number(lower, unit)} to {number(upper, unit)}"
+    least = _NOTHING * max(abs(value), abs(expected))
+    ends = [None if end is None else number(end if abs(end) > least else 0.0, unit) for end in (lower, upper)]
+    band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
     names = " and ".join([", ".join(methods[:-1]), methods[-1]] if len(methods) > 1 else methods)
     said = f"; {names} agree{'s' * (len(methods) == 1)}" if methods else ""
     distance = f"{_plain(abs(deviation))} points" if unit == "percent" else number(abs(deviation), unit)
