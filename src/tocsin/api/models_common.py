@@ -70,13 +70,13 @@ Text = Annotated[str, Field(strict=True, max_length=10_000), AfterValidator(prin
 class RequestModel(BaseModel):
     """A body or query: unknown fields are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class AnswerModel(BaseModel):
     """An answer; made from checked values only."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class ListAnswer(AnswerModel, Generic[T]):
