@@ -103,7 +103,7 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
     """A settings file: every text is quoted as JSON, which YAML reads, and refers to no variable."""
     lines = [
         "# Targets that `tocsin suggest` has tried: take out what nobody would get up for, and serve with the rest.",
-        f"# Tried on the last {days:g} days of datasource {clean(given.uid)}.",
+        f"# Tried on the last {_time(timedelta(days=days))} of datasource {clean(given.uid)}.",
         "datasources:",
         f"  - uid: {_quoted(given.uid)}",
         f"    type: {_quoted(given.kind)}",
