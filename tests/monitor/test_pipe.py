@@ -131,30 +131,6 @@ async def test_a_broken_datasource_is_one_alert_and_freezes_its_targets():
     await monitor.close()
 
 
-async def test_a_datasource_that_comes_and_goes_is_two_alerts_at_most():
-    scene = Scene(target("one"))
-    scene.source.play("q", noise)
-    monitor = await scene.open()
-    await scene.run_for(10 * MINUTE)
-    for _ in range(12):
-        scene.source.fail(UNREACHABLE)
-        await scene.run_for(2 * MINUTE)
-        scene.source.recover()
-        await scene.run_for(3 * MINUTE)
-    begun = [each for each in await scene.transitions() if each.reason is Reason.SOURCE_FAILING]
-    (firing,) = await scene.alerts(states=(AlertState.FIRING,))
-    assert (len(begun), firing.id) == (2, begun[-1].alert_id)
-    await scene.run_for(6 * MINUTE)
-    assert await scene.alerts(states=(AlertState.FIRING,)) == []
-    await scene.run_for(10 * MINUTE)
-    scene.source.fail(UNREACHABLE)
-    await scene.run_for(5 * MINUTE)
-    scene.source.recover()
-    await scene.run_for(3 * MINUTE)
-    assert await scene.alerts(states=(AlertState.FIRING,)) == [], "this one came alone: it ends when it answers"
-    await monitor.close()
-
-
 async def test_a_bad_query_is_the_targets_error_and_no_alert_about_the_datasource():
     scene = Scene(target("good"), target("bad", query="bad"))
     scene.source.play("q", noise)

@@ -182,6 +182,21 @@ async def test_compressed_answers(form):
         await source.close()
 
 
+@pytest.mark.parametrize("spaces", [0, 262_144 - len(EMPTY), 500_000, 1_000_000])
+async def test_what_follows_the_end_of_a_compressed_answer(spaces):
+    body = EMPTY.replace(b"[]", b"[" + b" " * spaces + b"]")
+    gzipped, half = {"Content-Encoding": "gzip"}, len(body) // 2
+    for whole in (gzip.compress(body) + b"\0" * 512, gzip.compress(body[:half]) + gzip.compress(body[half:])):
+        async with serve(saying(200, whole, **gzipped)) as port:
+            source = PrometheusSource("p", settings(port))
+            assert (await source.query_range("up", WINDOW)).labels == ()
+            await source.close()
+    for encoding, squeeze in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+        async with serve(saying(200, squeeze(body) + b"junk", **{"Content-Encoding": encoding})) as port:
+            error = await failure(port)
+        assert "something follows the end of the compressed answer" in str(error)
+
+
 async def test_an_endless_answer_and_a_bomb_end_at_the_limit():
     async def endless(request):
         response = web.StreamResponse()

@@ -1,5 +1,7 @@
 """Templates of lines: what is mined, what is kept, what is never kept, and the series made of them."""
 
+import asyncio
+import contextlib
 import json
 import random
 import sys
@@ -158,9 +160,50 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
     source.check_query('sum(count_over_time({app="web"}[1m]))')
 
 
-async def test_a_window_that_is_too_long_names_the_limit(source):
-    with pytest.raises(LimitExceeded, match="1,500"):
-        await source.query_range(ASKED, Window(START, START + 2000 * MINUTE, MINUTE))
+async def test_a_long_window_is_read_in_parts(fake, source):
+    push(fake, [line(minute, 30, f"GET /item/{minute} done") for minute in range(2000)])
+    frame = await source.query_range(ASKED, Window(START, START + 1999 * MINUTE, MINUTE))
+    row = rows(frame)["GET /item/<*> done"]
+    assert len(row) == 2000
+    assert (row[1:] == 1.0).all()
+
+
+async def test_a_look_at_the_past_changes_nothing_of_what_is_known(fake, source):
+    push(fake, calm(-2900, 130))
+    push(fake, [line(-2000, 40, "FATAL: it was there two days ago")])
+    await source.query_range(ASKED, HOUR)
+    old = Window(START - 2100 * MINUTE, START - 1900 * MINUTE, MINUTE)
+    assert rows(await source.query_range(ASKED, old))[NEW].sum() == 1.0, "new to the past"
+    following = Window(START - 1899 * MINUTE, START - 1840 * MINUTE, MINUTE)
+    push(fake, [line(-1870, 40, "FATAL: it was there two days ago")])
+    assert rows(await source.query_range(ASKED, following))[NEW].sum() == 0.0, "known since the part before"
+    push(fake, [line(60, 40, "FATAL: it was there two days ago")])
+    now = rows(await source.query_range(ASKED, Window(START + 60 * MINUTE, START + 61 * MINUTE, MINUTE)))
+    assert now[NEW].tolist() == [1.0, 0.0]
+
+
+async def test_without_streams_the_day_before_is_not_read_again_and_again(fake, source):
+    await source.query_range(asked('{app="no"}', LogSignal.TEMPLATES, 60), HOUR)
+    before = len(fake.asked)
+    assert (await source.query_range(asked('{app="no"}', LogSignal.TEMPLATES, 60), HOUR)).queries < 5
+    assert len(fake.asked) - before < 5
+
+
+async def test_an_extra_that_is_gone_is_said_as_such(source, monkeypatch):
+    monkeypatch.setitem(sys.modules, "drain3", None)
+    with pytest.raises(SourceError, match="tocsin\\[logs\\]"):
+        await source.query_range(ASKED, HOUR)
+
+
+async def test_who_gives_up_leaves_no_thread_behind(fake, source):
+    push(fake, calm(-20, 60))
+    for pause in (0.0, 0.001, 0.005, 0.02, 0.05):
+        task = asyncio.create_task(source.query_range(ASKED, HOUR))
+        await asyncio.sleep(pause)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert len(rows(await source.query_range(ASKED, HOUR))) == 5
 
 
 async def test_what_was_learnt_outlives_the_process(fake):
@@ -243,11 +286,27 @@ def test_state_is_bounded_whatever_is_written():
     assert len(json.loads(miner.text())["templates"]) <= MAX_TEMPLATES
     assert len(miner.names()) <= MAX_OWN + 2
     assert len(miner.text()) < 500_000
-    late = START_S * SECOND + 8 * DAY_NS
+    late = START_S * SECOND + DAY_NS
     miner.seeded = True
-    mined(["quite another line"] * 3, miner, at=late)
-    assert len(json.loads(miner.text())["templates"]) == MAX_TEMPLATES, "there was no room for another one"
-    assert miner.name(miner.mine([(late, "quite another line")])[0]) == OTHER
+    [key] = miner.mine([(late, "quite another line")])
+    assert miner.is_new(key, late), "a flood does not hide what is new"
+    assert miner.settle(Counter([key])) == 1, "and it is said what went for it"
+    assert len(json.loads(miner.text())["templates"]) == MAX_TEMPLATES
+    flood = miner.mine([(late + n, " ".join(chance.sample(words, 7))) for n in range(1000)])
+    assert flood.count(0) > 500, "in one answer no more than that"
+    miner.settle(Counter(flood))
+    again = Miner.of(miner.text())
+    assert again.mine([(late + 2000, "quite another line")]) != [0]
+
+
+def test_lines_that_no_decoder_follows_are_lines():
+    for text in ('{"a":' * 5000, '{"msg":' + "[" * 5000, "\ud800 alone", '{"msg":"\\ud800"}'):
+        assert mined([text]).names()[0] not in (NEW, OTHER)
+
+
+def test_a_line_cannot_be_called_like_what_counts_others():
+    miner = mined([NEW, OTHER])
+    assert miner.names() == [f"[{NEW}]", f"[{OTHER}]", NEW, OTHER]
 
 
 def test_templates_unseen_for_a_week_make_room():

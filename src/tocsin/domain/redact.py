@@ -5,27 +5,36 @@ import re
 HIDDEN = "***"
 _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\b(?:gh[pousr]|glpat|xox[abprs]|sk)[-_][A-Za-z0-9_-]{16,}"),
+    re.compile(r"(?<![^\s:@/=\"'])[^\s:@/=\"']{1,64}:[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}"),
     re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"),
     re.compile(r"(?<!\d)\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}(?!\d)"),
 )
-_NAMED = re.compile(
-    r"""((?:pass(?:word|wd)?|secret|token|api[_-]?key|access[_-]?key|credentials?|cookie|session(?:[_-]?id)?)["']?\s*[=:]\s*)"""
-    r"""("[^"]*"?|'[^']*'?|[^\s,;&"']+)""",
+_NAME = (
+    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}?(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|auth|sid"
+    r"|(?:api|access|private|secret|signing)[_-]?key|session(?:[_-]?id)?)"
+)
+_VALUE = r"""(?:\\+"[^"]*"?|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\{[^}]*\}?|[^\s,;&"'}]+)"""
+# The rest of the line: what follows these names has parts of its own.
+_WHOLE = re.compile(
+    r"""((?:authorization|cookie)\\*["']?\s*[=:]\s*)(?:\\+"[^"]*"?|"(?:\\.|[^"\\])*"?|'[^']*'?|[^\r\n]*)""",
     re.IGNORECASE,
 )
-_AUTHORIZATION = re.compile(r"((?:authorization\s*[=:]\s*)?(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_NAMED = re.compile(rf"""({_NAME}\\*["']?(?:\s*(?:[=:]|%3[ad])\s*|\s+is\s+))(?!\*\*\*){_VALUE}""", re.IGNORECASE)
+_OPTION = re.compile(rf"(--?{_NAME[len('(?<![A-Za-z0-9_-])') :]}\s+)(?!-)\S+", re.IGNORECASE)
+_SCHEME = re.compile(r"\b((?:bearer|basic|digest)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
 
 
 def clean(text: str, most: int) -> str:
     """At most `most` characters of a text that anybody may have written."""
-    found = text[: 4 * most]
+    # What does not print is gone before anything is looked for: it must not stand between a name and its value.
+    found = "".join(each if each.isprintable() else " " * each.isspace() for each in text[: 4 * most])
+    found = _LINK.sub("<link>", found)
     for secret in _SECRETS:
         found = secret.sub(HIDDEN, found)
-    found = _AUTHORIZATION.sub(rf"\1{HIDDEN}", found)
-    found = _NAMED.sub(rf"\1{HIDDEN}", found)
-    found = _LINK.sub("<link>", found)
-    found = " ".join("".join(each if each.isprintable() else " " for each in found).split())
+    for pattern in (_WHOLE, _SCHEME, _NAMED, _OPTION):
+        found = pattern.sub(rf"\1{HIDDEN}", found)
+    found = " ".join(found.split())
     return found if len(found) <= most else found[: most - 1] + "…"

@@ -115,9 +115,12 @@ class Evaluator:
 
     async def report(self, gate: Gate) -> None:
         """Open or resolve the one alert about a datasource, when its health says so."""
-        if not gate.has_news:
-            return
-        async with gate.reporting:
+        if gate.has_news:
+            # Whole, also when the target is edited meanwhile: an alert that is kept and not known would never end.
+            await to_the_end(self._report(gate))
+
+    async def _report(self, gate: Gate) -> None:
+        async with gate.telling.lock:
             # Once more: another evaluation may have told it meanwhile.
             if not gate.has_news:
                 return
@@ -129,7 +132,7 @@ class Evaluator:
                 log.error("datasource alert not kept", datasource=gate.source.uid, error=str(error))
                 return
             alert = evaluation.alerts[0]
-            gate.told(alert)
+            gate.telling.take(alert, self._clock.now())
             log.warning("datasource", uid=gate.source.uid, state=alert.state.value, reason=failing or "answers again")
 
     def _source_failed(self, watch: Watch, error: SourceError) -> None:

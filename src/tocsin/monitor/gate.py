@@ -13,6 +13,7 @@ from tocsin.domain.ports import Clock, MetricSource
 from tocsin.monitor.breaker import Breaker, Circuit
 from tocsin.monitor.caches import Caches, SeriesKey, WordsKey
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.witnesses import Witnesses
 
 TARGETS_OWN = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
 """Failures that speak of a query, not of the datasource."""
@@ -30,6 +31,9 @@ SPARED = frozenset(
 again. A wrong answer is none: it is an answer, and often that of one query only.
 """
 
+OF_ONE_QUERY = frozenset({SourceFailure.TIMEOUT, SourceFailure.SERVER_ERROR, SourceFailure.BAD_ANSWER})
+"""Failures that a query may have alone, because it is too heavy or too odd, while all others are answered."""
+
 FAILURES_BEFORE_ALERT = 2
 FAILING_FOR_BEFORE_ALERT = timedelta(seconds=10)
 FLAPPING_WITHIN = timedelta(minutes=5)
@@ -37,13 +41,33 @@ FLAPPING_WITHIN = timedelta(minutes=5)
 
 
 @dataclass(slots=True, eq=False)
+class Telling:
+    """The one active `alert` about a datasource, if any, `flapping` where it began soon after the last one's end.
+
+    It goes on when a reload puts another source in the place; `lock` is held while it is begun or ended.
+    """
+
+    alert: Alert | None = None
+    flapping: bool = False
+    ended_at: datetime | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def take(self, alert: Alert, now: datetime) -> None:
+        """Take over the alert that was begun or ended, once it is kept."""
+        if alert.active:
+            self.alert, self.flapping = alert, self.ended_at is not None and now - self.ended_at < FLAPPING_WITHIN
+        else:
+            self.alert, self.ended_at = None, now
+
+
+@dataclass(slots=True, eq=False)
 class Gate:
-    """A datasource with its limit and its health. `alert` is the one active alert about it, if any."""
+    """A datasource with its limit and its health, and what is told about it."""
 
     source: MetricSource
     clock: Clock
     concurrency: int = 4
-    alert: Alert | None = None
+    telling: Telling = field(default_factory=Telling)
     metrics: Metrics | None = None
     caches: Caches | None = None
     queries: int = 0
@@ -52,9 +76,8 @@ class Gate:
     consecutive: int = 0
     failing_since: datetime | None = None
     answers_since: datetime | None = None
-    flapping: bool = False
-    alert_ended_at: datetime | None = None
     breaker: Breaker = field(default_factory=Breaker)
+    witnesses: Witnesses = field(default_factory=Witnesses)
     last_error: str | None = None
     last_failure: SourceFailure = SourceFailure.UNREACHABLE
     last_error_at: datetime | None = None
@@ -63,7 +86,6 @@ class Gate:
     described: Description | None = None
     """What it said of itself when a person last asked."""
     _places: asyncio.Semaphore = field(init=False)
-    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     learning: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a thread learns from the past: one at a time."""
     spare: asyncio.Semaphore = field(init=False)
@@ -103,7 +125,7 @@ class Gate:
             try:
                 frame = await self.source.query_range(query, window)
             except SourceError as error:
-                self._failed(error)
+                self._failed(error, query)
                 raise
             finally:
                 self.in_flight -= 1
@@ -115,6 +137,7 @@ class Gate:
                     self.metrics.asked(self.source.uid, frame, self.last_duration_s)
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
+        self.witnesses.heard(query, self.last_success_at)
         self.answers_since = self.answers_since or self.last_success_at
         self.breaker = self.breaker.succeeded(self.last_success_at)
         # Several targets may hold it: none may change it.
@@ -137,9 +160,14 @@ class Gate:
         again = f"before {at:%H:%M:%S} UTC" if waits else "before the one question that is on its way has ended"
         return NotAsked(f"{self.last_error}; not asked again {again}", failure=self.last_failure)
 
-    def _failed(self, error: SourceError) -> None:
+    def _failed(self, error: SourceError, query: str) -> None:
         self.failures += 1
         now = self.clock.now()
+        self.witnesses.missed(query, now)
+        closed = self.breaker.state is Circuit.CLOSED
+        if closed and error.failure in OF_ONE_QUERY and self.witnesses.fails_alone(query, now):
+            # It must not take the others with it.
+            return
         if error.failure in SPARED:
             self.breaker = self.breaker.failed(now, error.retry_after_s)
         else:
@@ -147,8 +175,10 @@ class Gate:
         if error.failure in TARGETS_OWN:
             return
         self.consecutive += 1
-        self.answers_since = None
         self.failing_since = self.failing_since or now
+        if self.broken:
+            # One question that fails among many that are answered does not mean that it comes and goes.
+            self.answers_since = None
         self.last_error, self.last_failure, self.last_error_at = str(error), error.failure, now
 
     @property
@@ -165,21 +195,17 @@ class Gate:
         """Whether it answers, and has for long enough where it comes and goes."""
         if self.consecutive or self.answers_since is None:
             return False
-        return not self.flapping or self.clock.now() - self.answers_since >= FLAPPING_WITHIN
+        return not self.telling.flapping or self.clock.now() - self.answers_since >= FLAPPING_WITHIN
 
     @property
     def has_news(self) -> bool:
         """Whether the alert about it begins or ends now."""
         return self.broken if self.alert is None else self.steady
 
-    def told(self, alert: Alert) -> None:
-        """Take over the alert about it that was begun or ended, once it is kept."""
-        now = self.clock.now()
-        if alert.active:
-            ended = self.alert_ended_at
-            self.alert, self.flapping = alert, ended is not None and now - ended < FLAPPING_WITHIN
-        else:
-            self.alert, self.alert_ended_at = None, now
+    @property
+    def alert(self) -> Alert | None:
+        """The one active alert about it, if any."""
+        return self.telling.alert
 
     @property
     def retry_at(self) -> datetime | None:

@@ -7,7 +7,7 @@ from tocsin.domain.errors import Invalid, NotFound
 from tocsin.domain.ports import Clock, Connection, MetricSource
 from tocsin.domain.target import Target
 from tocsin.monitor.caches import Caches
-from tocsin.monitor.gate import Gate
+from tocsin.monitor.gate import Gate, Telling
 from tocsin.monitor.metrics import Metrics
 
 PLACES = 4
@@ -50,7 +50,7 @@ class Gates:
             source,
             self._clock,
             concurrency,
-            before.alert if before else None,
+            before.telling if before else Telling(),
             metrics=self._metrics,
             caches=self.caches,
         )

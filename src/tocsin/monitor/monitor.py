@@ -380,9 +380,10 @@ class Monitor(Questions):
             await self._forget(gate, reason)
 
     async def _forget(self, gate: Gate, reason: Reason) -> None:
-        if gate.alert is not None:
-            alert, gate.alert = gate.alert, None
-            await self._committer.end([alert], reason, alert.target_name, self._clock.now())
+        async with gate.telling.lock:
+            alert, gate.telling.alert = gate.alert, None
+            if alert is not None:
+                await self._committer.end([alert], reason, alert.target_name, self._clock.now())
 
     @staticmethod
     def _owned_by_api(target: Target) -> None:

@@ -51,7 +51,7 @@ def _place(alert: Alert, watches: Mapping[str, Watch], gates: Mapping[str, Gate]
     if alert.kind is AlertKind.DATASOURCE:
         gate = gates.get(alert.target_name.removeprefix("datasource:"))
         if gate is not None:
-            gate.alert = alert
+            gate.telling.alert = alert
         return gate is not None
     watch = watches.get(alert.target_name)
     if watch is None or not watch.target.enabled:

@@ -17,6 +17,9 @@ class _Inflater(Protocol):
     def unconsumed_tail(self) -> bytes: ...
 
     @property
+    def unused_data(self) -> bytes: ...
+
+    @property
     def eof(self) -> bool: ...
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
@@ -47,12 +50,11 @@ async def read_body(
             _append(body, chunk, limit_bytes)
             heard(len(body))
         return body
-    inflater: _Inflater | None = None
+    compressed = _Compressed(encoding, limit_bytes)
     async for chunk in _chunks(response, stall_s):
-        inflater = inflater or _inflater(encoding, chunk)
-        _inflate(inflater, chunk, body, limit_bytes)
+        compressed.inflate(chunk, body)
         heard(len(body))
-    if inflater is not None and not inflater.eof:
+    if compressed.cut:
         raise SourceError("the compressed answer is cut", failure=SourceFailure.BAD_ANSWER, transient=True)
     return body
 
@@ -87,16 +89,45 @@ def _inflater(encoding: str, first: bytes) -> _Inflater:
     return zlib.decompressobj(zlib.MAX_WBITS if first[0] & 0x0F == 8 else -zlib.MAX_WBITS)
 
 
-def _inflate(inflater: _Inflater, chunk: bytes, body: bytearray, limit_bytes: int) -> None:
-    try:
-        while chunk:
-            # In steps: a bomb is noticed one step over the limit.
-            _append(body, inflater.decompress(chunk, CHUNK_BYTES * 4), limit_bytes)
-            chunk = inflater.unconsumed_tail
-    except zlib.error as error:
+def _another(encoding: str, rest: bytes) -> bytes:
+    """What follows the end of a compressed part: zeros are padding, gzip may have another part (RFC 1952, 2.2)."""
+    rest = rest.lstrip(b"\0")
+    if rest and (encoding == "deflate" or not rest.startswith(b"\x1f")):
         raise SourceError(
-            "the compressed answer cannot be read", failure=SourceFailure.BAD_ANSWER, transient=True
-        ) from error
+            "something follows the end of the compressed answer", failure=SourceFailure.BAD_ANSWER, transient=False
+        )
+    return rest
+
+
+class _Compressed:
+    """An answer that is inflated as it comes; gzip may have several parts."""
+
+    def __init__(self, encoding: str, limit_bytes: int) -> None:
+        self._encoding, self._limit_bytes = encoding, limit_bytes
+        self._inflater: _Inflater | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the end is missing."""
+        return self._inflater is not None and not self._inflater.eof
+
+    def inflate(self, chunk: bytes, body: bytearray) -> None:
+        """Append what a chunk holds to the body."""
+        try:
+            while chunk:
+                if self._inflater is not None and self._inflater.eof:
+                    chunk = _another(self._encoding, chunk)
+                    self._inflater = None if chunk else self._inflater
+                elif self._inflater is None:
+                    self._inflater = _inflater(self._encoding, chunk)
+                else:
+                    # In steps: a bomb is noticed one step over the limit.
+                    _append(body, self._inflater.decompress(chunk, CHUNK_BYTES * 4), self._limit_bytes)
+                    chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+        except zlib.error as error:
+            raise SourceError(
+                "the compressed answer cannot be read", failure=SourceFailure.BAD_ANSWER, transient=True
+            ) from error
 
 
 def _append(body: bytearray, chunk: bytes, limit_bytes: int) -> None:

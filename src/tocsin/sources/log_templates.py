@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,23 +10,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.domain.errors import LimitExceeded, StoreError
+from tocsin.domain.errors import SourceError, SourceFailure, StoreError
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.logql import lines_within
 from tocsin.domain.logs import LogLine, LogPage
 from tocsin.domain.ports import LogSource
 from tocsin.sources.log_pages import nanoseconds
-from tocsin.sources.template_miner import NEW, Miner
+from tocsin.sources.template_miner import MAX_TEMPLATES, NEW, Miner, missing
 from tocsin.sources.template_shelf import Shelf
 from tocsin.sources.wire import MAX_NOTES
 
 LABEL = "template"
 MAX_INSTANTS = 1500
-"""Steps of one window whose lines are read."""
+"""Steps whose lines are read in one go; a longer window is read in parts."""
 
 MAX_READ = 150_000
-"""Lines that are read for one window; where there are more, fewer are read of each step."""
+"""Lines that are read in one go; where there are more, fewer are read of each step."""
 
 MAX_OF_A_STEP = 2000
 AT_ONCE = 5000
@@ -51,6 +51,7 @@ class TemplateCounts:
     def __init__(self, source: CountedLines, shelf: Shelf) -> None:
         self._source, self._shelf = source, shelf
         self._one_at_a_time = asyncio.Lock()
+        self._past: Miner | None = None
 
     async def frame(self, query: str, window: Window) -> Frame:
         """One series for each template with one of its own, one for new ones and one for all others.
@@ -58,32 +59,43 @@ class TemplateCounts:
         Where it is not known whether the stream lives, all are gaps. Raises SourceError, and StoreError when what was
         learnt before cannot be read; what cannot be kept is a warning.
         """
-        if window.count > MAX_INSTANTS:
-            raise LimitExceeded(
-                f"templates of {window.count:,} steps are asked for, more than {MAX_INSTANTS:,}: each line is read; "
-                "ask for a shorter window, a shorter lookback or a longer step"
-            )
+        lacking = missing()
+        if lacking is not None:
+            raise SourceError(lacking, failure=SourceFailure.BAD_QUERY, transient=False)
         async with self._one_at_a_time:
-            miner = await self._shelf.miner(query, nanoseconds(window.end))
+            miner = await self._miner(query, window)
             totals = await self._source.query_range(lines_within(query, window.step_s), window)
             count = totals.values[0] if totals.labels else np.full(window.count, np.nan)
             tally = _Tally(miner, window, count, totals)
-            if not miner.seeded:
+            if not miner.seeded and totals.labels:
                 await self._seed(miner, query, tally)
             for first, last, limit in _parts(count):
                 # A step ends with its instant, which belongs to it; the end of a question does not.
                 end = tally.before(last + 1) + _TICK
                 page = await self._source.query_logs(query, tally.before(first), end, limit)
-                await asyncio.to_thread(tally.take, page, first, last)
+                await _in_thread(tally.take, page, first, last)
             frame = tally.frame()
             miner.seeded = miner.seeded or bool(totals.labels)
-            miner.asked = max(miner.asked, nanoseconds(window.end))
+            miner.asked = nanoseconds(window.end)
             return await self._kept(miner, frame)
 
     def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
         """Examples of a series: what was never seen before, or a line of the template."""
         miner = self._shelf.known(query)
         return () if miner is None else miner.says(labels.get(LABEL, ""), nanoseconds(at), MAX_EXAMPLES)
+
+    async def _miner(self, query: str, window: Window) -> Miner:
+        """The miner to ask. One that has gone on beyond the window answers through a copy: a look at the past changes
+        nothing of what is known now. The copy goes on with the part that follows.
+        """
+        start, end = nanoseconds(window.start), nanoseconds(window.end)
+        known = await self._shelf.kept(query)
+        if known is None or end >= known.asked:
+            return await self._shelf.miner(query, end)
+        past = self._past
+        if past is None or past.query != query or not 0 < start - past.asked <= 2 * window.step // _TICK * 1000:
+            past = self._past = Miner.of(known.text()) or Miner(query)
+        return past
 
     async def _kept(self, miner: Miner, frame: Frame) -> Frame:
         """The same answer once what was learnt is kept; without that it is as good, until the next start."""
@@ -99,7 +111,17 @@ class TemplateCounts:
             start = tally.before(0) - back * _HOUR
             page = await self._source.query_logs(query, start, start + _HOUR, SEED_LINES)
             tally.asked(page)
-            await asyncio.to_thread(miner.mine, [(line.timestamp_ns, line.text) for line in page.lines])
+            await _in_thread(miner.mine, [(line.timestamp_ns, line.text) for line in page.lines])
+
+
+async def _in_thread(work: Callable[..., object], *given: object) -> None:
+    """Do it in a thread, to its end: whoever gives up meanwhile must not leave it behind in what others go on with."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 class _Tally:
@@ -142,8 +164,13 @@ class _Tally:
 
     def frame(self) -> Frame:
         """The counts as series."""
-        self._miner.settle(self._lines)
+        forgotten = self._miner.settle(self._lines)
         grid, warnings = self._window.grid(), self._warnings
+        if forgotten:
+            warnings = (
+                *warnings,
+                f"more than {MAX_TEMPLATES} templates: {forgotten} of the longest unseen are forgotten",
+            )
         if self._unseen > 0:
             seen, of = self._seen, self._seen + self._unseen
             warnings = (*warnings, f"templates are counted from {seen:,} of {of:,} lines: the rest is estimated")

@@ -19,7 +19,7 @@ from tocsin.domain.target import QueryType
 from tocsin.sources.http import HttpAnswer, HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
-from tocsin.sources.log_templates import TemplateCounts
+from tocsin.sources.log_templates import MAX_INSTANTS, TemplateCounts
 from tocsin.sources.log_zeros import SeriesSeen, counted
 from tocsin.sources.loki_wire import (
     Answered,
@@ -77,7 +77,9 @@ class LokiSource:
         """
         templates = templates_of(query)
         if templates is not None:
-            return await self._templates.frame(templates, window)
+            return await in_parts(
+                window, self._limits, lambda part: self._templates.frame(templates, part), at_most=MAX_INSTANTS
+            )
         frame = await self._frame(query, window)
         return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
 

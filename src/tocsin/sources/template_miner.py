@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAX_TEMPLATES = 200
-"""Templates of one query; lines that fit none of so many are counted in `OTHER`."""
+"""Templates of one query; for another one the longest unseen is forgotten, so many of them in one answer: further lines
+are counted in `OTHER`.
+"""
 
 MAX_OWN = 50
 """Templates that have a series of their own; the rest is counted in `OTHER`."""
@@ -99,6 +101,7 @@ class Miner:
     def __init__(self, query: str) -> None:
         self.query, self.asked, self.seeded = query, 0, False
         self.changed = False
+        self._forgotten = 0
         self._drain = _drain()
         self._known: dict[int, Template] = {}
 
@@ -130,20 +133,25 @@ class Miner:
         """The template of each line (unix ns, text); 0 for one that fits none of as many as there may be."""
         return [self._one(at, text) for at, text in lines]
 
-    def settle(self, counts: Counter[int]) -> None:
-        """Name the templates that an answer has brought, those with most lines first; forget the long unseen."""
+    def settle(self, counts: Counter[int]) -> int:
+        """Name the templates that an answer has brought, those with most lines first; forget the long unseen. How many
+        had to be forgotten for lack of room.
+        """
         fresh = sorted((key for key, each in self._known.items() if not each.name), key=lambda key: -counts[key])
         newest = max((each.last for each in self._known.values()), default=0)
         for key in [key for key, each in self._known.items() if each.last < newest - FORGOTTEN_NS]:
-            del self._known[key], self._drain.id_to_cluster[key]
-            self.changed = True
+            self._forget(key)
         room = MAX_OWN - len({each.name for each in self._known.values() if each.own})
         for key in fresh:
             if key in self._known:
                 each = self._known[key]
-                each.name = clean(" ".join(self._words(key)), MAX_NAME_CHARACTERS) or "(empty)"
+                each.name = _called(" ".join(self._words(key)))
                 each.own, room = room > 0, room - 1
                 self.changed = True
+        forgotten, self._forgotten = self._forgotten, 0
+        if forgotten:
+            self._replant()
+        return forgotten
 
     def names(self) -> list[str]:
         """The series that there are: of templates with one of their own, of new ones, of all others."""
@@ -177,7 +185,10 @@ class Miner:
         words = _VARIABLE.sub("<*>", shown).split()[:MAX_WORDS]
         drain = self._drain
         if len(self._known) >= MAX_TEMPLATES and drain.tree_search(drain.root_node, words, SIMILAR, False) is None:  # noqa: FBT003 drain3's own
-            return 0
+            if self._forgotten >= MAX_TEMPLATES:
+                return 0
+            self._forget(min(self._known, key=lambda key: self._known[key].last))
+            self._forgotten += 1
         cluster, _ = drain.add_log_message(" ".join(words))
         key = int(cluster.cluster_id)
         known = self._known.get(key)
@@ -190,8 +201,24 @@ class Miner:
             known.last, known.example = at, shown[:MAX_EXAMPLE_CHARACTERS]
         return key
 
+    def _forget(self, key: int) -> None:
+        del self._known[key], self._drain.id_to_cluster[key]
+        self.changed = True
+
+    def _replant(self) -> None:
+        """A tree of what is known alone: that of drain3 keeps the branches of what was forgotten."""
+        words = {key: self._words(key) for key in self._known}
+        self._drain = _drain()
+        self._known = {_plant(self._drain, words[key]): each for key, each in self._known.items()}
+
     def _words(self, key: int) -> Sequence[str]:
         return [str(each) for each in self._drain.id_to_cluster[key].log_template_tokens]
+
+
+def _called(words: str) -> str:
+    """The name of a template's series; none is called like those that count others."""
+    name = clean(words, MAX_NAME_CHARACTERS) or "(empty)"
+    return f"[{name}]" if name in (NEW, OTHER) else name
 
 
 def _drain() -> Drain:
@@ -219,7 +246,8 @@ def _spoken(text: str) -> str:
         return text
     try:
         fields = msgspec.json.decode(text, type=dict[str, object])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        # Anybody may have written it, so deep that no decoder follows.
         return text
     level = next((fields[name] for name in _LEVELS if isinstance(fields.get(name), str)), "")
     said = next((fields[name] for name in _SPOKEN if isinstance(fields.get(name), str)), None)

@@ -19,13 +19,11 @@ class Shelf:
     def __init__(self, uid: str, store: SettingStore | None) -> None:
         self._uid, self._store = uid, store
         self._places: list[Miner | None] | None = None
-        self._saved: dict[str, int] = {}
+        self._saved: dict[int, int] = {}
 
     async def miner(self, query: str, end: int) -> Miner:
         """The miner of a query that is asked up to `end` (unix ns). Raises LimitExceeded when there is no place."""
-        places = self._places
-        if places is None:
-            places = self._places = [await self._read(place) for place in range(MAX_QUERIES)]
+        places = await self._loaded()
         for miner in places:
             if miner is not None and miner.query == query:
                 return miner
@@ -40,6 +38,10 @@ class Shelf:
         places[free[0]] = miner
         return miner
 
+    async def kept(self, query: str) -> Miner | None:
+        """The miner of a query, also when nobody has asked for it since the start. Raises StoreError."""
+        return next((miner for miner in await self._loaded() if miner is not None and miner.query == query), None)
+
     def known(self, query: str) -> Miner | None:
         """The miner of a query that was asked before."""
         return next((miner for miner in self._places or () if miner is not None and miner.query == query), None)
@@ -48,11 +50,17 @@ class Shelf:
         """Save what a miner knows when that has changed, and every ten minutes of data. Raises StoreError."""
         if self._store is None or self._places is None or miner not in self._places:
             return
-        if not miner.changed and miner.asked < self._saved.get(miner.query, 0) + SAVED_EVERY_NS:
+        place = self._places.index(miner)
+        if not miner.changed and miner.asked < self._saved.get(place, 0) + SAVED_EVERY_NS:
             return
-        await self._store.save_setting(self._key(self._places.index(miner)), miner.text())
+        await self._store.save_setting(self._key(place), miner.text())
         miner.changed = False
-        self._saved[miner.query] = miner.asked
+        self._saved[place] = miner.asked
+
+    async def _loaded(self) -> list[Miner | None]:
+        if self._places is None:
+            self._places = [await self._read(place) for place in range(MAX_QUERIES)]
+        return self._places
 
     async def _read(self, place: int) -> Miner | None:
         text = None if self._store is None else await self._store.setting(self._key(place))
