@@ -70,7 +70,7 @@ Text = Annotated[str, Field(strict=True, max_length=10_000), AfterValidator(prin
 class RequestModel(BaseModel):
     """A body or query: unknown fields are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class AnswerModel(BaseModel):
