@@ -74,7 +74,7 @@ def test_a_target_of_a_datasource_that_is_found_later(write) -> None:
     [target] = read(write(GRAFANA + TARGET % "")).targets
     assert (target.datasource_uid, target.query_type) == ("anything", QueryType.PROMETHEUS)
     assert target.offset == timedelta(0)
-    [target] = read(write(GRAFANA + TARGET % ", query_type: loki")).targets
+    [target] = read(write(GRAFANA + TARGET.replace("query: up", "query: vector(1)") % ", query_type: loki")).targets
     assert target.query_type is QueryType.LOKI
     [(_, name, reason)] = problems(write(TARGET % ""))
     assert (name, "names no datasource" in reason) == ("targets[0].datasource_uid", True)

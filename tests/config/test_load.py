@@ -300,6 +300,8 @@ targets:
         ("query_type: prometheus", "query_type"),
         ("log_signal: loudness", "log_signal"),
         ("log_signal: volume, query: 'vector(1)'", "query"),
+        ("query: '{app=\"web\"}'", "query"),
+        ("query: 'rate({app=\"web\"[5m])'", "query"),
     ],
 )
 def test_the_rules_of_a_loki_target(write, fields, field):

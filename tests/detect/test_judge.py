@@ -108,3 +108,8 @@ def test_an_explanation_says_what_matters():
 def test_what_rounding_leaves_of_a_band_is_shown_as_zero():
     assert "usually 0 to 0:" in explain(9, 0, sigma=5, lower=-1e-300, upper=6.34e-13)
     assert "usually 0 to 6.34e-13:" in explain(9e-13, 0, sigma=5, lower=0, upper=6.34e-13)
+
+
+def test_a_deployment_that_holds_alerts_back_is_not_an_infinite_number():
+    text = explain(9, 0, sigma=5, ground=Ground(threshold=float("inf")))
+    assert "5.00 sigma while a deployment holds new alerts back" in text

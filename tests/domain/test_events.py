@@ -25,6 +25,7 @@ CHECKOUT = Labels({"service": "checkout", "pod": "a"})
         ({"url": "http://"}, "url"),
         ({"url": "https://a b"}, "url"),
         ({"url": "https://[a"}, "url"),
+        ({"url": "https://user:pw@h/"}, "url"),
     ],
 )
 def test_what_cannot_be_names_the_field(change, field):

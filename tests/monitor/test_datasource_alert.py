@@ -8,6 +8,7 @@ import pytest
 from tests.monitor.scene import MINUTE, Scene, noise, target
 from tocsin.domain.alert import AlertKind, AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.monitor.breaker import Circuit
 from tocsin.store.memory import MemoryStore
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
@@ -123,4 +124,19 @@ async def test_one_heavy_query_does_not_take_the_others_with_it():
     await scene.run_for(5 * MINUTE)
     (alert,) = await scene.alerts(states=(AlertState.FIRING,))
     assert alert.kind is AlertKind.DATASOURCE, "when all of them fail it is the datasource"
+    await monitor.close()
+
+
+async def test_a_refused_query_says_nothing_of_the_datasource():
+    scene = Scene(target("bad", query="bad"), target("good"))
+    scene.source.play("q", noise)
+    scene.source.fail(SourceError("too much", failure=SourceFailure.LIMIT, transient=False), query="bad")
+    monitor = await scene.open()
+    await scene.run_for(3 * MINUTE)
+    (seen,) = monitor.sources.status()
+    assert seen.circuit is Circuit.CLOSED
+    scene.source.fail(UNREACHABLE, query="q")
+    await scene.run_for(3 * MINUTE)
+    (seen,) = monitor.sources.status()
+    assert seen.circuit is not Circuit.CLOSED
     await monitor.close()

@@ -42,7 +42,21 @@ def list_datasources(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
     for each in items:
         for warning in each["warnings"]:
             out.print(safe(warning.text(), "yellow"))
+    for each in answer["connections"]:
+        _tell_connection(each)
     out.print(many(answer["total"].count(), "datasource"))
+
+
+def _tell_connection(connection: Answer) -> None:
+    """One line for a Grafana whose datasources are found, or are not."""
+    uid, failure, out = connection["uid"].text(), connection["failure"].text(), console()
+    found = ", ".join(connection["datasources"].words()) or "no datasource"
+    if failure:
+        out.print(safe(f"{uid}: its datasources are not known now: {failure}", "red"))
+    else:
+        out.print(safe(f"{uid}: {connection['server'].text()}, brings {found}"))
+    for note in connection["notes"].words():
+        out.print(safe(f"{uid}: {note}", "yellow"))
 
 
 @datasources.command("test", epilog=EPILOG)

@@ -13,6 +13,7 @@ from tocsin.domain.errors import Invalid
 from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
 from tocsin.domain.log_signal import LogSignal
+from tocsin.domain.logql import check_metric
 from tocsin.domain.target import Owner, QueryType, Target
 
 
@@ -122,6 +123,9 @@ def _validate(section: Section, target: Target, blamed: set[str]) -> None:
     )
     try:
         whole.validated()
+        if whole.query_type is QueryType.LOKI and whole.log_signal is None and not blamed:
+            # What the API asks of the datasource itself, which is not made yet.
+            check_metric(whole.query)
     except Invalid as error:
         place = section.place(error.field)
         if place.name not in blamed:

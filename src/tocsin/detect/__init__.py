@@ -19,7 +19,7 @@ from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
 from tocsin.detect.dial import Dial, Reviews, Seen, Tolerance, advance_dial
-from tocsin.detect.explain import Ground, explain, number
+from tocsin.detect.explain import Ground, explain, needed_words, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
@@ -78,6 +78,7 @@ __all__ = [
     "joined",
     "judge",
     "missing_extra",
+    "needed_words",
     "number",
     "outlook",
     "patterns",

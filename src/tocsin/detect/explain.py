@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isinf
 
 _BYTES = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
 _SECONDS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -84,8 +85,15 @@ def _has_ratio(value: float, expected: float) -> bool:
     return bool(expected) and abs(expected) > 1e-12 * abs(value)
 
 
+def needed_words(threshold: float | None) -> str:
+    """How many sigma it takes to begin an alert; none are enough where a deployment holds new ones back."""
+    if threshold is None:
+        return ""
+    return " while a deployment holds new alerts back" if isinf(threshold) else f" where {threshold:.3g} are needed"
+
+
 def _learnt(ground: Ground) -> str:
-    needed = "" if ground.threshold is None else f" where {ground.threshold:.3g} are needed"
+    needed = needed_words(ground.threshold)
     base = "" if ground.samples is None else f" from {ground.samples:,} samples"
     season = {"": "", "none": " without a season"}.get(ground.season, f" with the season of the {ground.season}")
     return needed + base + season

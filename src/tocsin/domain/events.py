@@ -77,6 +77,8 @@ class Event:
             raise Invalid("at", f"must not be more than {REMEMBERED.days} days ago: nothing reaches back that far")
         if self.url and not _is_web(self.url):
             raise Invalid("url", "must begin with http:// or https:// and name a host")
+        if self.url and "@" in urlsplit(self.url).netloc:
+            raise Invalid("url", "must hold no credentials: whoever sees the event sees it")
         return self
 
 

@@ -284,7 +284,7 @@ def _check_signal(target: Target) -> None:
     if target.log_signal is None:
         return
     if target.query_type is not QueryType.LOKI:
-        raise Invalid("log_signal", f"is for queries of loki; those of {target.query_type} give numbers already")
+        raise Invalid("log_signal", f"is for log queries: say query_type: loki (it is {target.query_type})")
     check_lines(target.query)
 
 

@@ -168,12 +168,14 @@ class Gate:
         if closed and error.failure in OF_ONE_QUERY and self.witnesses.fails_alone(query, now):
             # It must not take the others with it.
             return
+        if error.failure in TARGETS_OWN:
+            # It may not even have been asked: that says nothing of it.
+            self.breaker = self.breaker.given_up(now)
+            return
         if error.failure in SPARED:
             self.breaker = self.breaker.failed(now, error.retry_after_s)
         else:
             self.breaker = self.breaker.succeeded(now)
-        if error.failure in TARGETS_OWN:
-            return
         self.consecutive += 1
         self.failing_since = self.failing_since or now
         if self.broken:
