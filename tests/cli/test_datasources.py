@@ -48,6 +48,16 @@ def test_list(server, run):
     assert json.loads(run("datasources", "list", "--json").stdout)["total"] == 1
 
 
+def test_connections_are_listed_whether_they_bring_anything_or_not(server, run):
+    up = {"uid": "g", "server": "mcp-grafana 2.1.1", "failure": None, "datasources": ["prom", "logs"], "notes": ["odd"]}
+    down = {"uid": "h", "server": None, "failure": "connection \x1b[2Jrefused", "datasources": [], "notes": []}
+    server.answer("GET", "/monitoring/datasources", {"items": [], "total": 0, "connections": [up, down]})
+    shown = run("datasources", "list", width=120).stdout
+    assert "g: mcp-grafana 2.1.1, brings prom, logs\ng: odd\n" in shown
+    assert "h: its datasources are not known now: connection  [2Jrefused" in shown.replace("\x1b", "ESC")
+    assert "0 datasources" in shown
+
+
 def test_test(server, run):
     server.answer("POST", "/monitoring/datasources/prom/test", TESTED)
     shown = run("datasources", "test", "prom", width=120)

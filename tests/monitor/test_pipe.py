@@ -10,7 +10,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure, StoreError
 from tocsin.domain.ports import AnomalyFilter, Page
-from tocsin.domain.target import TargetState
+from tocsin.domain.target import QueryType, TargetState
 from tocsin.monitor.evidence import MAX_CONTEXTS
 from tocsin.sources.fake import ScriptedSource
 
@@ -128,6 +128,18 @@ async def test_a_broken_datasource_is_one_alert_and_freezes_its_targets():
     await scene.run_for(3 * MINUTE)
     assert {a.target_name for a in await scene.alerts(states=(AlertState.FIRING,))} == {"one", "two"}
     assert len([t for t in await scene.transitions() if t.reason is Reason.SOURCE_FAILING]) == 1
+    await monitor.close()
+
+
+async def test_a_target_that_its_datasource_cannot_take_says_so_and_asks_nothing():
+    # As one of the settings file may be, whose datasource is found later.
+    scene = Scene(target("lines", query_type=QueryType.LOKI))
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    status = monitor.view("lines").status
+    assert (status.state, status.cost.queries) == (TargetState.ERROR, 0)
+    assert status.reason == "query_type: the datasource 'prom' answers prometheus"
+    assert await scene.alerts() == []
     await monitor.close()
 
 

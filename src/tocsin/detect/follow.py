@@ -135,6 +135,7 @@ def follow(
     """
     chosen = choose(methods)
     if not (chosen.auto or chosen.more):
+        # Nothing of what follows is for the named methods alone.
         through = partial(replay, new=new, window=window, relearn=relearn, learn=learn, hold=hold, mute=mute)
         known = None if learnt is None else learnt.baseline
         alone = through(timestamps, values, baseline=known, methods=chosen.classic, step_s=step_s)

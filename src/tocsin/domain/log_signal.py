@@ -10,6 +10,8 @@ LEVEL = "detected_level"
 """The level that Loki finds in each line, from version 3.1 on."""
 
 ERRORS = ("error", "critical", "fatal")
+IS_ERROR = f'| {LEVEL}=~"{"|".join(ERRORS)}"'
+"""The stage of a log query that keeps the lines that are errors or worse."""
 
 LEAST_LINES = 5.0
 """Lines in a step by which a template must deviate at least: some rare ones there always are."""
@@ -38,9 +40,14 @@ def asked(query: str, signal: LogSignal, step_s: float) -> str:
         return f"sum by ({LEVEL}) (count_over_time({lines.text} [{duration(step_s)}]))"
     if signal is LogSignal.TEMPLATES:
         return f"{_TEMPLATES}({lines.text} [{duration(step_s)}])"
-    errors = lines_within(f'{lines.text} | {LEVEL}=~"{"|".join(ERRORS)}"', step_s)
-    every = lines_within(query, step_s)
-    return f"({errors} or {every} * 0) / {every}"
+    return share_of(lines_within(f"{lines.text} {IS_ERROR}", step_s), lines_within(query, step_s))
+
+
+def share_of(part: str, every: str) -> str:
+    """The query for the share of lines that a part of them is; where there is no series of the part it is zero, where
+    there is none of all it is a gap.
+    """
+    return f"({part} or {every} * 0) / {every}"
 
 
 def templates_of(query: str) -> str | None:

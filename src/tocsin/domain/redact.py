@@ -12,7 +12,7 @@ _SECRETS = (
     re.compile(r"(?<!\d)\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}(?!\d)"),
 )
 _NAME = (
-    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}?(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|auth|sid"
+    r"[A-Za-z0-9_-]{0,40}?(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|auth|sid"
     r"|(?:api|access|private|secret|signing)[_-]?key|session(?:[_-]?id)?)"
 )
 _VALUE = r"""(?:\\+"[^"]*"?|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\{[^}]*\}?|[^\s,;&"'}]+)"""
@@ -21,8 +21,10 @@ _WHOLE = re.compile(
     r"""((?:authorization|cookie)\\*["']?\s*[=:]\s*)(?:\\+"[^"]*"?|"(?:\\.|[^"\\])*"?|'[^']*'?|[^\r\n]*)""",
     re.IGNORECASE,
 )
-_NAMED = re.compile(rf"""({_NAME}\\*["']?(?:\s*(?:[=:]|%3[ad])\s*|\s+is\s+))(?!\*\*\*){_VALUE}""", re.IGNORECASE)
-_OPTION = re.compile(rf"(--?{_NAME[len('(?<![A-Za-z0-9_-])') :]}\s+)(?!-)\S+", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"""(?<![\w-])({_NAME}\\*["']?(?:\s*(?:[=:]|%3[ad])\s*|\s+is\s+))(?!\*\*\*){_VALUE}""", re.IGNORECASE
+)
+_OPTION = re.compile(rf"(--?{_NAME}\s+)(?!-)\S+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b((?:bearer|basic|digest)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
 

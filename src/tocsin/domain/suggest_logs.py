@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tocsin.detect import Direction
 from tocsin.domain.log_services import LogCatalogue, Services
-from tocsin.domain.log_signal import ERRORS, LEVEL, LogSignal
+from tocsin.domain.log_signal import ERRORS, IS_ERROR, LEVEL, LogSignal, share_of
 from tocsin.domain.matters import LEAST_EVENTS
 from tocsin.domain.redact import clean
 from tocsin.domain.suggest import RANGE, Suggestion
@@ -83,12 +83,10 @@ def _rate(services: Services) -> Suggestion:
 
 
 def _errors(services: Services) -> Suggestion:
-    bad = _counted(services, RANGE, f'| {LEVEL}=~"{"|".join(ERRORS)}"')
     every = _counted(services, RANGE)
     return Suggestion(
         "log_error_ratio",
-        # Where no line is an error there is no series of errors: that is a ratio of zero, not a gap.
-        f"({bad} or {every} * 0) / {every}",
+        share_of(_counted(services, RANGE, IS_ERROR), every),
         f"RED, errors: the share of lines{_of_each(services)} that are {', '.join(ERRORS[:-1])} or {ERRORS[-1]}",
         Direction.ABOVE,
         "ratio",

@@ -24,7 +24,7 @@ from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
 from tocsin.monitor.status import IN_VAIN, Cost
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
-from tocsin.monitor.whole import to_the_end
+from tocsin.whole import to_the_end
 
 log = structlog.get_logger(__name__)
 

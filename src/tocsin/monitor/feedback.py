@@ -36,7 +36,7 @@ from tocsin.monitor.gates import Gates
 from tocsin.monitor.marked import rows_with
 from tocsin.monitor.recurrence import Recurrence
 from tocsin.monitor.watch import Watch
-from tocsin.monitor.whole import whole
+from tocsin.whole import whole
 
 EXPIRES_AFTER = timedelta(days=90)
 """How long what is accepted by the clock holds, unless a person says otherwise."""

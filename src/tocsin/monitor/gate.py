@@ -170,7 +170,6 @@ class Gate:
             return
         if error.failure in TARGETS_OWN:
             # It may not even have been asked: that says nothing of it.
-            self.breaker = self.breaker.given_up(now)
             return
         if error.failure in SPARED:
             self.breaker = self.breaker.failed(now, error.retry_after_s)

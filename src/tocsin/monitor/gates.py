@@ -79,11 +79,16 @@ class Gates:
         gate = self.find(target.datasource_uid)
         if gate is None:
             raise Invalid("datasource_uid", self.unknown(target.datasource_uid))
-        if gate.source.query_type is not target.query_type:
-            raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
-        gate.source.check_query(target.asked)
-        if target.denominator not in ("", OFF):
-            _check_denominator(gate, target)
+        fits(gate, target)
+
+
+def fits(gate: Gate, target: Target) -> None:
+    """Raise `Invalid` unless the datasource can take the target's queries."""
+    if gate.source.query_type is not target.query_type:
+        raise Invalid("query_type", f"the datasource {target.datasource_uid!r} answers {gate.source.query_type}")
+    gate.source.check_query(target.asked)
+    if target.denominator not in ("", OFF):
+        _check_denominator(gate, target)
 
 
 def _check_denominator(gate: Gate, target: Target) -> None:

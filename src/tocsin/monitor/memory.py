@@ -112,7 +112,7 @@ def absorb(
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
     dial, judgement, entry = _counted(
-        target, memory.marked, fresh, result.scores, verdict, dialled=(dial, floor, quiet)
+        target, memory.marked, fresh, result.scores, verdict, dial=dial, floor=floor, quiet=quiet
     )
     judged = Judged(
         fresh,
@@ -147,12 +147,13 @@ def _counted(
     scores: Scores,
     verdict: Held,
     *,
-    dialled: tuple[Dial, float, Mask | None],
+    dial: Dial,
+    floor: float,
+    quiet: Mask | None,
 ) -> tuple[Dial, Judgement, Floats | None]:
     """What counts of the new columns after the dial, deployments and what people exempted; the dial afterwards, and how
-    many sigma it takes to begin. `dialled`: the dial before, the floor under it, and what says nothing to it.
+    many sigma it takes to begin. `quiet`: what says nothing to the dial.
     """
-    dial, floor, quiet = dialled
     labels, times = fresh.labels, fresh.timestamps
     local = times + utc_offsets(times, target.timezone)
     reviews = reviews_of(marked.verdicts, labels, target.timezone)

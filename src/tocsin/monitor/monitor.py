@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from tocsin.domain.alert import Reason
-from tocsin.domain.errors import Conflict, StoreError
+from tocsin.domain.errors import Conflict, Invalid, StoreError
 from tocsin.domain.evaluation import moved_in_shadow
 from tocsin.domain.ports import Clock, Connection, MetricSource, Retention, Standing, Store
 from tocsin.domain.target import Owner, Target
@@ -20,7 +20,7 @@ from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
 from tocsin.monitor.gate import Gate
-from tocsin.monitor.gates import Gates
+from tocsin.monitor.gates import Gates, fits
 from tocsin.monitor.housekeeping import keep_house
 from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.metrics import Metrics
@@ -36,7 +36,7 @@ from tocsin.monitor.status import (
     TargetView,
 )
 from tocsin.monitor.watch import Watch, not_evaluated
-from tocsin.monitor.whole import whole
+from tocsin.whole import whole
 
 log = structlog.get_logger(__name__)
 
@@ -317,9 +317,13 @@ class Monitor(Questions):
             # A saved target outlives the flag or file entry that named its datasource; one of a Grafana may come yet.
             watch.fail(self._gates.unknown(watch.target.datasource_uid), self._clock.now())
             return not self._gates.connections
-        if gate.source.query_type is not watch.target.query_type:
-            watch.fail(f"the datasource answers {gate.source.query_type}: say so in query_type", self._clock.now())
-            return True
+        # A target of the settings file may be known before its datasource is found, which may be replaced too.
+        if watch.cursor is None or gate.source.query_type is not watch.target.query_type:
+            try:
+                fits(gate, watch.target)
+            except Invalid as error:
+                watch.fail(str(error), self._clock.now())
+                return True
         return await self._evaluator.evaluate(watch, gate, self._clock.now())
 
     def _begin(self) -> None:

@@ -19,7 +19,7 @@ from tocsin.monitor.gates import Gates
 from tocsin.monitor.inquiry import Inquiry
 from tocsin.monitor.status import BacktestResult, TargetView
 from tocsin.monitor.watch import Watch
-from tocsin.monitor.whole import whole
+from tocsin.whole import whole
 
 SPAN = timedelta(days=30)
 """Verdicts on alerts of that long ago lead to proposals."""

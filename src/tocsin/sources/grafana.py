@@ -32,7 +32,6 @@ MAX_LOKI_SPAN = timedelta(days=29)
 
 MAX_LOG_PAGES = 50
 _PROMQL = ("range queries in PromQL, through Grafana", "whether the exporter of a series was scraped (up)")
-_NO_TEMPLATES = "templates needs a Loki that is asked directly, as a datasource of type loki of its own"
 _LOGQL = ("metric queries in LogQL, through Grafana", "log lines")
 
 
@@ -115,9 +114,6 @@ class GrafanaLoki(_OfGrafana):
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of a LogQL metric query, with its zeros (`log_zeros.py`); raises SourceError."""
-        if templates_of(query) is not None:
-            # A target of the settings file is known before its datasource is found.
-            raise SourceError(f"log_signal: {_NO_TEMPLATES}", failure=SourceFailure.BAD_QUERY, transient=False)
         frame = await self._frame(query, window)
         return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
 
@@ -151,7 +147,9 @@ class GrafanaLoki(_OfGrafana):
         """
         check_text(query)
         if templates_of(query) is not None:
-            raise Invalid("log_signal", _NO_TEMPLATES)
+            raise Invalid(
+                "log_signal", "templates needs a Loki that is asked directly, as a datasource of type loki of its own"
+            )
         check_metric(query)
 
     async def describe(self) -> Description:

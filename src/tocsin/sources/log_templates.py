@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,6 +20,7 @@ from tocsin.sources.log_pages import nanoseconds
 from tocsin.sources.template_miner import MAX_TEMPLATES, NEW, Miner, missing
 from tocsin.sources.template_shelf import Shelf
 from tocsin.sources.wire import MAX_NOTES
+from tocsin.whole import to_the_end
 
 LABEL = "template"
 MAX_INSTANTS = 1500
@@ -73,7 +74,8 @@ class TemplateCounts:
                 # A step ends with its instant, which belongs to it; the end of a question does not.
                 end = tally.before(last + 1) + _TICK
                 page = await self._source.query_logs(query, tally.before(first), end, limit)
-                await _in_thread(tally.take, page, first, last)
+                # To its end: whoever gives up must not leave a thread behind in what others go on with.
+                await to_the_end(asyncio.to_thread(tally.take, page, first, last))
             frame = tally.frame()
             miner.seeded = miner.seeded or bool(totals.labels)
             miner.asked = nanoseconds(window.end)
@@ -94,7 +96,7 @@ class TemplateCounts:
             return await self._shelf.miner(query, end)
         past = self._past
         if past is None or past.query != query or not 0 < start - past.asked <= 2 * window.step // _TICK * 1000:
-            past = self._past = Miner.of(known.text()) or Miner(query)
+            past = self._past = known.copy()
         return past
 
     async def _kept(self, miner: Miner, frame: Frame) -> Frame:
@@ -111,17 +113,8 @@ class TemplateCounts:
             start = tally.before(0) - back * _HOUR
             page = await self._source.query_logs(query, start, start + _HOUR, SEED_LINES)
             tally.asked(page)
-            await _in_thread(miner.mine, [(line.timestamp_ns, line.text) for line in page.lines])
-
-
-async def _in_thread(work: Callable[..., object], *given: object) -> None:
-    """Do it in a thread, to its end: whoever gives up meanwhile must not leave it behind in what others go on with."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *given))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+            lines = [(line.timestamp_ns, line.text) for line in page.lines]
+            await to_the_end(asyncio.to_thread(miner.mine, lines))
 
 
 class _Tally:

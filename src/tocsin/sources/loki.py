@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,15 +15,15 @@ from tocsin.domain.logql_tree import Binary, Call, LinesWithin, Node
 from tocsin.domain.logs import LogPage
 from tocsin.domain.ports import SettingStore
 from tocsin.domain.target import QueryType
-from tocsin.sources.http import HttpAnswer, HttpClient
+from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
 from tocsin.sources.log_templates import MAX_INSTANTS, TemplateCounts
 from tocsin.sources.log_zeros import SeriesSeen, counted
+from tocsin.sources.loki_http import body_of
 from tocsin.sources.loki_wire import (
     Answered,
     decode_count,
-    decode_loki_error,
     decode_names,
     decode_streams,
     decode_version,
@@ -89,7 +88,7 @@ class LokiSource:
 
         async def ask(first: int, stop: int, lines: int) -> Answered:
             form = {"query": query, "start": str(first), "end": str(stop), "limit": str(lines), "direction": "backward"}
-            answer = decode_streams(await self._ask("loki/api/v1/query_range", form))
+            answer = decode_streams(await body_of(self._client, "loki/api/v1/query_range", form))
             return replace(answer, warnings=tuple(map(self._client.settings.redact, answer.warnings)))
 
         async def count() -> int:
@@ -98,7 +97,9 @@ class LokiSource:
                 within = lines_within(query, (end - start).total_seconds())
             except Invalid as error:
                 raise SourceError(error.reason, failure=SourceFailure.BAD_QUERY, transient=False) from error
-            return decode_count(await self._ask("loki/api/v1/query", {"query": within, "time": str(span.end - 1)}))
+            return decode_count(
+                await body_of(self._client, "loki/api/v1/query", {"query": within, "time": str(span.end - 1)})
+            )
 
         while True:
             bounds = Bounds(self._page_lines, self._client.settings.max_response_bytes)
@@ -123,7 +124,7 @@ class LokiSource:
         asked = f"sum(count_over_time({selector}[{duration(CONTEXT.total_seconds())}]))"
         try:
             async with asyncio.timeout(CONTEXT_WITHIN_S):
-                body = await self._ask("loki/api/v1/query", {"query": asked, "time": str(nanoseconds(at))})
+                body = await body_of(self._client, "loki/api/v1/query", {"query": asked, "time": str(nanoseconds(at))})
         except TimeoutError as error:
             raise SourceError(
                 f"no answer about {selector} within {CONTEXT_WITHIN_S:g} s",
@@ -149,7 +150,7 @@ class LokiSource:
         answer = await self._client.get("loki/api/v1/status/buildinfo", {})
         version = decode_version(answer.body) if answer.status == 200 else ""
         # Anybody answers this; whether the credentials and the tenant do is told by a question about data.
-        decode_names(await self._ask("loki/api/v1/labels", {}))
+        decode_names(await body_of(self._client, "loki/api/v1/labels", {}))
         return version or UNKNOWN
 
     @property
@@ -160,7 +161,7 @@ class LokiSource:
     async def describe(self) -> Description:
         """Its version, and how long one question took; raises SourceError when it does not answer queries."""
         version, asked_s = await self.probe(), time.monotonic()
-        await self._ask("loki/api/v1/labels", {})
+        await body_of(self._client, "loki/api/v1/labels", {})
         return Description("" if version == UNKNOWN else version, ABILITIES, time.monotonic() - asked_s, self.skew)
 
     async def close(self) -> None:
@@ -179,7 +180,7 @@ class LokiSource:
             "end": str(nanoseconds(window.end)),
             "step": duration(window.step_s),
         }
-        body = await self._ask("loki/api/v1/query_range", form)
+        body = await body_of(self._client, "loki/api/v1/query_range", form)
         limits = self._limits
         try:
             frame = decode_matrix(
@@ -194,18 +195,7 @@ class LokiSource:
     async def _stream_names(self, window: Window) -> frozenset[str]:
         reach = min(window.start, window.end - timedelta(hours=1))
         form = {"start": str(nanoseconds(max(reach, window.end - MAX_RANGE))), "end": str(nanoseconds(window.end))}
-        return decode_names(await self._ask("loki/api/v1/labels", form))
-
-    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes | bytearray:
-        answer = await self._client.ask(path, form)
-        if answer.status != 200:
-            raise self._refused(answer)
-        return answer.body
-
-    def _refused(self, answer: HttpAnswer) -> SourceError:
-        return self._client.redacted(
-            decode_loki_error(answer.status, answer.content_type, answer.body), answer.retry_after_s
-        )
+        return decode_names(await body_of(self._client, "loki/api/v1/labels", form))
 
 
 def _selector(node: Node) -> str | None:

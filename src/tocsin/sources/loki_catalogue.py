@@ -11,7 +11,8 @@ from tocsin.domain.logql import duration
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import nanoseconds
-from tocsin.sources.loki_wire import decode_counts, decode_loki_error, decode_names, decode_series
+from tocsin.sources.loki_http import body_of
+from tocsin.sources.loki_wire import decode_counts, decode_names, decode_series
 
 MAX_STREAMS = 10_000
 """Streams that are looked at, those that name a service first; how many are not is said."""
@@ -38,7 +39,7 @@ class LokiCatalogue:
     async def read(self, at: datetime, progress: Callable[[float], None]) -> LogCatalogue:
         """The streams of the hour before `at`, and the lines of their services; raises SourceError."""
         window = {"start": str(nanoseconds(at - RECENT)), "end": str(nanoseconds(at))}
-        names = decode_names(await self._ask("loki/api/v1/labels", window))
+        names = decode_names(await body_of(self._client, "loki/api/v1/labels", window))
         plain = {name for name in names if plain_label(name)}
         order = [name for name in SERVICE if name in plain] + sorted(plain - set(SERVICE))
         notes = []
@@ -75,7 +76,7 @@ class LokiCatalogue:
         for number, name in enumerate(order):
             asked = {"match[]": f'{{{name}=~".+"{before}}}', **window}
             try:
-                found += map(Labels, decode_series(await self._ask("loki/api/v1/series", asked)))
+                found += map(Labels, decode_series(await body_of(self._client, "loki/api/v1/series", asked)))
             except SourceError as error:
                 # A word of LogQL's own may name a label, and cannot stand in a query.
                 if error.failure is not SourceFailure.BAD_QUERY:
@@ -97,7 +98,7 @@ class LokiCatalogue:
         by = ", ".join([*([services.label] if services.label else []), LEVEL])
         within = duration(RECENT.total_seconds())
         query = f"sum by ({by}) (count_over_time({services.selector} [{within}]))"
-        body = await self._ask("loki/api/v1/query", {"query": query, "time": str(nanoseconds(at))})
+        body = await body_of(self._client, "loki/api/v1/query", {"query": query, "time": str(nanoseconds(at))})
         lines: dict[str, float] = {}
         levels = False
         for labels, count in decode_counts(body):
@@ -105,10 +106,3 @@ class LokiCatalogue:
             lines[service] = lines.get(service, 0.0) + count / (RECENT / timedelta(minutes=1))
             levels = levels or labels.get(LEVEL, "") not in _NO_LEVEL
         return lines, levels
-
-    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes | bytearray:
-        answer = await self._client.ask(path, form)
-        if answer.status != 200:
-            error = decode_loki_error(answer.status, answer.content_type, answer.body)
-            raise self._client.redacted(error, answer.retry_after_s)
-        return answer.body

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -12,6 +13,8 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.logs import LogLine
 from tocsin.sources.wire import MAX_NOTES, Buffer
 from tocsin.sources.wire_errors import bad_answer, decode_error, said
+
+T = TypeVar("T")
 
 _ENTRIES = re.compile(r"max entries limit.*\((\d+) > (\d+)\)")
 _LIMITS = (
@@ -58,14 +61,13 @@ _VECTOR = msgspec.json.Decoder(list[_Point])
 _SCALAR = msgspec.json.Decoder(tuple[float, str])
 
 
-class _NamesAnswer(msgspec.Struct):
+class _ListAnswer(msgspec.Struct, Generic[T]):
     status: str
-    data: list[str] = msgspec.field(default_factory=list)
+    data: list[T] = msgspec.field(default_factory=list)
 
 
-class _SeriesAnswer(msgspec.Struct):
-    status: str
-    data: list[dict[str, str]] = msgspec.field(default_factory=list)
+_NAMES = msgspec.json.Decoder(_ListAnswer[str])
+_SERIES = msgspec.json.Decoder(_ListAnswer[dict[str, str]])
 
 
 class _Counted(msgspec.Struct):
@@ -147,19 +149,17 @@ def decode_count(body: Buffer) -> int:
 
 def decode_names(body: Buffer) -> frozenset[str]:
     """Names of labels. Where there are none Loki leaves `data` out. Raises SourceError."""
-    try:
-        answer = msgspec.json.decode(body, type=_NamesAnswer)
-    except msgspec.MsgspecError:
-        raise decode_error(200, "application/json", body) from None
-    if answer.status != "success":
-        raise decode_error(200, "application/json", body)
-    return frozenset(answer.data)
+    return frozenset(_listed(body, _NAMES))
 
 
 def decode_series(body: Buffer) -> list[dict[str, str]]:
     """The labels of streams; where there are none Loki may leave `data` out. Raises SourceError."""
+    return _listed(body, _SERIES)
+
+
+def _listed(body: Buffer, decoder: msgspec.json.Decoder[_ListAnswer[T]]) -> list[T]:
     try:
-        answer = msgspec.json.decode(body, type=_SeriesAnswer)
+        answer = decoder.decode(body)
     except msgspec.MsgspecError:
         raise decode_error(200, "application/json", body) from None
     if answer.status != "success":

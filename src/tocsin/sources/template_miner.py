@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -50,16 +49,18 @@ _VARIABLE = re.compile(
 )
 
 
-class Kept(msgspec.Struct):
-    """A template as it is kept. Times are unix nanoseconds; `new_until` is 0 for one that was there at first."""
+class Template(msgspec.Struct):
+    """One template. Times are unix nanoseconds; `new_until` is 0 for one that was there at first. `name` is empty until
+    the first answer that it is part of is whole, `words` while drain3 knows them.
+    """
 
-    words: list[str]
-    name: str
-    own: bool
     first: int
     last: int
     new_until: int
-    example: str
+    name: str = ""
+    own: bool = False
+    example: str = ""
+    words: list[str] = []
 
 
 class State(msgspec.Struct):
@@ -69,19 +70,7 @@ class State(msgspec.Struct):
     query: str
     asked: int
     seeded: bool
-    templates: list[Kept]
-
-
-@dataclass(slots=True)
-class Template:
-    """One template; `name` is empty until the first answer that it is part of is whole."""
-
-    name: str
-    own: bool
-    first: int
-    last: int
-    new_until: int
-    example: str
+    templates: list[Template]
 
 
 def missing() -> str | None:
@@ -114,20 +103,29 @@ class Miner:
             return None
         if state.version != VERSION or len(state.templates) > MAX_TEMPLATES:
             return None
-        miner = cls(state.query)
-        miner.asked, miner.seeded = state.asked, state.seeded
-        for each in state.templates:
-            key = _plant(miner._drain, each.words)
-            miner._known[key] = Template(each.name, each.own, each.first, each.last, each.new_until, each.example)
-        return miner
+        return cls._made(state)
 
     def text(self) -> str:
         """All of it as JSON."""
-        kept = [
-            Kept(list(self._words(key)), each.name, each.own, each.first, each.last, each.new_until, each.example)
-            for key, each in self._known.items()
-        ]
-        return msgspec.json.encode(State(VERSION, self.query, self.asked, self.seeded, kept)).decode()
+        return msgspec.json.encode(self._state()).decode()
+
+    def copy(self) -> Miner:
+        """Another one that knows the same; what it learns stays with it."""
+        return self._made(self._state())
+
+    @classmethod
+    def _made(cls, state: State) -> Miner:
+        miner = cls(state.query)
+        miner.asked, miner.seeded = state.asked, state.seeded
+        miner._plant(state.templates)
+        return miner
+
+    def _state(self) -> State:
+        return State(VERSION, self.query, self.asked, self.seeded, self._worded())
+
+    def _worded(self) -> list[Template]:
+        """The templates with their words, apart from those that go on to change."""
+        return [msgspec.structs.replace(each, words=self._words(key)) for key, each in self._known.items()]
 
     def mine(self, lines: Iterable[tuple[int, str]]) -> list[int]:
         """The template of each line (unix ns, text); 0 for one that fits none of as many as there may be."""
@@ -194,7 +192,7 @@ class Miner:
         known = self._known.get(key)
         if known is None:
             new_until = at + NEW_NS if self.seeded else 0
-            known = self._known[key] = Template("", False, at, at, new_until, "")  # noqa: FBT003 nothing is known yet
+            known = self._known[key] = Template(at, at, new_until)
             self.changed = True
         known.first = min(known.first, at)
         if at >= known.last:
@@ -207,11 +205,25 @@ class Miner:
 
     def _replant(self) -> None:
         """A tree of what is known alone: that of drain3 keeps the branches of what was forgotten."""
-        words = {key: self._words(key) for key in self._known}
-        self._drain = _drain()
-        self._known = {_plant(self._drain, words[key]): each for key, each in self._known.items()}
+        known = self._worded()
+        self._drain, self._known = _drain(), {}
+        self._plant(known)
 
-    def _words(self, key: int) -> Sequence[str]:
+    def _plant(self, templates: Iterable[Template]) -> None:
+        """Know templates as if their lines had just been read."""
+        # Not imported before it is needed: only this kind of target does.
+        from drain3.drain import LogCluster  # noqa: PLC0415
+
+        drain = self._drain
+        for each in templates:
+            drain.clusters_counter += 1
+            key = int(drain.clusters_counter)
+            cluster = LogCluster(each.words, key)
+            drain.id_to_cluster[key] = cluster
+            drain.add_seq_to_prefix_tree(drain.root_node, cluster)
+            self._known[key], each.words = each, []
+
+    def _words(self, key: int) -> list[str]:
         return [str(each) for each in self._drain.id_to_cluster[key].log_template_tokens]
 
 
@@ -222,22 +234,9 @@ def _called(words: str) -> str:
 
 
 def _drain() -> Drain:
-    # Not imported before it is needed: only this kind of target does.
     from drain3.drain import Drain as Made  # noqa: PLC0415
 
     return Made(sim_th=SIMILAR, max_children=100)
-
-
-def _plant(drain: Drain, words: Sequence[str]) -> int:
-    """A template as if its lines had just been read."""
-    from drain3.drain import LogCluster  # noqa: PLC0415
-
-    drain.clusters_counter += 1
-    key = int(drain.clusters_counter)
-    cluster = LogCluster(list(words), key)
-    drain.id_to_cluster[key] = cluster
-    drain.add_seq_to_prefix_tree(drain.root_node, cluster)
-    return key
 
 
 def _spoken(text: str) -> str:

@@ -24,9 +24,9 @@ class Shelf:
     async def miner(self, query: str, end: int) -> Miner:
         """The miner of a query that is asked up to `end` (unix ns). Raises LimitExceeded when there is no place."""
         places = await self._loaded()
-        for miner in places:
-            if miner is not None and miner.query == query:
-                return miner
+        known = self.known(query)
+        if known is not None:
+            return known
         free = [place for place, miner in enumerate(places) if miner is None or miner.asked < end - FREE_AFTER_NS]
         if not free:
             raise LimitExceeded(
@@ -40,7 +40,8 @@ class Shelf:
 
     async def kept(self, query: str) -> Miner | None:
         """The miner of a query, also when nobody has asked for it since the start. Raises StoreError."""
-        return next((miner for miner in await self._loaded() if miner is not None and miner.query == query), None)
+        await self._loaded()
+        return self.known(query)
 
     def known(self, query: str) -> Miner | None:
         """The miner of a query that was asked before."""

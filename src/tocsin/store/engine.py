@@ -3,10 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import URL, Table, event, make_url
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tocsin.domain.errors import StoreError
 from tocsin.store.failures import translated
 from tocsin.store.lock import OwningConnection
+from tocsin.whole import left_to_its_end
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
@@ -79,7 +80,7 @@ class Database:
         A caller that is cancelled meanwhile leaves it to its end: a connection whose opening or statement is cut off
         would keep its thread and its descriptors.
         """
-        return await _to_its_end(self._read(work))
+        return await left_to_its_end(self._read(work))
 
     async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         self._check_open()
@@ -99,7 +100,7 @@ class Database:
 
         A caller that is cancelled meanwhile does not tear the transaction: it ends by itself, and `close` waits for it.
         """
-        return await _to_its_end(self._write(work))
+        return await left_to_its_end(self._write(work))
 
     async def _write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._writing:
@@ -132,18 +133,6 @@ class Database:
         # A disposed engine would connect again, but the lock is given back: another process may own the data by now.
         if self._closed:
             raise StoreError(f"{self.place} is closed", transient=False)
-
-
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.create_task(work)
-    task.add_done_callback(_retrieved)
-    return await asyncio.shield(task)
-
-
-def _retrieved(task: "asyncio.Future[T]") -> None:
-    """Look at the failure of a write whose caller is gone, so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()
 
 
 def sqlite_database(path: Path) -> Database:

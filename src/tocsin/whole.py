@@ -17,11 +17,16 @@ def whole(edit: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[An
 
     @wraps(edit)
     async def unbroken(*args: P.args, **kwargs: P.kwargs) -> T:
-        task = asyncio.ensure_future(edit(*args, **kwargs))
-        task.add_done_callback(_retrieved)
-        return await asyncio.shield(task)
+        return await left_to_its_end(edit(*args, **kwargs))
 
     return unbroken
+
+
+async def left_to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`; a cancellation meanwhile is raised at once, and the work goes on alone."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_retrieved)
+    return await asyncio.shield(task)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
