@@ -1,10 +1,4 @@
 """What the default detector costs on one core: python -m benchmarks.bench_auto [--quick]."""
-# ruff: noqa: E402 - BLAS threads are pinned before numpy is loaded
-
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import argparse
 import statistics

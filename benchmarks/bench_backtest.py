@@ -1,10 +1,4 @@
 """What a back-test of a month costs on one core, and how much memory: python -m benchmarks.bench_backtest [--quick]."""
-# ruff: noqa: E402 - BLAS threads are pinned before numpy is loaded
-
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import argparse
 import asyncio
@@ -19,7 +13,7 @@ from tocsin.domain.evaluation import instant
 from tocsin.domain.frame import Window
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside
-from tocsin.monitor.backtest import backtest
+from tocsin.monitor.backtest import Asked, backtest
 from tocsin.monitor.clock import SystemClock
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.status import Drawing, Question
@@ -52,7 +46,7 @@ def replay(gate, columns, **question):
     window = Window(instant(START), instant(START + (columns - 1) * 60.0), target.step)
     began = time.process_time()
     aside = Aside(1)
-    result = asyncio.run(backtest([(target, gate)], window, aside, Question(**question), lambda _: None))
+    result = asyncio.run(backtest([Asked(target, gate)], window, aside, Question(**question), lambda _: None))
     aside.close()
     return time.process_time() - began, result
 

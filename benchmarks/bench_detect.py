@@ -1,10 +1,4 @@
 """What detection costs on one core: python benchmarks/bench_detect.py [--quick]."""
-# ruff: noqa: E402 - BLAS threads are pinned before numpy is loaded
-
-import os
-
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
 
 import argparse
 import itertools

@@ -67,10 +67,10 @@ class Told:
     ready: int
 
 
-async def hours_of(proxy: FaultProxy, clock: ManualClock) -> Told:
+async def hours_of(proxy: FaultProxy, clock: ManualClock, timeout_s: float) -> Told:
     """Hours of four targets, each minute; after a failure the next try is a minute later."""
     store, metrics = MemoryStore(), Metrics()
-    settings = HttpSettings(proxy.url, timeout_s=0.25, max_response_bytes=200_000, retries=0)
+    settings = HttpSettings(proxy.url, timeout_s=timeout_s, max_response_bytes=200_000, retries=0)
     source = PrometheusSource("prom", settings)
     gate, evaluator = Gate(source, clock), Evaluator(clock, Committer(store, lambda: None), metrics)
     watches = [Watch(one, not_evaluated(one, START)) for one in (watched(f"t{n}") for n in range(4))]
@@ -118,9 +118,9 @@ async def test_what_is_told_after_hours_of_faults_is_what_is_told_without_them()
     clock = ManualClock(START)
     with http_server(ScriptedPrometheus(SLOW_RHYTHM, now=lambda: clock.now().timestamp())) as upstream:
         async with faulty(upstream) as proxy:
-            clean = await hours_of(proxy, clock)
+            clean = await hours_of(proxy, clock, timeout_s=30.0)
             proxy.choose = spells(11, clock)
-            under = await hours_of(proxy, clock)
+            under = await hours_of(proxy, clock, timeout_s=0.25)
     assert len(clean.alerts) >= 20, "the rhythm must give something to tell"
     assert under.failures > 100
     assert len(proxy.counts) > len(QUICK), f"every quick fault and some slow ones came: {proxy.counts}"
@@ -131,7 +131,7 @@ async def test_what_is_told_after_hours_of_faults_is_what_is_told_without_them()
     assert 1 <= under.datasource_alerts <= 2 * spells_had, "one for each spell, not one for each target or query"
     assert under.ready == 4
     assert clean.datasource_alerts == 0
-    assert clean.failures < 5, "a busy machine may be late now and then"
+    assert clean.failures == 0
 
 
 @pytest.mark.timeout(300)

@@ -88,7 +88,7 @@ def test_what_was_said_over_the_command_line_survives_death(tmp_path: Path, queu
         times = ("--start", spelled(source.incident) + "Z", "--end", spelled(source.incident + INCIDENT_S) + "Z")
         said = run(*add, *times, "--url", server.url)
         assert said.returncode == 0, said.stderr
-        assert "of 1 bands compared have changed" in said.stdout
+        assert "of 1 band compared changed" in said.stdout
         time.sleep(2)
         assert server.target("queue")["state"]["failures"] == 0
         at = bump(source)

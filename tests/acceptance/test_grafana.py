@@ -166,3 +166,75 @@ def test_the_file_takes_a_grafana_away_and_brings_it_back(grafana, tocsin, tmp_p
         until("it is back", lambda: uids() == ["loki", "prom", "taken"])
         assert ["'prom'" in note for note in connection(tocsin)["notes"]] == [True]
         until("the declared one is asked", lambda: "127.0.0.1:9" in tocsin.target("scrapes")["state"]["reason"])
+
+
+def test_a_grafana_that_fails_is_one_alert_at_the_start_and_later(grafana, tocsin) -> None:
+    def firing() -> list[dict]:
+        return tocsin.get("/monitoring/alerts?state=firing")["items"]
+
+    def explained(alert: dict) -> str:
+        return tocsin.get(f"/monitoring/alerts/{alert['id']}")["explanation"]
+
+    grafana.set(status=503, body="not yet")
+    with tocsin:
+        [alert] = until("it is told", firing)
+        assert alert["target_name"] == "datasource:grafana"
+        begins = f"🔥 the connection grafana (Grafana at {grafana.url} through mcp-grafana) fails: HTTP 503"
+        assert alert["summary"].startswith(begins)
+        assert "Its datasources cannot be found; 3 targets name a datasource that is not known" in explained(alert)
+        asked = tocsin.post("/monitoring/datasources/grafana/test")
+        assert (asked["ok"], "HTTP 503" in asked["error"]) == (False, True)
+        grafana.set(status=None)
+        asked = tocsin.post("/monitoring/datasources/grafana/test")
+        assert (asked["ok"], asked["type"], asked["version"]) == (True, "grafana_mcp", "mcp-grafana v2.1.1")
+        assert (asked["abilities"][0], asked["abilities"][1].endswith(" tools")) == ("brings loki, prom", True)
+        assert asked["latency_s"] > 0
+        until("it answers", lambda: not firing(), within_s=10)
+        judged(tocsin)
+        # mcp-grafana goes on: that Grafana is gone shows in its datasources first.
+        grafana.set(status=502, body="away")
+        [alert] = until("it is told", firing)
+        assert alert["target_name"] == "datasource:grafana"
+        assert "2 datasources with it: HTTP 502" in alert["summary"]
+        assert "(loki, prom)" in explained(alert)
+        time.sleep(5)
+        assert len(firing()) == 1
+
+
+def test_alerts_follow_what_is_wrong_and_outlive_a_kill(grafana, tocsin) -> None:
+    def firing() -> dict[str, dict]:
+        found = tocsin.get("/monitoring/alerts?state=firing")["items"]
+        return {one["target_name"]: one for one in found if one["target_name"].startswith("datasource:")}
+
+    def says(name: str, words: str) -> dict | None:
+        return one if (one := firing().get(name)) and words in one["summary"] else None
+
+    def break_prom(status: int) -> None:
+        grafana.set(status=status, body="away", where="uid/prom/")
+
+    break_prom(500)
+    with tocsin:
+        own = until("it is told", lambda: says("datasource:prom", "HTTP 500"))
+        break_prom(403)
+        changed = until("it says what is wrong now", lambda: says("datasource:prom", "HTTP 403"))
+        assert [changed[one] for one in ("id", "starts_at")] == [own[one] for one in ("id", "starts_at")]
+        # Its Grafana is gone too.
+        grafana.set(status=502, body="away", where="")
+        whole = until("the connection is told", lambda: says("datasource:grafana", "2 datasources with it: HTTP 502"))
+        until("the other says so", lambda: says("datasource:prom", "before the connection grafana failed too"))
+        tocsin.kill()
+        tocsin.start()
+        until("another process has asked", lambda: "HTTP 502" in (connection(tocsin)["failure"] or ""))
+        refused = tocsin.request("POST", "/monitoring/datasources/prom/test")
+        assert (refused.status, "the datasources of 'grafana' are not known: HTTP 502" in refused.text) == (502, True)
+        assert {one["id"] for one in firing().values()} == {own["id"], whole["id"]}
+        until("it knows none of them", lambda: says("datasource:grafana", "mcp-grafana) fails: HTTP 502"))
+        # Grafana is back, the datasource is not.
+        break_prom(403)
+        until("Grafana is seen", lambda: "datasource:grafana" not in firing())
+        until("the datasource fails still", lambda: says("datasource:prom", "does not answer: HTTP 403"))
+        grafana.set(reset=True)
+        grafana.set(listed=LISTED)
+        until("it answers", lambda: not firing())
+        told = tocsin.get(f"/monitoring/alerts/{own['id']}")
+        assert [one["reason"] for one in told["transitions"]] == ["datasource_failing", "datasource_answers_again"]

@@ -11,7 +11,7 @@ from tests.acceptance.process import Tocsin, until
 from tests.loki import SECOND, FakeLoki, serving
 
 LINES = '{app="web"}'
-QUICK = {"datasource_uid": "loki", "query_type": "loki", "check_interval": 1, "step": 1, "lookback": 30, "history": 0}
+QUICK = {"datasource_uid": "loki", "check_interval": 1, "step": 1, "lookback": 30, "history": 0}
 SECRET = "hunter2"
 
 

@@ -1,7 +1,9 @@
 """Targets as code: the file owns them, a change is taken over, a mistake changes nothing."""
 
 import signal
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,35 @@ def test_a_first_prometheus_brings_its_default_targets_without_a_restart(tmp_pat
         config.write_text("datasources: [{uid: prom, type: prometheus, url: 'http://127.0.0.1:10'}]\n")
         until("reloaded", lambda: sum(one["event"] == "configuration reloaded" for one in server.events()) == 2)
         assert len(server.get("/monitoring/targets")["items"]) == 3, "once: what was deleted stays away"
+
+
+def test_a_rotated_token_is_used_without_being_told(tmp_path):
+    heard: list[str] = []
+
+    class Gate(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization", ""))
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    token, config = tmp_path / "token", tmp_path / "tocsin.yaml"
+    token.write_text("first-token")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as gate:
+        threading.Thread(target=gate.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        url = f"http://127.0.0.1:{gate.server_port}"
+        config.write_text(f"datasources: [{{uid: prom, type: prometheus, url: '{url}', bearer_token_file: token}}]\n")
+        with Tocsin(tmp_path / "state", "--no-host", "--config", str(config)) as server:
+            server.post("/monitoring/datasources/prom/test", None, 200)
+            assert set(heard) == {"Bearer first-token"}
+            after = server.log_path.stat().st_size
+            token.write_text("second-token")
+            said(server, RELOADED, after)
+            server.post("/monitoring/datasources/prom/test", None, 200)
+            assert heard[-1] == "Bearer second-token"
+            assert "-token" not in server.log_path.read_text()
+        gate.shutdown()
 
 
 def test_a_changed_file_is_noticed_without_being_told(server, config):

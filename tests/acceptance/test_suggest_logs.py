@@ -74,7 +74,7 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
     assert all((np.nanmax(each, axis=1) > np.nanmin(each, axis=1)).any() for each in found.values())
     rows = [np.sort(np.nan_to_num(each, nan=-1.0), axis=0).tobytes() for each in found.values()]
     assert len(set(rows)) == len(rows) == len(offered)
-    assert [(one["name"], one["why"]) for one in answer["dropped"]] == [("log_templates_heart", "constant")]
+    assert [(one["name"], one["why"]) for one in answer["dropped"]] == [("log_templates_heart", "too_little")]
     assert (answer["streams_looked_at"], answer["streams_total"]) == (3, 3)
     assert answer["notes"] == []
     # What somebody calls a service is that service's name in the file, and reads nothing of ours.

@@ -15,9 +15,10 @@ from tocsin.domain.frame import Window
 from tocsin.domain.grouping import Fired, groups_of
 from tocsin.domain.incidents import reckon
 from tocsin.domain.labels import Labels
-from tocsin.domain.ports import Clock, Standing, Store
+from tocsin.domain.ports import Clock, Store
 from tocsin.domain.target import Owner, QueryType, Target, TargetState
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.connected import Connected
 from tocsin.monitor.datasources import Datasources
 from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
@@ -39,7 +40,7 @@ from tocsin.monitor.status import (
     TargetStatus,
     TargetView,
 )
-from tocsin.sources.fake import ScriptedSource
+from tocsin.sources.fake import ScriptedConnection, ScriptedSource
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CPU = Labels({"instance": "web-1"})
@@ -70,7 +71,11 @@ class FakeMonitor:
         self.events = Events(store=store, clock=clock, watches={}, feedback=self.feedback)
         self.asked = ScriptedSource("prometheus-uid")
         here = ScriptedSource("host", QueryType.HOST)
-        self.sources = Datasources(Gates([here, self.asked], clock, Metrics(), {}), {}, clock.now)
+        logs = ScriptedSource("logs", QueryType.LOKI)
+        gates = Gates([here, self.asked, logs], clock, Metrics(), {})
+        self.connection = ScriptedConnection("grafana", ("prom",), notes=("a note",))
+        gates.connections["grafana"] = Connected(self.connection)
+        self.sources = Datasources(gates, {}, clock.now)
         self.proposals = Proposals(
             store=store,
             clock=clock,
@@ -195,12 +200,10 @@ class FakeMonitor:
         if self.failing:
             raise self.failing
 
-    def connections(self) -> Sequence[tuple[str, Standing]]:
-        return [("grafana", Standing(None, "mcp-grafana v2.1.1", ("prom",), ("a note",)))]
-
     def datasources(self) -> Sequence[DatasourceStatus]:
         return [
             DatasourceStatus("host", QueryType.HOST, Health.OK),
+            DatasourceStatus("logs", QueryType.LOKI, Health.OK),
             DatasourceStatus("prometheus-uid", QueryType.PROMETHEUS, Health.FAILING, last_error="refused"),
         ]
 

@@ -31,8 +31,22 @@ async def test_an_alert_in_a_list_carries_what_the_mission_names(scene, client):
     assert (one["acknowledged"], one["acknowledgement"], one["anomaly_count"]) == (False, None, 3)
     assert (one["state"], one["labels"]) == ("firing", {"instance": "web-1"})
     assert (one["value"], one["expected_value"], one["sigma"], one["confidence"]) == (250.0, 101.6, 4.9, 0.99)
-    assert one["confidence_kind"] == "monitoring"
+    assert one["confidence_kind"] == "tail"
     assert one["ends_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"methods": ("level", "zscore")}, "calibrated"),
+        ({"methods": ("zscore", "level")}, "tail"),
+        ({"methods": (), "confidence": None}, None),
+    ],
+)
+async def test_a_confidence_says_which_it_is(scene, client, given, kind):
+    await scene.happen(alert(**given))
+    (one,) = (await client.get(ALERTS)).json()["items"]
+    assert one["confidence_kind"] == kind
 
 
 async def test_filters_narrow(scene, client):
@@ -175,7 +189,7 @@ async def test_a_sample_that_is_missed_is_null_and_told_in_words(scene):
     ] * 6
     assert (told["told"], told["sigma"]) == (["no sample for 300 s"], -4.1)
     text = (await scene.client.get(f"/monitoring/evidence/{made.id}", headers={"Accept": "text/plain"})).text
-    assert text.startswith("No sample for 300 s: 4.10 sigma; absence agrees.")
+    assert text.startswith("No sample for 300 s: 4.10 sigma; so says absence.")
     listed = (await scene.client.get("/monitoring/alerts")).json()
     assert "nan" not in str(listed).lower()
 

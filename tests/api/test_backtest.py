@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from tests.api.fakes import CPU, T0
-from tests.api.scene import EXAMPLE, JSON, OpenRequest, is_problem
+from tests.api.scene import EXAMPLE, JSON, OpenRequest, client_of, is_problem
 from tocsin.api import Limits
+from tocsin.api.stream import Slots
+from tocsin.api.wanted import ProgressStream
 from tocsin.detect import Severity
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.incidents import Incident
@@ -150,11 +152,20 @@ async def test_a_problem_on_the_way_is_the_last_line(scene, client):
 
 
 async def test_one_that_takes_too_long_ends_with_a_problem(make_scene):
-    scene = make_scene(limits=Limits(slow_request_s=1.0))
-    scene.monitor.holding.clear()
-    answer = await scene.client.post(BACKTEST, json={"target": EXAMPLE, "hours": 1}, headers=NDJSON)
-    assert lines(answer)[-1]["problem"]["status"] == 503
-    assert scene.monitor.given_up.is_set()
+    scene = make_scene(limits=Limits(slow_request_s=0.05))
+    given_up = asyncio.Event()
+
+    async def work(_heard):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    stream = ProgressStream(work, scene.services, Slots(1))  # without the guard, whose own limit is the same
+    *progress, last = lines(await client_of(stream).get(BACKTEST))
+    assert progress
+    assert (last["problem"]["status"], "0.05 s" in last["problem"]["detail"]) == (503, True)
+    assert given_up.is_set()
 
 
 async def test_the_end_of_the_process_is_told(scene, client):

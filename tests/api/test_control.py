@@ -42,9 +42,9 @@ async def test_status_says_exactly_this(scene, client):
 
 async def test_datasources(client):
     page = (await client.get("/monitoring/datasources")).json()
-    assert page["total"] == 2
+    assert page["total"] == 3
     assert page["next"] is None
-    failing = page["items"][1]
+    failing = page["items"][-1]
     assert (failing["uid"], failing["type"], failing["health"]) == ("prometheus-uid", "prometheus", "failing")
     assert failing["last_error"] == "refused"
 

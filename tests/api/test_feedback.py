@@ -73,11 +73,30 @@ async def test_a_window_is_marked_listed_shown_with_its_alerts_and_forgotten(sce
     assert marked["window"] | body == marked["window"]
     told = (await scene.client.get("/monitoring/alerts")).json()["items"][0]
     assert told["in_window"] == marked["window"]["id"]
-    listed = (await scene.client.get("/monitoring/windows?target=cpu")).json()
+    listed = (await scene.client.get("/monitoring/windows")).json()
     assert (listed["items"], listed["total"]) == ([marked["window"]], 1)
     gone = await scene.client.delete(f"/monitoring/windows/{marked['window']['id']}")
     assert gone.json()["window"] == marked["window"]
     assert (await scene.client.get("/monitoring/windows")).json()["total"] == 0
+
+
+async def test_windows_of_a_target_are_those_that_concern_it_and_of_one_that_is_none_not_found():
+    span = {"kind": "incident", "start": "2026-03-02T11:00:00Z", "end": "2026-03-02T11:30:00Z"}
+    async with Whole(target(), target("queue")) as whole:
+        whole.world.source.play("q", noise)
+        every, mine = [
+            (await whole.client.post("/monitoring/windows", json=span | more)).json()["window"]["id"]
+            for more in ({}, {"target": "errors"})
+        ]
+
+        async def of(name):
+            answer = await whole.client.get("/monitoring/windows", params={"target": name})
+            return {one["id"] for one in answer.json()["items"]} if answer.status_code == 200 else answer
+
+        assert (await of("errors"), await of("queue")) == ({every, mine}, {every})
+        assert "there is no target named 'none'" in is_problem(await of("none"), 404)
+        assert (await whole.client.delete("/monitoring/targets/errors")).status_code == 204
+        assert await of("errors") == {mine}, "it stays known by what names it"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +202,33 @@ async def test_what_recurs_is_shown_and_once_accepted_expected_unless_it_gets_wo
         assert (await whole.client.get("/monitoring/acceptances?target=errors")).json()["total"] == 1
 
 
+@pytest.mark.parametrize(
+    "strict", [{"sigma_threshold": 30.0}, {"sigma_threshold": 5.5, "pending_for": timedelta(minutes=20)}]
+)
+async def test_what_is_held_back_every_night_recurs_too_and_is_expected_once_accepted(strict):
+    watched = target(detection_methods=("zscore",), check_interval=5 * MINUTE, **strict)
+    async with Whole(watched) as whole:
+        whole.world.source.play("q", nightly, {"instance": "a"})
+        for _ in range(4):
+            await whole.world.run_for(timedelta(days=1))
+        assert (await whole.client.get("/monitoring/alerts?minutes=100000")).json()["items"] == []
+        path = "/monitoring/targets/errors/recurring"
+        (item,) = (await whole.client.get(path)).json()["items"]
+        assert (item["around"], item["times"], item["alerts"], item["alert_ids"]) == ("02:11", 4, 0, [])
+        assert item["summary"].endswith("no alert came of any")
+        shown = (await whole.client.get("/monitoring/anomalies?target=errors&min_severity=critical")).json()["items"]
+        assert [one["recurring"]["around"] for one in shown] == ["02:11"] * len(shown)
+        assert shown
+        body = {"around": item["around"], "labels": item["labels"], "who": "ann"}
+        accepted = (await whole.client.post(f"{path}/accept", json=body)).json()["acceptances"][0]
+        easier = {"sigma_threshold": 5.5, "pending_for": 0}
+        assert (await whole.client.patch("/monitoring/targets/errors", json=easier)).status_code == 200
+        await whole.world.run_for(timedelta(days=1))
+        (told,) = (await whole.client.get("/monitoring/alerts?minutes=100000")).json()["items"]
+        assert (told["expected"], told["expected_by"]) == (True, accepted["id"])
+        assert told["recurring"]["alerts"] == 1
+
+
 async def test_a_proposal_is_listed_compared_applied_and_taken_back():
     at = START + 30 * MINUTE
     async with Whole(target()) as whole:
@@ -195,7 +241,8 @@ async def test_a_proposal_is_listed_compared_applied_and_taken_back():
         assert (floor["evidence"], floor["state"], floor["difference"]) == ([one.id], "open", None)
         path = f"/monitoring/proposals/{floor['id']}"
         compared = (await whole.client.post(f"{path}/compare")).json()["difference"]
-        assert (compared["alerts_before"], compared["alerts_after"], compared["false_removed"]) == (1, 0, 1)
+        assert compared["alerts_before"] >= 1, "a fortnight may have more than that hour"
+        assert (compared["alerts_after"], compared["false_removed"]) == (0, 1)
         assert (await whole.client.get(path)).json()["difference"] == compared
         applied = (await whole.client.post(f"{path}/apply", json={"who": "ann"})).json()
         assert applied["history"][0]["who"] == "ann"

@@ -111,6 +111,44 @@ async def test_a_query_type_is_that_of_the_datasource(client):
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "language"),
+    [
+        ({"datasource_uid": "host"}, "host"),
+        ({"datasource_uid": "logs", "query": '{app="web"}', "log_signal": "volume"}, "loki"),
+        ({"datasource_uid": "logs", "query_type": None}, "loki"),
+        ({"datasource_uid": "logs", "query_type": "loki"}, "loki"),
+    ],
+)
+async def test_a_language_that_is_not_said_is_that_of_the_datasource(client, change, language):
+    answer = await client.post(TARGETS, json={**SHORT, **change})
+    assert (answer.status_code, answer.json()["query_type"]) == (201, language)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "why"),
+    [
+        ({"datasource_uid": "logs", "query_type": "prometheus"}, "query_type", "the datasource 'logs' answers loki"),
+        ({"datasource_uid": "logs", "query": "vector(1)"}, "query", "must be a log query"),
+        ({"datasource_uid": "logz"}, "datasource_uid", "there is no datasource of that uid"),
+        ({"query_type": None}, "log_signal", "not of prometheus"),
+    ],
+)
+async def test_a_signal_is_refused_for_what_is_wrong(client, change, field, why):
+    body = {**SHORT, "query": '{app="web"}', "log_signal": "volume", **change}
+    assert why in is_problem(await client.post(TARGETS, json=body), 422, field)
+
+
+async def test_a_target_that_goes_to_another_datasource_takes_its_language(client):
+    await client.post(TARGETS, json=SHORT)
+    moved = await client.patch(f"{TARGETS}/short", json={"datasource_uid": "logs"})
+    assert moved.json()["query_type"] == "loki"
+    wrong = await client.patch(f"{TARGETS}/short", json={"datasource_uid": "host", "query_type": "loki"})
+    is_problem(wrong, 422, "query_type")
+    kept = await client.patch(f"{TARGETS}/short", json={"description": "x", "datasource_uid": "logs"})
+    assert kept.json()["query_type"] == "loki"
+
+
 async def test_missing_fields_are_all_named(client):
     is_problem(await client.post(TARGETS, json={}), 422, "name", "query", "datasource_uid")
 

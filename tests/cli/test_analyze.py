@@ -104,4 +104,4 @@ def test_several_series_are_named_and_never_obeyed(run):
 
 def test_gaps_are_counted(run):
     result = run("analyze", "-", text="\n".join(f"{i},{'' if i == 5 else 1}" for i in range(20)))
-    assert "20 samples, 1 gaps" in result.output
+    assert "20 samples, 1 gap\n" in result.output

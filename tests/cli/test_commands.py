@@ -36,6 +36,7 @@ TARGET = {
             "sigma_median": 3.5,
             "sigma_most": 6.0,
             "raised": 2,
+            "capped": 1,
             "expected_per_week": 1.25,
             "weeks": 2.0,
             "over": False,
@@ -236,7 +237,6 @@ def test_a_target_is_created_with_seconds(run, full):
         "name": "x",
         "query": "up",
         "datasource_uid": "host",
-        "query_type": "host",
         "check_interval": 300.0,
         "lookback": 5400.0,
         "pending_for": 90.0,
@@ -313,6 +313,17 @@ def test_an_alert_is_shown_with_its_story(run, full):
     text = run("alerts", "show", ALERT["id"]).output
     for word in ("lasted for pending for", "pid 7 burn", "ann at 2026-01-31 12:05:00Z: looking", "0.15 is far above."):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("calibrated", "so many of such alerts are real"), ("tail", "how improbable the sample is")]
+)
+def test_the_confidence_of_an_alert_says_which_it_is(run, server, kind, words):
+    path = f"/monitoring/alerts/{ALERT['id']}"
+    server.answer("GET", path, {**ALERT, "confidence": 0.953, "confidence_kind": kind})
+    (line,) = [one for one in run("alerts", "show", ALERT["id"]).output.splitlines() if "confidence" in one]
+    assert "0.95" in line
+    assert words in line
 
 
 def test_acknowledgements(run, full):

@@ -62,7 +62,7 @@ def test_test(server, run):
     server.answer("POST", "/monitoring/datasources/prom/test", TESTED)
     shown = run("datasources", "test", "prom", width=120)
     assert shown.exit_code == 0
-    for word in ("yes", "2.45.0", "range queries in PromQL, up", "1.2 ms", "-0.0 s (±0.0)", "123,456", "late (off)"):
+    for word in ("yes", "2.45.0", "range queries in PromQL, up", "1.2 ms", "+0.0 s (±0.0)", "123,456", "late (off)"):
         assert word in shown.stdout
     assert json.loads(run("datasources", "test", "prom", "--json").stdout) == TESTED
 

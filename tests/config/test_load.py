@@ -312,6 +312,26 @@ def test_the_rules_of_a_loki_target(write, fields, field):
     assert (line, name) == (3, f"targets[0].{field}")
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "wrong"),
+    [
+        ("url: 'http://u:pw@l'", "l, query: '{a=\"b\"}'", {"datasources[0].url": "basic_auth"}),
+        (
+            "url: 'http://u:pw@l'",
+            "l, query: 'vector(1)'",
+            {"datasources[0].url": "basic_auth", "targets[0].query": "must be a log query"},
+        ),
+        ("url: http://l", "loky, query: '{a=\"b\"}'", {"targets[0].datasource_uid": "names no datasource"}),
+    ],
+)
+def test_a_signal_is_not_blamed_for_what_is_wrong_with_its_loki(write, source, target, wrong):
+    text = f"datasources: [{{uid: l, type: loki, {source}}}]\ntargets:\n"
+    text += f"  - {{name: a, log_signal: volume, datasource_uid: {target}}}\n"
+    found = {name: reason for _, name, reason in problems(write(text))}
+    assert found.keys() == wrong.keys()
+    assert all(wrong[name] in reason for name, reason in found.items())
+
+
 def test_a_signal_needs_a_loki(write):
     path = write(PROM + "targets:\n  - {name: a, query: '{a=\"b\"}', datasource_uid: prom, log_signal: volume}\n")
     ((_, name, reason),) = problems(path)

@@ -31,7 +31,7 @@ def same(one, other):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.lists(st.integers(1, 25), min_size=1, max_size=8), st.data())
 def test_feeding_in_parts_is_feeding_at_once(seed, rows, parts, data):
     columns, window = sum(parts), data.draw(st.integers(8, 20))
@@ -54,7 +54,7 @@ def test_feeding_in_parts_is_feeding_at_once(seed, rows, parts, data):
     assert np.array_equal(mask[:, -window:], whole.learn[:, -window:])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 89))
 def test_the_future_changes_nothing(seed, cut):
     values, at = noise(seed, 2, 90), times(90)

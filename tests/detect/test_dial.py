@@ -51,7 +51,7 @@ def test_alerts_that_are_surely_real_do_not_raise_it() -> None:
 
 
 def test_named_methods_count_as_the_poor_witnesses_they_are() -> None:
-    assert likely_real(4.0, auto=False) < 0.05 < 0.9 < likely_real(4.0, auto=True)
+    assert likely_real(4.0, auto=False) < 0.05 < 0.8 < likely_real(4.0, auto=True)
     assert likely_real(38.0, auto=False) == pytest.approx(0.87, abs=0.01)
 
 
@@ -133,7 +133,7 @@ def test_a_new_series_begins_with_nothing_and_the_others_keep_theirs() -> None:
     assert chosen.entry[1] == 0.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_in_whatever_parts_the_samples_come(data: st.DataObject) -> None:
     columns = 6 * DAY
@@ -153,7 +153,7 @@ def test_in_whatever_parts_the_samples_come(data: st.DataObject) -> None:
     assert np.array_equal(turned.false, whole.false[order])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 5.0))
 def test_what_it_promises_of_the_past_it_keeps(seed: int, tolerated: float) -> None:
     """With the threshold chosen at the end, the alerts of the past would have been no more than tolerated."""

@@ -82,11 +82,12 @@ def test_each_reason():
 
 
 def test_holding_on_is_easier_than_beginning():
-    _, result = reasons(Policy(min_effect=10), [2.2, 3.5, 1.9, -2.5], [16, 16, 30, 4], [10.0] * 4)
+    _, result = reasons(Policy(min_effect=10), [2.6, 3.5, 2.4, -2.5], [16, 16, 30, 4], [10.0] * 4)
     assert result.flags.tolist() == [[False, False, False, False]]
     assert result.holding.tolist() == [[True, True, False, True]]
     assert Policy(sigma=5).holds_from == 4
-    assert Policy(sigma=2.5).holds_from == 2
+    assert Policy(sigma=3).holds_from == 2.5
+    assert Policy(sigma=2).holds_from == 2
     assert Policy(sigma=4, exit_sigma=9).holds_from == 4
 
 

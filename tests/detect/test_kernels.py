@@ -53,7 +53,6 @@ def test_critical_values_are_rosners():
     assert table[54] == pytest.approx(3.159, abs=2e-3)  # Rosner 1983, table of n = 54: lambda_1 = 3.159
 
 
-@settings(deadline=None)
 @given(st.integers(BLOCK + 1, FEW_BLOCKS * BLOCK), st.integers(1, 4), st.integers(0, 2**32), st.sampled_from([0, 1, 9]))
 def test_rows_sorted_in_blocks_are_sorted(width, rows, seed, odd):
     chance = np.random.default_rng(seed)
@@ -102,7 +101,7 @@ def outlying(seed, size):
     return values
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(3, 45))
 def test_four_methods_match_their_plain_form(seed, size):
     values = outlying(seed, size)
@@ -129,7 +128,7 @@ def test_the_fast_curve_is_the_exact_formula(seed, monkeypatch):
     assert np.allclose(fast, sigmas(values), atol=2e-4, equal_nan=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(-50, 50), st.sampled_from([0.25, 3.0, 1e-6, 1e7]))
 def test_scale_and_order_of_series_do_not_matter(seed, shift, scale):
     rng = np.random.default_rng(seed)

@@ -60,7 +60,7 @@ def same(left, right):
 
 
 @pytest.mark.parametrize("name", QUICK)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(1, 9 * A_DAY - 1), max_size=12))
 def test_parts_do_not_matter(name, seed, cuts):
     values = rows(9 * A_DAY, seed)
@@ -83,7 +83,7 @@ def test_one_column_at_a_time_is_the_same(name):
 
 
 @pytest.mark.parametrize("name", QUICK)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000), end=st.integers(1, 9 * A_DAY - 1))
 def test_the_future_does_not_matter(name, seed, end):
     values = rows(9 * A_DAY, seed)
@@ -92,7 +92,7 @@ def test_the_future_does_not_matter(name, seed, end):
 
 
 @pytest.mark.parametrize("name", QUICK)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000), order=st.permutations(range(6)))
 def test_the_order_of_series_does_not_matter(name, seed, order):
     values = rows(7 * A_DAY, seed)

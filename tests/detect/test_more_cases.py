@@ -94,6 +94,8 @@ def test_the_words_of_a_drift_say_how_fast():
     slope, days = re.fullmatch(r"rising by ([\d.]+) a day for (\d+) days", said).groups()
     assert 2.5 < float(slope) < 4.5
     assert int(days) in drift.WINDOWS
+    assert re.match(r"rising by [\d.]+ points a day for", told_at(scores, 0, 13 * DAY, "percent")[0])
+    assert re.match(r"rising by [\d.]+ B a day for", told_at(scores, 0, 13 * DAY, "bytes")[0])
     assert told_at(scores, 0, 5 * DAY) == ()
 
 
@@ -270,6 +272,25 @@ def test_a_disk_that_fills_is_told_with_a_range_of_dates_that_holds(limit, sign)
 )
 def test_capacity_is_silent_when_flat_or_unsure(values):
     assert not flagged(values, "capacity", context=Context(limit=100.0)).size
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.full(14 * DAY, 1.0), id="availability"),
+        pytest.param(np.where(np.arange(14 * DAY) < DAY, 1.4, 0.2 + np.arange(14 * DAY) / DAY * 0.06), id="no ratio"),
+    ],
+)
+def test_an_inferred_limit_is_not_believed_where_the_series_stands_at_it_or_lay_beyond(values):
+    assert not flagged(values, "capacity", context=Context(inferred_limit=1.0)).size
+    assert flagged(values, "capacity", context=Context(upper_limit=1.0)).size
+
+
+def test_a_limit_that_is_given_takes_the_place_of_an_inferred_one():
+    values = 40.0 + np.arange(14 * DAY) / DAY * 3.0 + noise(14 * DAY, size=0.1)
+    for context in (Context(inferred_limit=100.0, limit=500.0), Context(inferred_limit=100.0, upper_limit=500.0)):
+        assert not flagged(values, "capacity", context=context).size
+    assert flagged(values + 20.0, "capacity", context=Context(inferred_limit=100.0)).size
 
 
 def test_a_saw_of_three_days_is_silent_once_it_fell_back():

@@ -61,3 +61,4 @@ def test_more_than_are_told_are_counted():
     lines = told_before(many, "errors", CHECKOUT, NOW)
     assert len(lines) == MOST_TOLD + 1
     assert lines[-1] == "3 earlier events of that hour are left out"
+    assert told_before(many[:-2], "errors", CHECKOUT, NOW)[-1] == "1 earlier event of that hour is left out"

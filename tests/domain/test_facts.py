@@ -95,4 +95,4 @@ def test_what_methods_tell_beside_is_a_sentence_of_its_own():
 def test_a_sample_that_is_missed_has_only_words():
     nan = float("nan")
     gone = Facts(nan, nan, nan, nan, -3.8, ("absence",), threshold=3.5, told=("no sample for 300 s",))
-    assert gone.sentence == "No sample for 300 s: 3.80 sigma where 3.5 are needed; absence agrees."
+    assert gone.sentence == "No sample for 300 s: 3.80 sigma where 3.5 are needed; so says absence."

@@ -45,7 +45,11 @@ def test_metric_queries_are_taken(query: str) -> None:
         ('{app=~".*"}', "at least one matcher"),
         ('{app=""}', "at least one matcher"),
         ('{app!="x"}', "at least one matcher"),
-        ('{app="web"', "missing .at the end"),
+        ('{app="web"', "query: } is missing .at the end"),
+        ('sum(rate({app="web"[5m]))', "query: } is missing .at character 20"),
+        ('{app="web",', "the name of a label or a closing brace is missing .at the end"),
+        ('sum by (a b) (rate({app="web"}[5m]))', "query: , is missing"),
+        ('sum by (a (rate({app="web"}[5m]))', r"query: \) is missing"),
         ('{app="web" env="x"}', "missing .at character 12"),
         ("{app=web}", "quotes is missing .at character 6"),
         ('{app="web', "unfinished string .at character 6"),
@@ -146,7 +150,7 @@ def test_a_target_of_templates() -> None:
     assert target.reads_back == timedelta(0), "each line of it would have to be read"
     assert target.policy.min_effect == 5.0
     assert replace(target, min_effect=20.0).policy.min_effect == 20.0
-    assert replace(target, log_signal=LogSignal.VOLUME).policy.min_effect == 1.0
+    assert replace(target, log_signal=LogSignal.VOLUME).policy.min_effect == 5.0, "a line more or two is nothing"
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
-from tocsin.detect import Severity
+from tocsin.detect import Severity, floor
 from tocsin.domain.alert import Alert, AlertKind, AlertState, alert_id
 from tocsin.domain.feedback import Mark, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
@@ -53,6 +54,48 @@ def test_one_false_alert_raises_a_floor_just_above_it():
     assert found[ProposalKind.RATIO].change.number == 0.32
     assert found[ProposalKind.THRESHOLD].change.number == 4.7
     assert set(found) == {ProposalKind.FLOOR, ProposalKind.RATIO, ProposalKind.THRESHOLD}
+
+
+def by(method, **more):
+    one = said(**more)
+    return replace(one, alert=replace(one.alert, methods=(method,)))
+
+
+def test_an_expected_drift_raises_a_floor_and_what_no_floor_holds_for_does_not():
+    found = changes(by("drift", verdict=EXPECTED, value=16.0))
+    assert set(found) == {ProposalKind.FLOOR, ProposalKind.RATIO}
+    assert found[ProposalKind.FLOOR].change.number > 6.0
+    assert found[ProposalKind.FLOOR].why.startswith("the one alert marked false or expected had at most 6")
+    assert changes(by("zscore", verdict=EXPECTED, value=16.0)) == {}
+    for method in ("absence", "capacity"):
+        assert ProposalKind.FLOOR not in changes(by(method, verdict=FALSE))
+        assert ProposalKind.RATIO not in changes(by(method, verdict=FALSE))
+
+
+@pytest.mark.parametrize("unit", ["percent", "count"])
+def test_a_share_is_of_what_the_floor_is_a_share_of(unit):
+    target = replace(TARGET, unit=unit)
+    alert = said(FALSE, value=80.0, expected=98.0)
+    ratio = changes(alert, target=target)[ProposalKind.RATIO].change.number
+    policy = with_field(target, ProposalKind.RATIO, ratio).policy
+    assert floor(np.array([98.0]), replace(policy, min_effect=0.0))[0] > 18.0, "or it would keep nothing away"
+    assert ratio == (9.5 if unit == "percent" else 0.2)
+
+
+def test_a_threshold_that_auto_never_reaches_is_not_proposed():
+    alert = said(FALSE, sigma=6.4)
+    assert ProposalKind.THRESHOLD not in changes(alert)
+    named = replace(TARGET, detection_methods=("zscore",))
+    assert changes(alert, target=named)[ProposalKind.THRESHOLD].change.number == 6.8
+
+
+@pytest.mark.parametrize("method", ["absence", "capacity", "drift"])
+def test_no_threshold_is_put_above_what_says_more_the_longer_it_lasts(method):
+    lasting = by(method, verdict=FALSE, sigma=6.8)
+    named = replace(TARGET, detection_methods=(method, "zscore"))
+    assert ProposalKind.THRESHOLD not in changes(lasting, target=named)
+    found = changes(lasting, said(FALSE, sigma=4.4, at=AT + DAY), target=named)
+    assert found[ProposalKind.THRESHOLD].change.number == 4.7
 
 
 def test_real_ones_are_kept_and_the_change_that_keeps_most_false_ones_away_comes_first():

@@ -10,7 +10,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState
 from tocsin.domain.feedback import Acceptance, AcceptanceKind, Firing, MarkedWindow, Slot, WindowKind
 from tocsin.domain.labels import Labels
-from tocsin.domain.recurring import CHANCE, recurring_of
+from tocsin.domain.recurring import CHANCE, all_recurring, recurring_of
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -65,6 +65,44 @@ def test_a_series_that_flaps_at_night_is_one_occasion_a_night_and_two_times_of_d
     first, second = sorted(recurring_of([*nights, *noons], "UTC"), key=lambda one: one.around)
     assert (first.around, first.times, first.days) == (125, 4, 4)
     assert (second.around, second.times) == (720, 5)
+
+
+def held_back(day, clock, deviation=5.0):
+    return replace(firing(day, clock, deviation=deviation), alert_id=None)
+
+
+def test_what_is_held_back_recurs_as_what_is_told_does():
+    (silent,) = all_recurring([], [held_back(day, "02:10") for day in range(4)], "UTC")
+    assert (silent.around, silent.times, silent.alert_ids) == (130, 4, ())
+    assert silent.words == "has stood out 4 times around 02:10 UTC on 4 days since 2026-03-01; no alert came of any"
+    nights = [held_back(day, "02:10") for day in range(3)]
+    (mixed,) = all_recurring([firing(3, "02:12", deviation=9.0)], nights, "UTC")
+    assert (mixed.times, mixed.most_above, len(mixed.alert_ids)) == (4, 9.0, 1)
+    assert mixed.words.endswith("an alert came of one of them")
+
+
+def test_weak_anomalies_all_day_long_do_not_hide_alerts_that_come_by_the_clock():
+    nights = [firing(day, "02:10") for day in range(4)]
+    noise = [held_back(n // 4, f"{(n * 7) % 24:02d}:{(n * 13) % 60:02d}") for n in range(56)]
+    assert not any(one.days > 3 for one in recurring_of([*nights, *noise], "UTC")), "together they are nothing special"
+    (found,) = all_recurring(nights, noise, "UTC")
+    assert (found.around, found.times, len(found.alert_ids)) == (130, 4, 4)
+    assert found.words.startswith("has begun 4 times")
+
+
+def test_what_is_severe_recurs_among_weak_anomalies_that_do_not():
+    nights = [replace(held_back(day, "02:10"), severe=Severity.CRITICAL) for day in range(4)]
+    noise = [held_back(n // 4, f"{(n * 7) % 24:02d}:{(n * 13) % 60:02d}") for n in range(56)]
+    (found,) = all_recurring([], [*nights, *noise], "UTC")
+    assert (found.around, found.times, found.alert_ids) == (130, 4, ())
+
+
+def test_an_anomaly_before_its_alert_and_the_alert_are_one_occasion():
+    both = [(held_back(day, "02:05", deviation=3.0), firing(day, "02:10", deviation=-8.0)) for day in range(3)]
+    (found,) = all_recurring([one for _, one in both], [one for one, _ in both], "UTC")
+    assert (found.times, found.most_below) == (3, 8.0)
+    (every,) = recurring_of([one for pair in both for one in pair], "UTC")
+    assert (every.times, every.alert_ids, every.around) == (3, found.alert_ids, 125)
 
 
 def test_the_clock_is_that_of_the_time_zone_over_midnight_and_through_daylight_saving():

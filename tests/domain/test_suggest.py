@@ -106,6 +106,16 @@ def queries(*metrics):
             "100 * sum by (instance) (node_filefd_allocated) / sum by (instance) (node_filefd_maximum)",
         ),
         ([metric("up", kind=MetricKind.GAUGE)], "up_share", "avg by (job) (up)"),
+        (
+            [metric("batch_heartbeats_total")],
+            "batch_heartbeat",
+            "sum by (instance) (rate(batch_heartbeats_total[5m])) > 0",
+        ),
+        (
+            [metric("backup_last_success_timestamp_seconds", kind=MetricKind.GAUGE)],
+            "backup_last_success_heartbeat",
+            "max by (instance) (changes(backup_last_success_timestamp_seconds[5m])) > 0",
+        ),
     ],
 )
 def test_signals_are_recognised_by_name_type_and_labels(metrics, name, query):
@@ -187,3 +197,17 @@ def test_what_is_kept_never_makes_too_many_series(series):
     labels = kept(map(Labels, series))
     assert len({tuple(one.get(name) for name in labels) for one in series}) <= MAX_GROUPS
     assert len(set(labels)) == len(labels)
+
+
+def test_signs_of_life_have_a_query_that_is_empty_when_they_end():
+    up = metric("up", {"instance": "a"}, {"instance": "b"}, kind=MetricKind.GAUGE)
+    found = suggest(Catalogue((up, metric("http_requests_total"), metric("mail_failures_total")), 3))
+    beats = {one.name: one.as_beat() for one in found if one.beat}
+    assert {name: one.name for name, one in beats.items()} == {
+        "up_share": "up_heartbeat",
+        "http_requests_rate": "http_requests_heartbeat",
+    }
+    assert beats["up_share"].query == "max by (instance) (up) > 0"
+    assert beats["http_requests_rate"].query == "sum by (instance) (rate(http_requests_total[5m])) > 0"
+    assert {one.methods for one in beats.values()} == {("absence",)}
+    assert [one.seen for one in found if one.name == "up_share"] == ["count(up)"]

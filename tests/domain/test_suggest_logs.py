@@ -143,7 +143,7 @@ def test_templates_are_for_few_services_that_write_little_and_have_a_name():
     templates = [one.query for one in offered.values() if one.log_signal]
     assert templates == [f'{{app="{name}"}}' for name in ("s3", "s0", "s1", "s2", "s4")]
     assert [note.split(" are not")[0] for note in notes] == [
-        "templates of 1 busy services",
+        "templates of 1 busy service",
         "templates of 2 further services",
         "templates of 2 services",
     ]

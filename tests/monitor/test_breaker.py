@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
@@ -74,7 +74,6 @@ def test_a_server_that_asks_for_rest_has_it_at_once_up_to_a_bound(asked_s, rest)
     assert (breaker.state, breaker.retry_at) == (Circuit.OPEN, START + rest)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["ask", "good", "bad", "left"]), st.floats(0, 100), st.floats(0, 1000)), max_size=60

@@ -184,7 +184,7 @@ async def test_ten_targets_with_one_query_cost_one_request_and_judge_alike():
     alerts = await scene.alerts()
     assert len(alerts) == 10
     assert len({(one.active_at, one.ends_at, one.anomaly_count) for one in alerts}) == 1
-    (series, _) = monitor.sources.cache_stats()
+    (series, *_) = monitor.sources.cache_stats()
     assert series.saved > 0.85
     costs = [view.status.cost.queries for view in monitor.views()]
     assert sum(costs) == len(scene.source.requests), "each request is paid by one"

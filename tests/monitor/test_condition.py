@@ -61,11 +61,12 @@ def test_how_old_is_old_grows_with_step_and_interval():
     assert stale_after(target(step=timedelta(seconds=10))) == 2 * MINUTE
 
 
-def after(columns, *, step_s=60.0, seasonal=0.0, start=START):
+def after(columns, *, step_s=60.0, seasonal=0.0, start=START, burst=0):
     """The condition after so many columns of history."""
     watched = target(step=timedelta(seconds=step_s), check_interval=timedelta(seconds=step_s))
     grid = start.timestamp() + step_s * np.arange(columns)
     values = 10 + np.random.default_rng(1).standard_normal((1, columns)) + seasonal * np.sin(grid / 86400 * 2 * np.pi)
+    values[:, :burst] += 200.0
     judged, memory = absorb(watched, Memory.empty(watched), Frame(grid, values, (Labels(),)), {})
     at = instant(grid[-1])
     return condition_of(watched, memory, judged, at), memory, at
@@ -76,6 +77,14 @@ def test_warming_up_says_how_many_samples_are_missing_and_when_they_are_there():
     assert condition.state is TargetState.WARMING_UP
     assert condition.reason.startswith("3 of the 8 samples that a first opinion needs; ready in about 5 min")
     assert condition.eta == at + 5 * MINUTE
+
+
+def test_first_samples_that_do_not_agree_are_said_to_do_so():
+    condition, _, at = after(10, burst=5)
+    assert condition.state is TargetState.WARMING_UP
+    assert condition.reason == "the first 10 samples do not agree with each other; ready in 20 min at most"
+    assert condition.eta == at + 20 * MINUTE
+    assert after(20, burst=5)[0].state is TargetState.READY
 
 
 def test_until_auto_speaks_it_says_which_samples_are_missing_and_when():

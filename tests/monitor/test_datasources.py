@@ -1,19 +1,19 @@
 """What people are told about a datasource: its clock, its cost, whether it answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.monitor.scene import MINUTE, Scene, noise, target
 from tocsin.domain.datasource import Skew
-from tocsin.domain.errors import NotFound, SourceError, SourceFailure
+from tocsin.domain.errors import LimitExceeded, NotFound, SourceError, SourceFailure
 from tocsin.monitor.breaker import Circuit
 from tocsin.monitor.status import Health
 
 
-@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(0, 30), st.floats(0, 30), st.sampled_from([0.0, 1.0]))
 def test_a_clock_is_known_within_what_is_said_of_it(true_s, there_s, back_s, resolution_s):
     asked = 1.7e9
@@ -77,8 +77,8 @@ async def test_a_test_tells_what_each_target_costs():
     costs = {cost.target_name: cost for cost in test.costs}
     assert list(costs) == ["cheap", "fine", "off", "same"]
     assert (costs["fine"].evaluations, costs["fine"].queries, costs["fine"].samples) == (60.0, 60.0, 720.0)
-    assert costs["cheap"].queries + costs["same"].queries == 12.0, "one of the two pays"
-    assert costs["cheap"].samples + costs["same"].samples == 60.0
+    for name in ("cheap", "same"):
+        assert (costs[name].queries, costs[name].samples) == (6.0, 30.0), "one asks, and both bear the half of it"
     assert (costs["off"].enabled, costs["off"].evaluations, costs["off"].queries) == (False, 0.0, None)
     assert monitor.datasources()[0].version == "scripted"
     with pytest.raises(NotFound):
@@ -100,4 +100,43 @@ async def test_a_test_asks_also_a_datasource_that_is_left_alone():
     assert test.error is None
     await scene.run_for(timedelta(seconds=40))
     assert monitor.datasources()[0].circuit is Circuit.CLOSED
+    await monitor.close()
+
+
+async def test_one_whose_every_answer_is_over_a_limit_is_known_to_answer():
+    scene = Scene(target("wide", query="wide"), target("off", query="a", enabled=False))
+    scene.source.play("a", noise)
+    scene.source.fail(LimitExceeded("12,000 series, more than 10,000; raise max_series"), query="wide")
+    monitor = await scene.open()
+    await scene.run_for(10 * MINUTE)
+    (status,) = monitor.datasources()
+    assert (status.health, status.circuit) == (Health.WARNING, Circuit.CLOSED)
+    assert status.last_error == "12,000 series, more than 10,000; raise max_series"
+    assert scene.clock.now() - status.last_error_at <= MINUTE
+    (warning,) = status.warnings
+    why = "12,000 series, more than 10,000; raise max_series"
+    assert warning == f"the datasource prom answers, but with more than a limit allows: {why}"
+    assert await scene.alerts() == []
+    # Beside one that is answered it is a matter of its target.
+    off = monitor.view("off").target
+    await monitor.update_target(replace(off, enabled=True), off.version)
+    await scene.run_for(10 * MINUTE)
+    (status,) = monitor.datasources()
+    assert (status.health, status.last_error, status.warnings) == (Health.OK, None, ())
+    # When that one is over it as well, nobody waits for minutes to be told.
+    scene.source.fail(LimitExceeded("too many bytes; raise max_bytes"))
+    await scene.run_for(4 * MINUTE)
+    (status,) = monitor.datasources()
+    assert (status.health, status.last_error) == (Health.WARNING, "too many bytes; raise max_bytes")
+    await monitor.close()
+
+
+async def test_one_that_was_not_even_asked_is_not_known():
+    scene = Scene(target("long"))
+    scene.source.fail(LimitExceeded("a window of 500 days, more than 400", asked=False))
+    monitor = await scene.open()
+    await scene.run_for(10 * MINUTE)
+    (status,) = monitor.datasources()
+    assert (status.health, status.last_error) == (Health.UNKNOWN, "a window of 500 days, more than 400")
+    assert status.warnings == ()
     await monitor.close()

@@ -66,7 +66,7 @@ def test_small_and_missing_denominators_make_gaps():
     assert np.array_equal(for_all.values, [[nan, 2, nan], [nan, 5, 6]], equal_nan=True)
     one_missing = masked(FRAME, denominator([[9, 20, 20], [9, 9, 9]], {"a": "1"}, {"a": "3"}), guard)
     assert np.array_equal(one_missing.values, [[nan, 2, nan], [nan, nan, nan]], equal_nan=True)
-    assert any("1 series have no series of the denominator" in each for each in one_missing.warnings)
+    assert any("1 series not judged: there are no series of the denominator" in each for each in one_missing.warnings)
     assert np.array_equal(masked(FRAME, denominator(np.zeros((0, 3))), guard).values, np.full((2, 3), nan), True)
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
 from tocsin.domain.errors import Invalid, NotFound, StoreError
-from tocsin.domain.events import AfterDeploy, Event, EventKind
+from tocsin.domain.events import SAME_WITHIN, AfterDeploy, Event, EventKind
 from tocsin.domain.labels import Labels
 from tocsin.monitor.deploys import factors
+from tocsin.sources.grafana_deployments import AGAIN, FIRST
+from tocsin.store import MemoryStore, open_store
 
 AT = START + 20 * MINUTE
 DEPLOY = Event("event:1", EventKind.DEPLOY, AT, "checkout 1.42")
@@ -66,6 +68,19 @@ async def test_thresholds_after_a_deployment_in_monitoring_and_back_test(mode, s
     assert told == [(one.active_at, one.sigma) for one in alerts]
 
 
+@pytest.mark.parametrize(
+    ("mode", "size", "words"),
+    [
+        (AfterDeploy.NOTHING, 4.5, "where 5 are needed"),
+        (AfterDeploy.WIDEN, 30.0, "where 7.5 are needed"),
+        (AfterDeploy.TIGHTEN, 2.4, "where 3.33 are needed"),
+    ],
+)
+async def test_an_alert_says_how_many_sigma_it_took_after_a_deployment(mode, size, words):
+    (one,), _, _ = await alerts_of(size, after_deploy=mode)
+    assert words in one.explanation
+
+
 async def test_what_is_still_wrong_after_the_hold_alerts_then():
     alerts, told, _ = await alerts_of(30.0, lasts=timedelta(minutes=30), after_deploy=AfterDeploy.HOLD)
     (one,) = alerts
@@ -90,7 +105,7 @@ async def test_other_series_notes_and_other_times_hold_nothing_back(deploy):
 async def test_events_are_refused_kept_replaced_and_there_after_a_restart():
     scene = Scene(target())
     monitor = await scene.open()
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid, match="target: there is no target named 'none'"):
         await monitor.events.add(replace(DEPLOY, target_name="none"))
     with pytest.raises(Invalid, match="title"):
         await monitor.events.add(replace(DEPLOY, title=""))
@@ -125,3 +140,71 @@ def test_the_nearest_factor_is_that_of_the_series_and_time():
     assert factors(watched, (replace(some, target_name="other"),), labels, times) is None
     assert factors(target(), (some,), labels, times) is None
     assert factors(watched, (), labels, times) is None
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request, tmp_path):
+    made = MemoryStore() if request.param == "memory" else await open_store(tmp_path / "state")
+    yield made
+    await made.close()
+
+
+async def test_an_event_of_a_datasource_that_was_deleted_stays_away_also_after_a_restart(store):
+    scene = Scene(target(), store=store)
+    monitor = await scene.open()
+    told = replace(DEPLOY, id="event:grafana:1", source="grafana")
+    await monitor.events.observe(told)
+    await monitor.events.observe(replace(told, id="event:grafana:2"))
+    await monitor.events.add(DEPLOY)
+    for gone in (told, DEPLOY):
+        await monitor.events.remove(gone.id)
+    again = await scene.restart()
+    await again.events.observe(replace(told, title="changed since"))
+    await again.events.observe(replace(told, id="event:grafana:2"))
+    await again.events.add(DEPLOY)
+    kept = [one.id for one in again.events.between()]
+    assert kept == ["event:1", "event:grafana:2"], "what people say comes back when they say it again"
+    await again.events.observe(replace(told, at=AT - timedelta(days=3)))
+    assert len(again.events.between()) == 3, "another Grafana may count from one anew"
+    await again.close()
+
+
+async def test_deleted_events_that_are_remembered_are_bounded(monkeypatch):
+    monkeypatch.setattr("tocsin.monitor.events.MAX_FORGOTTEN", 2)
+    monitor = await Scene(target()).open()
+    every = [replace(DEPLOY, id=f"event:grafana:{n}", source="grafana") for n in range(3)]
+    for one in every:
+        await monitor.events.observe(one)
+        await monitor.events.remove(one.id)
+    for one in every:
+        await monitor.events.observe(one)
+    assert [one.id for one in monitor.events.between()] == ["event:grafana:0"]
+    await monitor.close()
+
+
+def test_what_is_remembered_reaches_further_than_a_grafana_is_read_back():
+    assert FIRST + AGAIN < SAME_WITHIN
+
+
+async def test_events_of_a_target_that_is_none_are_not_those_of_all():
+    monitor = await Scene(target()).open()
+    await monitor.events.add(DEPLOY)
+    with pytest.raises(NotFound, match="there is no target named 'none', and no event of one"):
+        monitor.events.listed(None, None, "none")
+    named = replace(DEPLOY, id="event:2", target_name="errors")
+    await monitor.events.add(named)
+    assert [one.id for one in monitor.events.listed(None, None, "errors")] == ["event:1", "event:2"]
+    await monitor.delete_target("errors")
+    assert [one.id for one in monitor.events.listed(None, None, "errors")] == ["event:2"], "it is gone, its story not"
+    assert len(monitor.events.listed(None, None, None)) == 2
+    await monitor.close()
+
+
+async def test_whoever_tells_of_an_event_its_title_has_no_token():
+    scene = Scene(target())
+    monitor = await scene.open()
+    told = Event("event:grafana:9", EventKind.DEPLOY, scene.clock.now(), "deploy with token=abcdefgh", source="grafana")
+    await monitor.events.observe(told)
+    assert [one.title for one in monitor.events.between()] == ["deploy with token=***"]
+    assert [one.title for one in await scene.store.events()] == ["deploy with token=***"]
+    await monitor.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.monitor.scene import START, Scene, noise, target
-from tocsin.detect import DIAL_LEVELS, METHODS, REASONS, Dial, Severity
+from tocsin.detect import AUTO_CEILING, DIAL_LEVELS, METHODS, REASONS, Dial, Severity
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
 from tocsin.monitor.fleet import Fleet
@@ -90,13 +90,77 @@ def test_targets_that_are_off_or_fixed_take_no_part():
     assert fleet.dial_of(fixed) is None
 
 
-def test_what_is_over_and_cannot_be_kept_to_is_said():
-    watch = _watch("bursting", np.full((1, len(DIAL_LEVELS)), 1.0))
+@pytest.mark.parametrize(("weeks", "level", "over"), [(1.0, 38.0, True), (0.9, 38.0, False), (4.0, 5.5, False)])
+def test_over_is_said_after_a_week_and_where_no_threshold_is_enough(weeks, level, over):
+    rates = np.zeros((1, len(DIAL_LEVELS)))
+    rates[:, : int(np.searchsorted(DIAL_LEVELS, level)) + 1] = 1.0
+    watch = _watch("bursting", rates, detection_methods=("zscore",))
+    watch.memory.dial.weeks[:] = weeks
     fleet = Fleet(tolerated=1000.0)
     fleet.settle([watch])
     seen = fleet.dial_of(watch)
-    assert seen.over
-    assert seen.expected_per_week == pytest.approx(len(DIAL_LEVELS))
+    assert seen.over is over, "one that a higher threshold keeps away is kept away tomorrow"
+    assert seen.expected_per_week == pytest.approx(rates.sum() / max(1.0, weeks))
+
+
+def test_auto_is_never_asked_for_more_than_it_can_say_and_that_is_said():
+    rates = np.zeros((2, len(DIAL_LEVELS)))
+    rates[:, int(np.searchsorted(DIAL_LEVELS, AUTO_CEILING))] = 1.0
+    auto, named = (_watch(name, rates, detection_methods=(name,)) for name in ("auto", "zscore"))
+    for watch in (auto, named):
+        watch.memory.dial.entry[:] = (38.0, 3.0)
+    fleet = Fleet(tolerated=0.1)
+    fleet.settle([auto])
+    assert fleet.floor <= AUTO_CEILING, "what keeps nothing away is not asked for"
+    fleet.settle([named])
+    assert fleet.floor == DIAL_LEVELS[int(np.searchsorted(DIAL_LEVELS, AUTO_CEILING)) + 1]
+    fleet = Fleet(tolerated=1000.0)
+    fleet.settle([auto, named])
+    seen, other = fleet.dial_of(auto), fleet.dial_of(named)
+    assert (seen.sigma_most, seen.capped, seen.over) == (AUTO_CEILING, 1, True)
+    assert (other.sigma_most, other.capped, other.over) == (38.0, 0, False)
+
+
+def test_what_auto_says_of_the_largest_deviation_is_told_whatever_the_dial_asks_for():
+    one = target(history=timedelta(days=8), lookback=timedelta(hours=1))
+    times = START.timestamp() + np.arange(8 * 1440) * 60.0
+    values = noise(times)
+    values[-1] += 1e5
+    frame = Frame(times, values[None], (Labels({}),))
+    asked, memory = absorb(one, Memory.empty(one), frame, {}, floor=38.0)
+    assert memory.learnt.auto.ready.all()
+    assert asked.judgement.flags[0, -1]
+    assert asked.entry[0, -1] == AUTO_CEILING
+    assert abs(asked.scores.sigma[0, -1]) < 7.5, "more it never says"
+
+
+async def test_a_threshold_of_a_person_that_silences_auto_is_said():
+    silent, named = target(sigma_threshold=8.0), target("named", sigma_threshold=8.0, detection_methods=("zscore",))
+    scene = Scene(silent, named)
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(timedelta(minutes=2))
+    (warning,) = monitor.view("errors").status.warnings
+    assert warning.startswith("sigma_threshold is 8, and auto says at most about 7 sigma")
+    assert monitor.view("named").status.warnings == ()
+    await monitor.close()
+
+
+async def test_a_back_test_says_that_a_floor_of_all_targets_is_no_part_of_it():
+    scene = Scene(watched(), watched(name="fixed", sigma_threshold=3.0))
+    scene.source.play("q", noisy)
+    monitor = await scene.open()
+    await scene.run_for(timedelta(hours=2))
+    past = (START - timedelta(hours=6), START)
+    assert (await monitor.backtest(watched(), *past)).warnings == ()
+    monitor._fleet.floor = 4.5
+    (warning,) = (await monitor.backtest(watched(), *past)).warnings
+    assert warning.startswith(
+        "monitoring tells nothing below 4.5 sigma now, to keep all targets to 35 false alerts a week"
+    )
+    assert (await monitor.backtest(watched(severity_threshold=Severity.CRITICAL), *past)).warnings == ()
+    assert (await monitor.backtest(watched(sigma_threshold=3.0), *past)).warnings == ()
+    await monitor.close()
 
 
 def test_what_the_fleet_asks_for_holds_whatever_the_target_asks_for():

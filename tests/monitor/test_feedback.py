@@ -135,6 +135,27 @@ async def test_the_band_of_other_series_and_targets_stays():
     await monitor.close()
 
 
+async def test_what_an_earlier_window_changes_is_not_counted_again_and_labels_of_no_series_are_said():
+    scene = Scene(target(history=3 * DAY))
+    for instance in ("a", "b"):
+        scene.source.play("q", troubled(6.5), {"instance": instance})
+    monitor = await scene.open()
+    await scene.run_for(3 * MINUTE)
+    await scene.read()
+    await scene.run_for(2 * MINUTE)
+    marked = [
+        await monitor.feedback.mark_window(window(*INCIDENT, labels={"instance": instance})) for instance in ("a", "b")
+    ]
+    assert [[band.labels["instance"] for band in one.bands.bands] for one in marked] == [["a"], ["b"]]
+    forgotten = await monitor.feedback.forget_window(marked[0].window.id)
+    assert [band.labels["instance"] for band in forgotten.bands.bands] == ["a"]
+    assert not any("carries" in note for one in (*marked, forgotten) for note in one.bands.notes)
+    nobody = await monitor.feedback.mark_window(window(*INCIDENT, labels={"instance": "c"}))
+    assert nobody.bands.changed == 0
+    assert nobody.bands.notes[0].startswith('no series that is known now carries {instance="c"}')
+    await monitor.close()
+
+
 async def test_what_lies_before_all_that_was_learnt_changes_nothing_and_asks_nothing():
     scene = Scene(target())
     scene.source.play("q", noise)
@@ -143,7 +164,7 @@ async def test_what_lies_before_all_that_was_learnt_changes_nothing_and_asks_not
     asked = len(scene.source.requests)
     marking = await monitor.feedback.mark_window(window(START - 40 * DAY, START - 39 * DAY))
     assert (marking.bands.bands, marking.bands.compared) == ((), 0)
-    assert marking.bands.notes == ("1 targets have learnt nothing from it",)
+    assert marking.bands.notes == ("1 target has learnt nothing from it",)
     assert len(scene.source.requests) == asked
     await scene.run_for(MINUTE)
     assert len(scene.source.requests) == asked + 1
@@ -179,7 +200,7 @@ async def test_what_happens_in_a_maintenance_alerts_and_teaches_nothing():
     (alert,) = await scene.alerts()
     assert alert.state is AlertState.FIRING
     remarks = await monitor.feedback.remarks([alert, replace(alert, id="x", active_at=begin + 4 * HOUR)])
-    assert remarks[alert.id].in_window == monitor.feedback.windows[0]
+    assert remarks[alert.id].in_window == monitor.feedback.windows()[0]
     assert remarks["x"].in_window is None
     memory = monitor._watches["errors"].memory
     assert not memory.learn[:, memory.timestamps >= begin.timestamp()].any()
@@ -194,7 +215,7 @@ async def test_windows_survive_a_restart_and_are_known_from_the_first_sample_on(
     await scene.run_for(5 * MINUTE)
     marking = await monitor.feedback.mark_window(window(*INCIDENT))
     monitor = await scene.restart()
-    assert list(monitor.feedback.windows) == [marking.window]
+    assert list(monitor.feedback.windows()) == [marking.window]
     await scene.run_for(HOUR)
     assert [alert.active_at for alert in await scene.alerts()] == [START + 50 * MINUTE]
     await monitor.close()
@@ -207,7 +228,7 @@ async def test_windows_survive_a_restart_and_are_known_from_the_first_sample_on(
         (window(START, START + 91 * DAY), Invalid, "90 days"),
         (window(START - 402 * DAY, START - 401 * DAY), Invalid, "400 days ago"),
         (window(START + 401 * DAY, START + 402 * DAY), Invalid, "ahead"),
-        (window(START - HOUR, START, name="none"), NotFound, "none"),
+        (window(START - HOUR, START, name="none"), Invalid, "target: there is no target named 'none'"),
     ],
 )
 async def test_windows_that_cannot_be_are_refused(made, error, why):
@@ -215,7 +236,7 @@ async def test_windows_that_cannot_be_are_refused(made, error, why):
     monitor = await scene.open()
     with pytest.raises(error, match=why):
         await monitor.feedback.mark_window(made)
-    assert not monitor.feedback.windows
+    assert not monitor.feedback.windows()
     await monitor.close()
 
 
@@ -226,7 +247,7 @@ async def test_there_are_only_so_many_windows_and_what_is_not_kept_is_not_in_for
     with pytest.raises(StoreError):
         await monitor.feedback.mark_window(window(START - HOUR, START))
     scene.store.failing = None
-    assert not monitor.feedback.windows
+    assert not monitor.feedback.windows()
     assert not monitor._watches["errors"].marked.windows
     for number in range(MAX_WINDOWS):
         await scene.store.save_window(replace(window(START - HOUR, START), id=str(number)))
@@ -302,8 +323,10 @@ async def test_what_cannot_be_accepted_says_why():
     scene.source.play("q", noise)
     monitor = await scene.open()
     accept = monitor.feedback.accept_level
-    with pytest.raises(Conflict, match="not evaluated"):
+    with pytest.raises(Conflict, match="is disabled"):
         await accept("new", Labels(), None, who="ann", note="")
+    with pytest.raises(Conflict, match="not evaluated"):
+        await accept("errors", Labels(), None, who="ann", note="")
     await scene.run_for(20 * MINUTE)
     with pytest.raises(NotFound):
         await accept("none", Labels(), None, who="ann", note="")

@@ -8,8 +8,12 @@ import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, target
 from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.domain.frame import Window
 from tocsin.domain.target import HISTORY, Target, TargetState
-from tocsin.monitor.backfill import MAX_COLUMNS, MAX_SAMPLES, MAX_TRIES, span_of
+from tocsin.monitor.backfill import MAX_COLUMNS, MAX_SAMPLES, MAX_TRIES, PART_SAMPLES, read_back, span_of
+from tocsin.monitor.clock import ManualClock
+from tocsin.monitor.gate import Gate
+from tocsin.sources.fake import ScriptedSource
 
 FORTNIGHT = timedelta(days=14)
 UNREACHABLE = SourceError("connection reset", failure=SourceFailure.UNREACHABLE, transient=True)
@@ -50,6 +54,16 @@ async def test_the_default_is_a_fortnight_and_the_first_verdict_is_autos():
     assert all(part.count <= 1440 for part in parts)
     assert status.cost.queries == len(scene.source.requests)
     await monitor.close()
+
+
+async def test_a_wide_target_reads_back_in_parts_that_are_no_larger_than_a_narrow_ones():
+    """Otherwise its answers would be over the limit of bytes, and its history a gap."""
+    series, source = 1000, ScriptedSource("prom", now=START.timestamp)
+    gate, first = Gate(source, ManualClock(START)), Window(START, START, MINUTE)
+    await read_back(target(history=timedelta(days=2)), gate, first, series)
+    parts = [one.window for one in source.requests]
+    assert sum(part.count for part in parts) >= 2 * 1440
+    assert all(part.count * series <= PART_SAMPLES for part in parts)
 
 
 async def test_while_it_reads_the_state_says_how_far_and_until_when():

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from tests.monitor.scene import MINUTE, START, Scene, spike, target
+from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.denominator import guard_of
-from tocsin.domain.errors import Invalid
+from tocsin.domain.errors import Invalid, StoreError
 from tocsin.domain.log_signal import LogSignal, asked
-from tocsin.domain.target import QueryType
+from tocsin.domain.target import QueryType, TargetState
+from tocsin.monitor.status import Health
+from tocsin.sources.fake import ScriptedSource
+from tocsin.sources.template_shelf import Shelf
 
 WEB = '{app="web"}'
 VOLUME = asked(WEB, LogSignal.VOLUME, 60)
@@ -60,4 +63,35 @@ async def test_a_signal_of_what_is_no_log_query_is_refused():
         with pytest.raises(Invalid) as caught:
             await monitor.create_target(lines(**change))
         assert caught.value.field == field
+    await monitor.close()
+
+
+class Learnt(ScriptedSource):
+    """Knows something of before, which the store has."""
+
+    def __init__(self, inner: ScriptedSource, shelf: Shelf) -> None:
+        super().__init__("prom", QueryType.LOKI)
+        self._inner, self._shelf = inner, shelf
+
+    async def query_range(self, query, window):
+        await self._shelf.kept(query)
+        return await self._inner.query_range(query, window)
+
+
+async def test_a_store_that_cannot_be_read_is_the_targets_error_until_it_can():
+    watched = lines(log_signal=LogSignal.TEMPLATES, check_interval=10 * MINUTE)
+    scene = Scene(watched)
+    scene.source.play(watched.asked, noise, {"template": "GET"})
+    scene.monitor.replace_source(Learnt(scene.source, Shelf("prom", scene.store)), 4)
+    monitor = await scene.open()
+    scene.store.failing = StoreError("disk I/O error")
+    await scene.run_for(MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.ERROR
+    assert status.reason == "the templates that are known cannot be read from the store: disk I/O error"
+    assert status.failures >= 5, "it tries again within ten seconds, whatever its interval"
+    scene.store.failing = None
+    await scene.run_for(MINUTE)
+    assert monitor.view("errors").status.state is TargetState.READY
+    assert {one.health for one in monitor.datasources()} == {Health.OK}
     await monitor.close()

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
@@ -74,7 +74,6 @@ async def test_a_sample_beyond_an_inferred_bound_drops_it_and_is_found():
     assert view.status.refuted == (False, False), "an explicit bound is not inferred"
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=30), st.lists(st.integers(0, 30), max_size=4))
 def test_bounds_fall_at_the_same_sample_in_whatever_parts_they_come(values, cuts):
     watched = target(query="x_ratio", min_effect_ratio=0.5)

@@ -1,5 +1,6 @@
 """Methods that go through time, in the monitor: absence is an alert, history is read for them, a back-test agrees."""
 
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -8,8 +9,12 @@ import pytest
 from tests.monitor.scene import MINUTE, START, Scene, target
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
+from tocsin.domain.evaluation import observe
+from tocsin.domain.frame import Frame
+from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Target
+from tocsin.monitor.memory import Memory, absorb
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
 
@@ -206,3 +211,25 @@ def test_a_method_whose_extra_is_not_installed_says_what_to_install(method, extr
 def test_capacity_takes_its_limit_from_the_bounds():
     assert target(detection_methods=("capacity",), upper_bound=100.0).validated().context.upper_limit == 100.0
     assert target(detection_methods=("capacity",), capacity_limit=5.0).validated().context.limit == 5.0
+
+
+def test_capacity_takes_an_inferred_upper_bound_where_none_is_given():
+    made = target(detection_methods=("capacity",), unit="percent").validated()
+    assert (made.context.inferred_limit, made.context.upper_limit, made.context.limit) == (100.0, None, None)
+    assert target(detection_methods=("capacity",), query="disk_used_ratio").validated().context.inferred_limit == 1.0
+    with pytest.raises(Invalid, match="unit that has an upper bound"):
+        target(detection_methods=("capacity",), unit="bytes").validated()
+
+
+@pytest.mark.parametrize("given", [{}, {"capacity_limit": 90.0}])
+def test_what_fills_up_is_told_with_its_unit_and_where_the_limit_comes_from(given):
+    one = target(detection_methods=("capacity",), unit="percent", step=10 * MINUTE, check_interval=10 * MINUTE, **given)
+    times = START.timestamp() + np.arange(4 * 144) * 600.0
+    values = 63.0 + np.arange(len(times)) / 144 * 5.0 + 0.05 * np.sin(times * 0.7391)
+    frame = Frame(times, values[None], (Labels({}),))
+    judged, _ = absorb(one, Memory.empty(one), frame, {})
+    seen = observe(one, judged, 0, int(np.flatnonzero(judged.judgement.flags[0])[-1]))
+    inferred = " that was inferred from the unit or the query (capacity_limit sets another)"
+    limit = "90 %" if given else f"the limit of 100 %{inferred}"
+    said = rf"ising by (5|5\.0\d*|4\.9\d*) points a day, it reaches {re.escape(limit)} between"
+    assert re.search(said, seen.explanation), seen.explanation

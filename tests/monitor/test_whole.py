@@ -8,7 +8,7 @@ import pytest
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import SourceError, SourceFailure, StoreError
-from tocsin.domain.evaluation import datasource_alert
+from tocsin.domain.source_alert import datasource_alert, words_of
 from tocsin.monitor.commit import Committer
 from tocsin.store.memory import MemoryStore
 
@@ -46,7 +46,7 @@ class MoodyStore(MemoryStore):
 
 def opening(name):
     """An evaluation that begins an alert."""
-    made = datasource_alert(name, "refused", None, START)
+    made = datasource_alert(name, words_of(name, "refused"), None, START)
     return replace(made, target_name=name)
 
 

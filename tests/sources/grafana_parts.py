@@ -1,14 +1,18 @@
 """A Grafana of Tocsin's, connected to the one of the tests through a real mcp-grafana."""
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 from tests.grafana import TOKEN, FakeGrafana
+from tests.servers import free_port
 from tocsin.domain.operations import Annotation
 from tocsin.domain.ports import MetricSource
+from tocsin.domain.shared import Shared
 from tocsin.sources.grafana import GrafanaLoki, GrafanaPrometheus
 from tocsin.sources.grafana_discovery import Grafana
+from tocsin.sources.grafana_process import program
 from tocsin.sources.grafana_settings import GrafanaSettings
 
 WITHIN_S = 30.0
@@ -54,12 +58,39 @@ async def running(settings: GrafanaSettings, book: Book, **more) -> AsyncIterato
 
 @asynccontextmanager
 async def connected(
-    server: FakeGrafana, **settings
+    server: FakeGrafana, shared: Shared | None = None, **settings
 ) -> AsyncIterator[tuple[Grafana, dict[str, GrafanaPrometheus | GrafanaLoki]]]:
     """A Grafana that has found its datasources, and these by uid."""
     given = {"grafana_url": server.url, "token": TOKEN} | settings
     book = Book()
-    async with running(GrafanaSettings("grafana", **given), book) as grafana:
+    async with running(GrafanaSettings("grafana", **given), book, shared=shared) as grafana:
         await until(lambda: book.times > 0, f"found: {grafana.standing()}")
         await until(lambda: "not asked for yet" not in str(grafana.standing().notes), "deployments were asked for")
         yield grafana, book.sources
+
+
+@contextmanager
+def served(grafana, way: str, path: str, port: int | None = None):
+    """A real mcp-grafana that was started by somebody else, with a token for its callers."""
+    port = port or free_port()
+    env = {
+        "GRAFANA_URL": grafana.url,
+        "GRAFANA_SERVICE_ACCOUNT_TOKEN": TOKEN,
+        "MCP_GRAFANA_SERVER_TOKEN": "caller-token",
+    }
+    command = [
+        program(GrafanaSettings("g", grafana_url="http://unused")),
+        "-t",
+        way,
+        "-address",
+        f"127.0.0.1:{port}",
+        "-disable-write",
+        "-usage-stats",
+        "disabled",
+    ]
+    process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}{path}", process
+    finally:
+        process.kill()
+        process.wait()

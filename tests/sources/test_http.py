@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import zlib
+from traceback import walk_tb
 
 import pytest
 from aiohttp import web
@@ -197,6 +198,22 @@ async def test_what_follows_the_end_of_a_compressed_answer(spaces):
         assert "something follows the end of the compressed answer" in str(error)
 
 
+async def test_what_a_server_says_is_shown_without_tokens():
+    async with serve(saying(429, b"slow down, token=glsa_abcdefghijklmnop and try later")) as port:
+        error = await failure(port, retries=0)
+    assert "slow down, token=*** and try later" in str(error)
+
+
+def held_by(error):
+    """Bytes of answers that the frames of an error, and of what caused it, hold on to."""
+    size = 0
+    while error is not None:
+        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+        size += sum(len(one) for frame in frames for one in frame.f_locals.values() if isinstance(one, bytearray))
+        error = error.__cause__ or error.__context__
+    return size
+
+
 async def test_an_endless_answer_and_a_bomb_end_at_the_limit():
     async def endless(request):
         response = web.StreamResponse()
@@ -211,6 +228,7 @@ async def test_an_endless_answer_and_a_bomb_end_at_the_limit():
         assert isinstance(error, LimitExceeded)
         assert "1,000,000 bytes" in str(error)
         assert "raise max_bytes of the datasource" in str(error)
+        assert held_by(error) == 0, "whoever holds on to the error holds on to no answer"
 
 
 async def test_credentials_do_not_follow_a_redirect_elsewhere():

@@ -94,10 +94,10 @@ async def test_what_is_beyond_a_limit_is_said():
     found = await read(loki)
     assert (len(found.streams), found.total) == (MAX_STREAMS, MAX_STREAMS + 2)
     assert found.notes == (
-        "1 labels were not looked at: LogQL cannot name them",
-        f"1 labels were not looked at: {MAX_LABELS} are the limit",
+        "1 label not looked at: LogQL cannot name them",
+        f"1 label not looked at: {MAX_LABELS} are the limit",
         "streams without the labels app were not looked for",
-        f"2 streams were not looked at: {MAX_STREAMS:,} are the limit",
+        f"2 streams not looked at: {MAX_STREAMS:,} are the limit",
     )
 
 

@@ -65,8 +65,8 @@ async def test_what_is_left_out_is_said():
     )
     assert len(found.metrics) == MAX_METRICS
     assert found.notes == (
-        "1 metrics were not looked at: their names would have to be quoted",
-        f"1 metrics were not looked at: {MAX_METRICS} are the limit",
+        "1 metric not looked at: the name would have to be quoted",
+        f"1 metric not looked at: {MAX_METRICS} are the limit",
     )
     found, _ = await read(answering(["few", "wide"], lambda match: wide if "wide" in match else []))
     assert [one.name for one in found.metrics] == ["few"]

@@ -154,7 +154,7 @@ one_series = st.dictionaries(st.integers(0, 29), st.floats(allow_nan=True), max_
 label_sets = st.dictionaries(st.text(min_size=1, max_size=6), st.text(max_size=6), max_size=3)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     series=st.lists(st.tuples(label_sets, one_series), max_size=6, unique_by=lambda each: Labels(each[0])),
     spaced=st.booleans(),

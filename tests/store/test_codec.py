@@ -168,7 +168,7 @@ async def sql_store(request, tmp_path):
     await store.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(one=alerts, other=anomalies)
 async def test_alerts_and_anomalies_round_trip_through_a_database(sql_store, one: Alert, other: Anomaly) -> None:
     # Hypothesis gives the same values again while it shrinks; what was kept once is never replaced.

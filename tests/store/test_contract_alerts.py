@@ -339,6 +339,6 @@ async def test_a_sample_that_is_missed_has_no_value_and_is_kept(store: Store) ->
     (kept,) = (await store.anomalies(AnomalyFilter(), ALL)).items
     assert all(part != part for part in (kept.value, kept.expected_value, kept.lower, kept.upper))
     assert kept.facts is not None
-    assert kept.facts.sentence == facts.sentence == "No sample for 300 s; they came: 4.10 sigma; absence agrees."
+    assert kept.facts.sentence == facts.sentence == "No sample for 300 s; they came: 4.10 sigma; so says absence."
     (record,) = (await store.alerts(AlertFilter(), ALL)).items
     assert (record.alert.value, record.alert.expected_value) == (None, None)

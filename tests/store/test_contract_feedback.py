@@ -1,15 +1,18 @@
 """What people say afterwards: what every store must do."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.store.builders import MINUTE, T0, acknowledgement, alert, begun, ended, mark
+from tests.store.builders import MINUTE, T0, acknowledgement, alert, anomaly, begun, ended, mark
+from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import NotFound
-from tocsin.domain.evaluation import Evaluation, datasource_alert
+from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.feedback import (
+    OCCASION,
     REMEMBERED,
     Acceptance,
     AcceptanceKind,
@@ -23,6 +26,7 @@ from tocsin.domain.feedback import (
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertFilter, Page, Retention, Store
 from tocsin.domain.proposal import Change, Difference, Proposal, ProposalKind, ProposalState, Step
+from tocsin.domain.source_alert import datasource_alert, words_of
 
 ODD = Labels({"path": "a\x00b\x1a\ud800", "": "ü"})
 WINDOW = MarkedWindow(
@@ -129,12 +133,37 @@ async def test_proposals_come_back_as_they_were_and_some_replace_others_at_once(
 
 async def test_firings_are_those_that_began_to_fire(store: Store) -> None:
     old, new, pending = alert("a", at=T0 - MINUTE), alert("b"), alert("c", state=AlertState.PENDING, starts_at=None)
-    broken = datasource_alert("prometheus", "refused", None, T0)
+    broken = datasource_alert("prometheus", words_of("prometheus", "refused"), None, T0)
     await store.save_evaluations([begun(old), begun(new), begun(pending), broken])
     both = [Firing(each.id, "cpu_usage", each.labels, each.starts_at, 77.25) for each in (new, old)]
     assert list(await store.firings(T0 - MINUTE, 10)) == both
     assert list(await store.firings(T0 - MINUTE, 1)) == both[:1]
     assert list(await store.firings(T0, 10)) == both[:1]
+
+
+async def test_what_is_held_back_is_what_stood_out_and_never_fired_by_occasion(store: Store) -> None:
+    fired, waiting, other = alert("a"), alert("b", state=AlertState.PENDING, starts_at=None), alert("c")
+    night = T0 - 10 * MINUTE
+    weak = [
+        anomaly(other, at=night + n * MINUTE, alert_id=None, evidence_id=None, value=20.25 + height, severity=severity)
+        for n, (height, severity) in enumerate(((4.0, Severity.LOW), (-9.0, Severity.MEDIUM), (5.0, Severity.LOW)))
+    ]
+    later = anomaly(
+        other, at=night + 2 * OCCASION, alert_id=None, evidence_id=None, value=math.nan, severity=Severity.HIGH
+    )
+    early = anomaly(other, at=night - 3 * OCCASION, alert_id=None, evidence_id=None)
+    found = Evaluation("cpu_usage", T0, (*weak, later, early))
+    await store.save_evaluations([begun(fired), begun(waiting), found])
+    kept = list(await store.held_back(T0 - OCCASION, 10))
+    pending = Firing(None, "cpu_usage", waiting.labels, T0, 77.25, waiting.severity)
+    wanted = [Firing(None, "cpu_usage", other.labels, night + 2 * OCCASION, 0.0, Severity.HIGH), pending]
+    assert kept[:2] == wanted, "that of an alert that fired is told elsewhere"
+    runs = {one.starts_at: one.deviation for one in kept[2:]}
+    assert min(runs) == night
+    assert -9.0 in runs.values()
+    assert Severity.MEDIUM in {one.severe for one in kept[2:]}
+    assert list(await store.held_back(T0 - OCCASION, 1)) == wanted[:1]
+    assert len(await store.held_back(T0 - 4 * OCCASION, 10)) == len(kept) + 1
 
 
 async def test_what_people_said_goes_when_nothing_reaches_back_to_it(store: Store) -> None:

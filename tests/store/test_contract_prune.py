@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.store.builders import MINUTE, T0, acknowledgement, alert, anomaly, begun, ended
+from tests.store.builders import MINUTE, T0, acknowledgement, alert, anomaly, begun, ended, evidence
 from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import NotFound
 from tocsin.domain.evaluation import Evaluation
@@ -104,3 +104,20 @@ async def test_labels_are_found_again_after_their_series_was_pruned(store: Store
     assert (await store.anomalies(which, ALL)).total == 0
     await store.save_evaluations([Evaluation("cpu_usage", T0, (seen,))])
     assert list((await store.anomalies(which, ALL)).items) == [seen]
+
+
+async def test_only_the_newest_anomalies_without_an_alert_keep_their_evidence(store: Store) -> None:
+    told = alert("told")
+    weak = [alert("weak", at=T0 + n * MINUTE) for n in range(4)]
+    pieces = [evidence(one, one.updated_at) for one in weak[:3]]
+    of = [pieces[0], pieces[1], pieces[1], pieces[2]]
+    found = tuple(anomaly(one, alert_id=None, evidence_id=of[n].id) for n, one in enumerate(weak))
+    await store.save_evaluations([begun(told), Evaluation("cpu_usage", T0, found, evidence=tuple(pieces))])
+    assert await store.prune(Retention(max_pictures=2), T0 + MINUTE) == 1, "the evidence that nobody names any more"
+    kept = sorted((await store.anomalies(AnomalyFilter(), Page())).items, key=lambda one: one.timestamp)
+    mine = [one for one in kept if one.alert_id is None]
+    assert [one.evidence_id for one in mine] == [None, None, pieces[1].id, pieces[2].id]
+    assert [one.evidence_id for one in kept if one.alert_id is not None] == [evidence(told, told.updated_at).id]
+    assert await missing(store, pieces[0].id)
+    assert await store.evidence(pieces[1].id) == pieces[1]
+    assert await store.prune(Retention(max_pictures=2), T0 + MINUTE) == 0

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer
+from tocsin.api.models_alert import alert_facts, transition_answer
+from tocsin.api.models_anomaly import anomaly_answer
 from tocsin.api.models_backtest import (
     BacktestAnswer,
     DifferenceAnswer,

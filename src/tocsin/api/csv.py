@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Sequence
 
-from tocsin.domain.anomaly import Anomaly
+from tocsin.domain.anomaly import Anomaly, ConfidenceKind
 from tocsin.domain.ports import AnomalyFilter, History, Page
 
 MEDIA_TYPE = "text/csv"
@@ -28,6 +28,7 @@ COLUMNS = (
     "explanation",
     "query",
     "alert_id",
+    "confidence_kind",
 )
 _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -73,6 +74,7 @@ def _row(one: Anomaly) -> tuple[str | float | None, ...]:
         one.explanation,
         one.query,
         one.alert_id,
+        ConfidenceKind.of(one.methods).value,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tocsin.domain.alert import Alert
+from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.events import Event
 from tocsin.domain.feedback import Acceptance, Mark, MarkedWindow, Recurring, Remarks, Verdict
 from tocsin.domain.labels import Labels
@@ -16,9 +17,8 @@ from tocsin.monitor.proposals import Deed
 class FeedbackPort(Protocol):
     """Every method that keeps something may raise `StoreError`."""
 
-    @property
-    def windows(self) -> Sequence[MarkedWindow]:
-        """All marked windows, the newest first."""
+    def windows(self, target_name: str | None = None) -> Sequence[MarkedWindow]:
+        """Marked windows, the newest first; raises `NotFound` for a target that is none and that no window names."""
         ...
 
     async def mark_window(self, window: MarkedWindow) -> Marking:
@@ -51,6 +51,10 @@ class FeedbackPort(Protocol):
         """What recurs of a target by the clock; raises `NotFound`."""
         ...
 
+    async def recurring_among(self, anomalies: Sequence[Anomaly]) -> Mapping[str, Recurring]:
+        """Those of some anomalies that come by the clock, by id."""
+        ...
+
     async def remarks(self, alerts: Sequence[Alert]) -> Mapping[str, Remarks]:
         """What is to be said of alerts beside themselves, by id."""
         ...
@@ -65,8 +69,14 @@ class EventsPort(Protocol):
         """Events from `since` up to and including `until`, of a target, the newest first."""
         ...
 
-    async def add(self, event: Event) -> Event:
-        """Keep an event, in the place of one of the same id; raises `Invalid`, `NotFound`, `StoreError`."""
+    def listed(self, since: datetime | None, until: datetime | None, target_name: str | None) -> Sequence[Event]:
+        """The same; raises `NotFound` for a target that is none and of which no event tells either."""
+        ...
+
+    async def add(self, event: Event, *, dated: bool = True) -> Event:
+        """Keep an event, in the place of one of the same id, and at the instant of that where it is not `dated`; raises
+        `Invalid`, `StoreError`.
+        """
         ...
 
     async def remove(self, event_id: str) -> None:

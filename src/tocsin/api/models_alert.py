@@ -1,8 +1,13 @@
-"""Alerts, transitions, anomalies and evidence in JSON."""
+"""Alerts, transitions and evidence in JSON."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
+from tocsin.api.models_anomaly import (
+    FactsAnswer,
+    RecurringAnswer,
+    facts_answer,
+    recurring_answer,
+)
 from tocsin.api.models_common import (
     AnswerModel,
     ListAnswer,
@@ -11,20 +16,13 @@ from tocsin.api.models_common import (
     WindowAnswer,
     Word,
     finite,
-    finite_or_zero,
     window_answer,
 )
-from tocsin.detect import VOICES, Severity
+from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason, Transition
-from tocsin.domain.anomaly import Anomaly, Evidence
-from tocsin.domain.facts import Facts
-from tocsin.domain.feedback import Mark, Recurring, Remarks, Verdict, clock_time
+from tocsin.domain.anomaly import ConfidenceKind, Evidence
+from tocsin.domain.feedback import Mark, Remarks, Verdict
 from tocsin.domain.ports import AlertRecord, AlertStory
-
-
-def confidence_kind(methods: Sequence[str]) -> str:
-    """`calibrated` where `auto` judged: the share of such alerts that are real. `monitoring`: one minus the tail."""
-    return "calibrated" if methods and methods[0] in VOICES else "monitoring"
 
 
 class AcknowledgementAnswer(AnswerModel):
@@ -44,25 +42,11 @@ class VerdictAnswer(AnswerModel):
     at: datetime
 
 
-class RecurringAnswer(AnswerModel):
-    """That alerts of this series begin at the same time of day: `around` in `timezone`, `times` on `days` days,
-    `chance` how probable that is without a reason.
-    """
-
-    around: str
-    timezone: str
-    times: int
-    days: int
-    first: datetime
-    last: datetime
-    chance: float
-    summary: str
-
-
 class AlertFacts(AnswerModel):
     """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
-    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample. In
-    `shadow` it is recorded and not told.
+    anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
+    `confidence_kind`: `calibrated`, of alerts with that confidence so many are real (`auto`); `tail`, one minus the
+    tail probability (other methods). In `shadow` it is recorded and not told.
     """
 
     id: str
@@ -83,7 +67,7 @@ class AlertFacts(AnswerModel):
     expected_value: float | None
     sigma: float | None
     confidence: float | None
-    confidence_kind: str
+    confidence_kind: ConfidenceKind | None
     methods: list[str]
     explanation: str
     shadow: bool
@@ -121,31 +105,6 @@ class TransitionAnswer(AnswerModel):
     sigma: float | None
     detail: str
     evidence_id: str | None
-
-
-class FactsAnswer(AnswerModel):
-    """Why a sample was called odd, as it was then. `deviation_ratio` is of the expected value; `season` what was taken
-    off (none, day, week; "" where the method knows none); `samples` how many were learnt from; `threshold` the sigma
-    and `floor` the deviation that it took; `last_at` when the last alert of the series before had its last anomaly;
-    `told` what methods say beside their numbers. Of a sample that is missing there is no value.
-    """
-
-    value: float | None
-    expected: float | None
-    lower: float | None
-    upper: float | None
-    deviation: float | None
-    deviation_ratio: float | None
-    sigma: float | None
-    methods: list[str]
-    unit: str
-    season: str
-    samples: int | None
-    threshold: float | None
-    floor: float | None
-    last_at: datetime | None
-    told: list[str]
-    sentence: str
 
 
 class EvidenceAnswer(AnswerModel):
@@ -203,37 +162,6 @@ class UnacknowledgeAnswer(AnswerModel):
     unacknowledged: list[str]
 
 
-class AnomalyAnswer(AnswerModel):
-    """The strongest anomalous sample of a series in one evaluation; `samples` counts them."""
-
-    id: str
-    target_name: str
-    labels: dict[str, str]
-    timestamp: datetime
-    value: float | None
-    expected_value: float | None
-    deviation: float | None
-    lower: float | None
-    upper: float | None
-    sigma: float
-    severity: Severity
-    confidence: float
-    confidence_kind: str
-    method: str
-    methods: list[str]
-    explanation: str
-    samples: int
-    query: str
-    window: WindowAnswer
-    alert_id: str | None
-    evidence_id: str | None
-    facts: FactsAnswer | None
-
-
-class AnomalyList(ListAnswer[AnomalyAnswer]):
-    """Anomalies, newest first."""
-
-
 def alert_facts(alert: Alert) -> AlertFacts:
     """An alert without what people did with it."""
     return AlertFacts(
@@ -255,7 +183,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         expected_value=finite(alert.expected_value),
         sigma=finite(alert.sigma),
         confidence=finite(alert.confidence),
-        confidence_kind=confidence_kind(alert.methods),
+        confidence_kind=None if alert.confidence is None else ConfidenceKind.of(alert.methods),
         methods=list(alert.methods),
         explanation=alert.explanation,
         shadow=alert.shadow,
@@ -286,20 +214,6 @@ def _with_words(record: AlertRecord, remarks: Remarks) -> AlertAnswer:
 def verdict_answer(mark: Mark) -> VerdictAnswer:
     """A verdict on an alert."""
     return VerdictAnswer(verdict=mark.verdict, who=mark.who, note=mark.note, at=mark.at)
-
-
-def recurring_answer(one: Recurring) -> RecurringAnswer:
-    """That alerts come by the clock."""
-    return RecurringAnswer(
-        around=clock_time(one.around),
-        timezone=one.timezone,
-        times=one.times,
-        days=one.days,
-        first=one.first,
-        last=one.last,
-        chance=one.chance,
-        summary=one.words,
-    )
 
 
 def alert_detail(story: AlertStory, remarks: Remarks) -> AlertDetail:
@@ -344,56 +258,4 @@ def evidence_answer(evidence: Evidence) -> EvidenceAnswer:
         context=list(evidence.context),
         notes=list(evidence.notes),
         facts=facts_answer(evidence.facts),
-    )
-
-
-def facts_answer(facts: Facts | None) -> FactsAnswer | None:
-    """What an anomaly rests on; None where an older version kept it."""
-    if facts is None:
-        return None
-    return FactsAnswer(
-        value=finite(facts.value),
-        expected=finite(facts.expected),
-        lower=finite(facts.lower),
-        upper=finite(facts.upper),
-        deviation=finite(facts.deviation),
-        deviation_ratio=finite(facts.deviation_ratio),
-        sigma=finite(facts.sigma),
-        methods=list(facts.methods),
-        unit=facts.unit,
-        season=facts.season,
-        samples=facts.samples,
-        threshold=finite(facts.threshold),
-        floor=finite(facts.floor),
-        last_at=facts.last_at,
-        told=list(facts.told),
-        sentence=facts.sentence,
-    )
-
-
-def anomaly_answer(anomaly: Anomaly) -> AnomalyAnswer:
-    """An anomaly of the history."""
-    return AnomalyAnswer(
-        id=anomaly.id,
-        target_name=anomaly.target_name,
-        labels=dict(anomaly.labels),
-        timestamp=anomaly.timestamp,
-        value=finite(anomaly.value),
-        expected_value=finite(anomaly.expected_value),
-        deviation=finite(anomaly.deviation),
-        lower=finite(anomaly.lower),
-        upper=finite(anomaly.upper),
-        sigma=finite_or_zero(anomaly.sigma),
-        severity=anomaly.severity,
-        confidence=finite_or_zero(anomaly.confidence),
-        confidence_kind=confidence_kind(anomaly.methods),
-        method=anomaly.method,
-        methods=list(anomaly.methods),
-        explanation=anomaly.explanation,
-        samples=anomaly.samples,
-        query=anomaly.query,
-        window=window_answer(anomaly.window),
-        alert_id=anomaly.alert_id,
-        evidence_id=anomaly.evidence_id,
-        facts=facts_answer(anomaly.facts),
     )

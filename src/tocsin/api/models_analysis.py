@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, SkipValidation
 
-from tocsin.api.models_alert import AlertFacts, AnomalyAnswer, TransitionAnswer
+from tocsin.api.models_alert import AlertFacts, TransitionAnswer
+from tocsin.api.models_anomaly import AnomalyAnswer
 from tocsin.api.models_common import (
     AnswerModel,
     Duration,

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
-from tocsin.api.models_alert import AlertFacts, AnomalyAnswer, TransitionAnswer
+from tocsin.api.models_alert import AlertFacts, TransitionAnswer
+from tocsin.api.models_anomaly import AnomalyAnswer
 from tocsin.api.models_common import AnswerModel, Duration, Instant, RequestModel, WindowAnswer, Word
 from tocsin.api.models_target import LabelMap, TargetPatch, TargetRequest
 from tocsin.api.reasons import SAVED, UNSAVED

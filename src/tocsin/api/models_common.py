@@ -41,9 +41,17 @@ def printable(text: str) -> str:
     return text
 
 
+SMALLEST = 1e-100
+"""No instrument knows a smaller number."""
+
+
 def finite(value: float | None) -> float | None:
-    """The value, or None for what JSON cannot say (NaN, infinities)."""
-    return value if value is not None and math.isfinite(value) else None
+    """The value, or None for what JSON cannot say (NaN, infinities). What is left of a computation is zero, and so is
+    minus zero.
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return value if abs(value) >= SMALLEST else 0.0
 
 
 def finite_or_zero(value: float) -> float:

@@ -1,10 +1,11 @@
 """Datasources, what they cost, and what is kept of their answers, in JSON."""
 
 from datetime import datetime
+from typing import Literal
 
 from tocsin.api.models_common import AnswerModel, ListAnswer, RequestModel, Word
+from tocsin.domain.connection import Standing
 from tocsin.domain.datasource import Skew
-from tocsin.domain.ports import Standing
 from tocsin.domain.target import QueryType
 from tocsin.monitor.breaker import Circuit
 from tocsin.monitor.cache import CacheStats
@@ -22,7 +23,8 @@ class SkewAnswer(AnswerModel):
 class DatasourceAnswer(AnswerModel):
     """How a datasource is doing. `circuit` is `open` while it is left alone after failures, until `retry_at`, and
     `half_open` while one question decides whether it is asked again. `health` is `warning` where it answers and
-    `warnings` says what is wrong all the same. `version` is known after a test.
+    `warnings` says what is wrong all the same, as when its last answers were all over a limit. `version` is known after
+    a test.
     """
 
     uid: str
@@ -66,7 +68,8 @@ class DatasourceList(ListAnswer[DatasourceAnswer]):
 
 class HourlyCostAnswer(AnswerModel):
     """What a target costs in an hour, by its last evaluation and its interval; null before one that asked for what is
-    new alone. Zero where another target that asks the same pays.
+    new alone. Targets that ask the same at the same times are answered by one request: each is charged an equal part of
+    it, so the parts of all come to what the datasource is asked.
     """
 
     target: str
@@ -78,10 +81,12 @@ class HourlyCostAnswer(AnswerModel):
 
 
 class DatasourceTestAnswer(AnswerModel):
-    """What came of asking a datasource now. Where it does not answer, `ok` is false and `error` says why."""
+    """What came of asking a datasource now. Where it does not answer, `ok` is false and `error` says why. A connection
+    (`grafana_mcp`) has no clock; its `abilities` name the datasources that it brings, its `targets` are theirs.
+    """
 
     uid: str
-    type: QueryType
+    type: QueryType | Literal["grafana_mcp"]
     at: datetime
     ok: bool
     error: str | None
@@ -171,7 +176,7 @@ def test_answer(test: DatasourceTest) -> DatasourceTestAnswer:
     said = test.description
     return DatasourceTestAnswer(
         uid=test.uid,
-        type=test.query_type,
+        type=test.query_type or "grafana_mcp",
         at=test.at,
         ok=test.error is None,
         error=test.error,

@@ -22,7 +22,9 @@ class EventRequest(RequestModel):
         AfterValidator(printable),
     ]
     kind: Annotated[EventKind, Field(description="A note is shown and changes no threshold.")] = EventKind.DEPLOY
-    at: Annotated[Instant | None, Field(description="When; now without it.")] = None
+    at: Annotated[Instant | None, Field(description="When. Without it now, or as it was where the `key` is known.")] = (
+        None
+    )
     target: Word | None = None
     labels: LabelMap = Field(default={})
     url: Annotated[Text, Field(description="Where to read more.")] = ""

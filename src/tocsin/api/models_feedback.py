@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from tocsin.api.models_alert import RecurringAnswer, VerdictAnswer, recurring_answer
+from tocsin.api.models_alert import VerdictAnswer
+from tocsin.api.models_anomaly import RecurringAnswer, recurring_answer
 from tocsin.api.models_common import AnswerModel, Instant, ListAnswer, RequestModel, Text, Word, finite
 from tocsin.api.models_target import LabelMap
 from tocsin.domain.feedback import (
@@ -190,7 +191,9 @@ class AcceptedAnswer(AnswerModel):
 
 
 class RecurringItem(RecurringAnswer):
-    """A series whose alerts come by the clock; `accepted_by` is the id of the acceptance in force."""
+    """A series that stands out by the clock; `alert_ids` are its alerts, `accepted_by` is the id of the acceptance in
+    force.
+    """
 
     labels: dict[str, str]
     most_above: float | None
@@ -303,7 +306,7 @@ def accepted_answer(accepted: Accepted) -> AcceptedAnswer:
 
 
 def recurring_item(one: Recurring, acceptance: Acceptance | None) -> RecurringItem:
-    """A series whose alerts come by the clock."""
+    """A series that stands out by the clock."""
     return RecurringItem(
         **vars(recurring_answer(one)),
         labels=dict(one.labels),

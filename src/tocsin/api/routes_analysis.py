@@ -9,13 +9,13 @@ from pydantic import Field
 
 from tocsin.api.csv import MEDIA_TYPE as CSV
 from tocsin.api.csv import ROWS_AT_ONCE, download
-from tocsin.api.models_alert import AnomalyList, anomaly_answer
 from tocsin.api.models_analysis import (
     AnalyzeAnswer,
     AnalyzeRequest,
     PatternList,
     series_pattern_answer,
 )
+from tocsin.api.models_anomaly import AnomalyList, anomaly_item
 from tocsin.api.models_common import Instant, Text, Word, window_answer
 from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
 from tocsin.api.routing import Through, json_beside_the_loop, problems
@@ -65,7 +65,10 @@ async def analyze_data(body: AnalyzeRequest, doors: Through) -> Response:
 
 @router.get("/patterns", summary="Patterns of a target", responses=problems(502, 504))
 async def list_patterns(request: Request, query: Annotated[PatternQuery, Query()], doors: Through) -> PatternList:
-    """Trends, seasons and level shifts of its series over the lookback."""
+    """Trends, seasons and level shifts of its series over the last day, or the lookback when that is longer.
+
+    `window` has the step that was looked at: longer than the target's where it would take more than 8,640 of those.
+    """
     window, series = await doors.services.monitor.patterns(query.target)
     found = [(labels, pattern) for labels, patterns in series for pattern in patterns]
     return PatternList(
@@ -97,8 +100,9 @@ async def list_anomalies(
             headers={"Content-Disposition": 'attachment; filename="anomalies.csv"'},
         )
     found = await services.history.anomalies(which, query.page)
+    recurring = await services.monitor.feedback.recurring_among(found.items)
     return AnomalyList(
-        items=[anomaly_answer(one) for one in found.items],
+        items=[anomaly_item(one, recurring.get(one.id)) for one in found.items],
         total=found.total,
         next=next_path(request, query.page, found.total),
     )

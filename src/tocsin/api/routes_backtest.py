@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request, Response
 
 from tocsin.api.backtest import backtest_answer
 from tocsin.api.models_backtest import BacktestAnswer, BacktestRequest, ProgressLine
-from tocsin.api.models_target import TargetPatch, TargetRequest, patched, target_from
+from tocsin.api.models_target import TargetPatch, TargetRequest
 from tocsin.api.routing import Doors, Through, json_beside_the_loop, problems
+from tocsin.api.targets import patched, target_from
 from tocsin.api.wanted import NDJSON, ProgressStream, while_wanted
 from tocsin.domain.errors import Invalid
 from tocsin.domain.incidents import Incident
@@ -36,7 +37,7 @@ async def backtest_target(request: Request, body: BacktestRequest, doors: Throug
     now = doors.services.clock.now()
     start, end = _window(body, now)
     base = _target(body, doors, now)
-    target = base if body.change is None else _changed(base, body.change, now)
+    target = base if body.change is None else _changed(base, body.change, doors, now)
     question = Question(
         against=None if body.change is None else base,
         incidents=_incidents(body),
@@ -63,14 +64,14 @@ def _target(body: BacktestRequest, doors: Doors, now: datetime) -> Target:
     if isinstance(body.target, str):
         return doors.services.monitor.view(body.target).target
     try:
-        return target_from(body.target, now)
+        return target_from(body.target, now, doors.services.monitor.sources.language)
     except Invalid as error:
         raise Invalid(f"target.{error.field}", error.reason) from error
 
 
-def _changed(target: Target, change: TargetPatch, now: datetime) -> Target:
+def _changed(target: Target, change: TargetPatch, doors: Doors, now: datetime) -> Target:
     try:
-        return patched(target, change, now)
+        return patched(target, change, now, doors.services.monitor.sources.language)
     except Invalid as error:
         raise Invalid(f"change.{error.field}", error.reason) from error
 

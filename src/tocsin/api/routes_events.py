@@ -26,13 +26,16 @@ async def add_event(body: EventRequest, doors: Through) -> EventAnswer:
     thresholds of a target is the target's `after_deploy`. Samples that were judged already stay judged.
     """
     services = doors.services
-    return event_answer(await services.monitor.events.add(event_from(body, services.clock.now())))
+    event = event_from(body, services.clock.now())
+    return event_answer(await services.monitor.events.add(event, dated=body.at is not None))
 
 
 @router.get("", summary="What happened")
 async def list_events(request: Request, query: Annotated[EventQuery, Query()], doors: Through) -> EventList:
-    """Events, the newest first; with `target` those that concern it."""
-    found = doors.services.monitor.events.between(query.since, query.until, query.target)
+    """Events, the newest first; with `target` those that concern it, of a deleted one those that name it. A target of
+    which nothing is known is 404.
+    """
+    found = doors.services.monitor.events.listed(query.since, query.until, query.target)
     return EventList(
         items=[event_answer(one) for one in part_of(found, query.page)],
         total=len(found),
@@ -42,6 +45,6 @@ async def list_events(request: Request, query: Annotated[EventQuery, Query()], d
 
 @router.delete("/{event_id}", status_code=204, summary="Forget an event")
 async def forget_event(event_id: EventId, doors: Through) -> Response:
-    """It concerns nothing that is judged from now on."""
+    """It concerns nothing that is judged from now on. One of a datasource is not taken from it again."""
     await doors.services.monitor.events.remove(event_id)
     return Response(status_code=204)

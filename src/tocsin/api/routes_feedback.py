@@ -69,10 +69,10 @@ async def mark_window(body: WindowRequest, doors: Through) -> MarkingAnswer:
 
 @router.get("/windows", summary="Marked windows")
 async def list_windows(request: Request, query: Annotated[TargetQuery, Query()], doors: Through) -> MarkedWindowList:
-    """Marked windows, the newest first; with `target` those that concern it."""
-    windows = [
-        one for one in doors.services.monitor.feedback.windows if query.target is None or one.of_target(query.target)
-    ]
+    """Marked windows, the newest first; with `target` those that concern it, of a deleted one those that name it. A
+    target of which nothing is known is 404.
+    """
+    windows = doors.services.monitor.feedback.windows(query.target)
     return MarkedWindowList(
         items=[marked_window_answer(one) for one in part_of(windows, query.page)],
         total=len(windows),
@@ -98,12 +98,13 @@ async def accept_level(name: TargetName, doors: Through, body: AcceptRequest | N
     return accepted_answer(accepted)
 
 
-@router.get("/targets/{name}/recurring", summary="Alerts that come by the clock")
+@router.get("/targets/{name}/recurring", summary="What comes by the clock")
 async def list_recurring(
     request: Request, name: TargetName, query: Annotated[PageQuery, Query()], doors: Through
 ) -> RecurringList:
-    """Series of which alerts began at the same time of day on at least three of the last fourteen days, where that is
-    improbable by chance.
+    """Series that stood out at the same time of day on at least three of the last fourteen days, where that is
+    improbable by chance: those of which alerts came, and those that the dial, the severity threshold or `pending_for`
+    held back.
     """
     feedback = doors.services.monitor.feedback
     found = await feedback.recurring(name)
@@ -125,8 +126,8 @@ def _accepting(one: Recurring, acceptances: Sequence[Acceptance], now: datetime)
 
 @router.post("/targets/{name}/recurring/accept", summary="Accept what recurs", responses=problems(409))
 async def accept_recurring(name: TargetName, body: AcceptRecurringRequest, doors: Through) -> AcceptedAnswer:
-    """Alerts of that series around that time are begun as ever and shown as `expected`, as long as they deviate by no
-    more than half again what was seen. It ends by itself after `days`.
+    """Alerts of that series around that time, also the first one, are begun as ever and shown as `expected`, as long as
+    they deviate by no more than half again what was seen. It ends by itself after `days`.
     """
     accepted = await doors.services.monitor.feedback.accept_recurring(
         name,

@@ -42,7 +42,9 @@ async def read_proposal(proposal_id: ProposalId, doors: Through) -> ProposalAnsw
 
 @router.post("/{proposal_id}/compare", summary="Back-test a proposal", responses=problems(409, 502, 504))
 async def compare_proposal(proposal_id: ProposalId, doors: Through) -> ProposalAnswer:
-    """Back-tests the last fourteen days without the change and with it. The difference is kept with the proposal."""
+    """Back-tests the last fourteen days without the change and with it. The difference is kept with the proposal.
+    An applied one keeps what was said before: 409.
+    """
     return proposal_answer(await doors.services.monitor.proposals.compared(proposal_id))
 
 

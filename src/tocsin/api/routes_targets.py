@@ -14,12 +14,10 @@ from tocsin.api.models_target import (
     TargetList,
     TargetPatch,
     TargetRequest,
-    patched,
-    target_answer,
-    target_from,
 )
 from tocsin.api.paging import PageQuery, next_path, part_of
 from tocsin.api.routing import Doors, TargetName, Through, json_beside_the_loop, problems
+from tocsin.api.targets import patched, target_answer, target_from
 from tocsin.api.translate import check_answer, plot_answer
 from tocsin.api.versions import IfMatch, edited, must_be_ours, must_match, tagged
 from tocsin.domain.errors import Invalid
@@ -48,9 +46,12 @@ async def list_targets(request: Request, query: Annotated[PageQuery, Query()], d
 
 @router.post("", status_code=201, summary="Create a target", responses=problems(409))
 async def create_target(body: TargetRequest, response: Response, doors: Through) -> TargetAnswer:
-    """Only name, query and datasource_uid are needed. `Location` and `ETag` are answered."""
+    """Only name, query and datasource_uid are needed: the language is that of the datasource. `Location` and `ETag` are
+    answered.
+    """
     services = doors.services
-    view = await services.monitor.create_target(target_from(body, services.clock.now()))
+    target = target_from(body, services.clock.now(), services.monitor.sources.language)
+    view = await services.monitor.create_target(target)
     response.headers["Location"] = f"{router.prefix}/{quote(view.target.name, safe='')}"
     tagged(response, view.target)
     return target_answer(view)
@@ -72,8 +73,8 @@ async def change_target(
     with 409.
     """
     services = doors.services
-    now = services.clock.now()
-    view = await edited(services.monitor, name, lambda target: patched(target, body, now), if_match)
+    now, languages = services.clock.now(), services.monitor.sources.language
+    view = await edited(services.monitor, name, lambda target: patched(target, body, now, languages), if_match)
     tagged(response, view.target)
     return target_answer(view)
 

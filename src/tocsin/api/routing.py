@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel
 
 from tocsin.api.models_common import printable
@@ -45,6 +46,17 @@ ProposalId = Annotated[str, Path(description="Id of a proposal.", max_length=128
 AlertOrTarget = Annotated[
     str, Path(description="Id of an alert, or name of a target: all its active ones.", max_length=128), _PLAIN
 ]
+
+
+def _bare(request: Request) -> None:
+    """Refuse parameters where there are none, in the words of routes that have some."""
+    unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in request.query_params]
+    if unknown:
+        raise RequestValidationError(unknown)
+
+
+BARE = (Depends(_bare),)
+"""The dependencies of a route that takes no query parameters."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

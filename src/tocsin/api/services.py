@@ -12,7 +12,7 @@ from tocsin.api.feedback_port import EventsPort, FeedbackPort, ProposalsPort
 from tocsin.detect import Pattern
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
-from tocsin.domain.ports import AlertLog, Clock, History, Standing
+from tocsin.domain.ports import AlertLog, Clock, History
 from tocsin.domain.target import Target
 from tocsin.monitor.status import (
     BacktestResult,
@@ -108,10 +108,6 @@ class MonitorPort(Protocol):
         self, target: Target, start: datetime, end: datetime, progress: Callable[[float], None], question: Question
     ) -> BacktestResult:
         """What a saved or unsaved target would have raised; raises `Invalid`, `SourceError`."""
-        ...
-
-    def connections(self) -> Sequence[tuple[str, Standing]]:
-        """What brings datasources, by uid, and how it is doing."""
         ...
 
     def datasources(self) -> Sequence[DatasourceStatus]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from tocsin.api.models_alert import alert_facts, anomaly_answer, transition_answer
+from tocsin.api.models_alert import alert_facts, transition_answer
 from tocsin.api.models_analysis import (
     AnalyzeAnswer,
     AnalyzeRequest,
@@ -15,7 +15,8 @@ from tocsin.api.models_analysis import (
     PlotSeriesAnswer,
     pattern_answer,
 )
-from tocsin.api.models_common import finite, finite_or_zero
+from tocsin.api.models_anomaly import anomaly_answer
+from tocsin.api.models_common import SMALLEST, finite, finite_or_zero
 from tocsin.api.models_events import event_answer
 from tocsin.api.points import read_points
 from tocsin.detect import METHODS, Detection, detect, resolve_methods
@@ -103,7 +104,7 @@ def _plot_series(one: PlotSeries) -> PlotSeriesAnswer:
 
 def column(values: Floats) -> list[float | None]:
     """Numbers as JSON can say them: null where there is none."""
-    listed: list[float | None] = values.tolist()
+    listed: list[float | None] = np.where(np.abs(values) < SMALLEST, 0.0, values).tolist()
     for index in np.flatnonzero(~np.isfinite(values)).tolist():
         listed[index] = None
     return listed

@@ -17,7 +17,9 @@ from tocsin.config.model import GRAFANA, LOKI, PROMETHEUS, Config, DatasourceCon
 from tocsin.config.secret import Secret
 from tocsin.domain.errors import Conflict
 from tocsin.domain.ports import MetricSource, Retention, SettingStore, Store
+from tocsin.domain.shared import Shared
 from tocsin.domain.target import Target
+from tocsin.monitor.caches import Caches
 from tocsin.monitor.clock import SystemClock
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.monitor import Monitor
@@ -45,6 +47,7 @@ class Application:
     api: FastAPI
     stopping: asyncio.Event
     grafanas: Grafanas
+    caches: Caches
 
     async def open(self) -> None:
         """Begin to sample and to monitor."""
@@ -74,7 +77,7 @@ class Application:
         for uid, datasource in new.items():
             if old.get(uid) != datasource:
                 before = self.sources.get(uid)
-                self.sources[uid] = source_of(datasource, self.store)
+                self.sources[uid] = source_of(datasource, self.store, self.caches)
                 self.monitor.replace_source(self.sources[uid], datasource.concurrency)
                 if before is not None:
                     await before.close()
@@ -107,11 +110,13 @@ def http_settings(given: DatasourceConfig) -> HttpSettings:
     )
 
 
-def source_of(given: DatasourceConfig, kept: SettingStore | None = None) -> MetricSource:
-    """The source of one declared datasource; what it learns outlives the process where it is `kept`."""
+def source_of(given: DatasourceConfig, kept: SettingStore | None = None, shared: Shared | None = None) -> MetricSource:
+    """The source of one declared datasource; what it learns outlives the process where it is `kept`, and what several
+    of its questions need is asked for once where it is `shared`.
+    """
     limits = QueryLimits(max_series=given.max_series, max_samples=given.max_samples, max_range_s=given.max_range_s)
     if given.kind == LOKI:
-        return LokiSource(given.uid, http_settings(given), limits, kept=kept)
+        return LokiSource(given.uid, http_settings(given), limits, kept=kept, shared=shared)
     return PrometheusSource(given.uid, http_settings(given), limits)
 
 
@@ -122,14 +127,15 @@ async def build(config: Config) -> Application:
     if others:
         folder = str(config.state_dir)
         log.warning("the state folder is open to other users; chmod 700 closes it", folder=folder, mode=f"{others:03o}")
+    clock, wake, stopping = SystemClock(), Wake(), asyncio.Event()
+    caches = Caches.empty(clock.now)
     sources: dict[str, MetricSource] = {
-        one.uid: source_of(one, store) for one in config.datasources if one.kind != GRAFANA
+        one.uid: source_of(one, store, caches) for one in config.datasources if one.kind != GRAFANA
     }
     host = None
     if config.host.enabled:
         host = HostSource(HostSettings(state_dir=config.state_dir, period_s=config.host.period_s))
         sources[host.uid] = host
-    clock, wake, stopping = SystemClock(), Wake(), asyncio.Event()
     limits = {one.uid: one.concurrency for one in config.datasources} | {"host": HOST_CONCURRENCY}
     retention = Retention(config.store.retention_days * 86400.0, config.store.max_anomalies, config.store.max_alerts)
     monitor = Monitor(
@@ -141,6 +147,7 @@ async def build(config: Config) -> Application:
         retention=retention,
         false_alerts_per_week=config.monitoring.false_alerts_per_week,
         on_commit=wake.ring,
+        caches=caches,
     )
     services = Services(
         monitor=monitor,
@@ -154,8 +161,8 @@ async def build(config: Config) -> Application:
         security=Security(token=revealed(config.server.token), allowed_hosts=allowed_hosts(config)),
         wake=wake,
     )
-    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA])
-    return Application(config, store, monitor, host, sources, create_app(services), stopping, grafanas)
+    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA], caches)
+    return Application(config, store, monitor, host, sources, create_app(services), stopping, grafanas, caches)
 
 
 def allowed_hosts(config: Config) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from tocsin.domain.errors import Invalid
 from tocsin.domain.events import MAX_TITLE, Event, EventKind
 from tocsin.domain.operations import Annotation
 from tocsin.domain.ports import MetricSource
+from tocsin.domain.shared import Shared
 from tocsin.monitor.monitor import Monitor
 from tocsin.sources.grafana_discovery import Grafana
 from tocsin.sources.grafana_settings import GrafanaSettings
@@ -20,8 +21,8 @@ log = structlog.get_logger(__name__)
 class Grafanas:
     """All of them. A datasource that is declared, or that an earlier Grafana brought, keeps its uid."""
 
-    def __init__(self, monitor: Monitor, given: Sequence[DatasourceConfig]) -> None:
-        self._monitor = monitor
+    def __init__(self, monitor: Monitor, given: Sequence[DatasourceConfig], shared: Shared) -> None:
+        self._monitor, self._shared = monitor, shared
         self._given: dict[str, DatasourceConfig] = {}
         self._running: dict[str, Grafana] = {}
         self._brought: dict[str, str] = {}
@@ -46,8 +47,9 @@ class Grafanas:
             if new.get(uid) != before:
                 await self._running.pop(uid).close()
                 self._given.pop(uid)
-                self._monitor.disconnect(uid)
-                await self._found(uid, before, [])
+                if uid not in new:
+                    await self._monitor.connections.pop(uid)
+                await self._found(uid, before, [], come_again=uid in new)
         for uid, one in new.items():
             if uid not in self._given:
                 self._make(one)
@@ -66,8 +68,8 @@ class Grafanas:
             await self._deployed(given.uid, annotations)
 
         self._given[given.uid] = given
-        self._running[given.uid] = Grafana(grafana_settings(given), found, deployed)
-        self._monitor.connect(self._running[given.uid])
+        self._running[given.uid] = Grafana(grafana_settings(given), found, deployed, shared=self._shared)
+        self._monitor.connections.put(self._running[given.uid])
 
     async def _deployed(self, grafana: str, annotations: Sequence[Annotation]) -> None:
         """Keep deployments as events; raises `StoreError`."""
@@ -75,16 +77,20 @@ class Grafanas:
             title = (each.text or f"annotation {each.id}")[:MAX_TITLE]
             event = Event(f"event:{grafana}:{each.id}", EventKind.DEPLOY, each.at, title, source=grafana)
             try:
-                await self._monitor.events.add(event)
+                await self._monitor.events.observe(event)
             except Invalid as error:
                 log.warning("a deployment is left out", grafana=grafana, annotation=each.id, why=str(error))
 
-    async def _found(self, grafana: str, given: DatasourceConfig, sources: Sequence[MetricSource]) -> Sequence[str]:
-        """Put the datasources of one Grafana in the place of those it brought before; the uids that are taken."""
+    async def _found(
+        self, grafana: str, given: DatasourceConfig, sources: Sequence[MetricSource], *, come_again: bool = False
+    ) -> Sequence[str]:
+        """Put the datasources of one Grafana in the place of those it brought before; the uids that are taken. Where
+        its settings have changed those that are gone may `come_again`, and what is told of them waits.
+        """
         now = {source.uid: source for source in sources}
         for uid in [uid for uid, by in self._brought.items() if by == grafana and uid not in now]:
             del self._brought[uid]
-            await self._monitor.remove_source(uid)
+            await self._monitor.remove_source(uid, comes_again=come_again)
         known = {status.uid for status in self._monitor.datasources()} | self._given.keys()
         taken = []
         for uid, source in now.items():

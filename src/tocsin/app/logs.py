@@ -42,4 +42,5 @@ def set_up_logs() -> None:
         logger.handlers[:] = []
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)

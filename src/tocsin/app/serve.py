@@ -193,19 +193,27 @@ def _leave() -> None:
 
 
 async def _watch_file(application: Application, path: Path, reload: Reload) -> None:
-    """Reload at SIGHUP and whenever the file changes; a file that is wrong changes nothing and is said."""
+    """Reload at SIGHUP and whenever the file changes, or one that it names for a secret (a rotated token).
+
+    A file that is wrong changes nothing and is said.
+    """
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    seen = _stamp(path)
+
+    def stamps() -> list[tuple[int, int] | None]:
+        # One that a reload has added makes another: it may have changed since it was read.
+        return [_stamp(each) for each in (path, *application.config.secret_files)]
+
+    seen = stamps()
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_AT_FILE_EVERY_S):
                 await asked.wait()
-        stamp = _stamp(path)
-        if not asked.is_set() and stamp == seen:
+        now = stamps()
+        if not asked.is_set() and now == seen:
             continue
         asked.clear()
-        seen = stamp
+        seen = now
         try:
             config = await asyncio.to_thread(reload)
             await application.reload(config)

@@ -10,8 +10,10 @@ from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG
 from tocsin.cli.findings import show_alerts, sigma, values
-from tocsin.cli.terminal import console, facts, instant, joined, many, number, print_json, safe, series, severity, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, series, severity
 from tocsin.cli.terminal import state as coloured
+from tocsin.domain.words import many
 
 alerts = typer.Typer(help="What is wrong, and who took note.", no_args_is_help=True, epilog=EPILOG)
 
@@ -76,7 +78,7 @@ def show(
         return
     out = console()
     out.print(facts(_facts(answer)))
-    rows = table("!Time", "!To", "!Severity", "Why", ">Value", ">Sigma")
+    rows = table("Time", "To", "Severity", "~Why", ">Value", ">Sigma")
     for each in answer["transitions"]:
         why = each["reason"].text().replace("_", " ")
         detail = each["detail"].text()
@@ -88,7 +90,8 @@ def show(
             number(each["value"].number()),
             sigma(each["sigma"]),
         )
-    out.print(rows)
+    if rows.row_count:
+        show_table(out, rows)
     for evidence in list(answer["evidence"])[-1:]:
         _show_evidence(evidence)
 
@@ -134,8 +137,10 @@ def _facts(alert: Answer) -> list[tuple[str, Text]]:
         ("first seen", safe(instant(alert["active_at"].text()))),
         ("firing since", safe(instant(alert["starts_at"].text()))),
         ("over at", safe(instant(alert["ends_at"].text()))),
-        ("worst value", safe(values(alert))),
+        # That a datasource does not answer has no value.
+        *([("worst value", safe(values(alert)))] if alert["value"].number() is not None else []),
         ("methods", safe(joined(alert["methods"].words()))),
+        *_confidence(alert),
         ("samples", safe(alert["anomaly_count"].text("-"))),
         ("why", safe(alert["explanation"].text() or alert["summary"].text() or "-")),
     ]
@@ -155,16 +160,28 @@ def _facts(alert: Answer) -> list[tuple[str, Text]]:
     return rows
 
 
+def _confidence(alert: Answer) -> list[tuple[str, Text]]:
+    """How sure it is, and what that means; nothing where it is about no sample."""
+    sure, kind = alert["confidence"].number(), alert["confidence_kind"].text()
+    return [] if sure is None else [("confidence", safe(f"{sure:.2f} ({_MEANS.get(kind, kind)})"))]
+
+
+_MEANS = {
+    "calibrated": "calibrated: so many of such alerts are real",
+    "tail": "one minus the tail: how improbable the sample is",
+}
+
+
 def _show_evidence(evidence: Answer) -> None:
     out = console()
     out.print(safe(f"evidence: {evidence['query'].text()} ({evidence['datasource_uid'].text()})", "bold"))
     for line in evidence["context"].words() + evidence["notes"].words():
         out.print(safe(f"  {line}"))
-    rows = table("!Time", ">Value", ">Expected", ">Lower", ">Upper", ">Sigma")
+    rows = table("Time", ">Value", ">Expected", ">Lower", ">Upper", ">Sigma")
     columns = [list(evidence[name]) for name in ("timestamps", "values", "expected", "lower", "upper", "sigma")]
     for at, *numbers, strange in list(zip(*columns, strict=False))[-_ROWS_OF_EVIDENCE:]:
         rows.add_row(instant(at.number()), *(number(each.number()) for each in numbers), sigma(strange))
-    out.print(rows)
+    show_table(out, rows)
 
 
 def user() -> str:

@@ -14,7 +14,9 @@ from tocsin.cli.answer import Answer, Json
 from tocsin.cli.exits import Exit, fail
 from tocsin.cli.progress import UNDECODABLE, reading, spinner
 from tocsin.cli.series_file import CsvError, SeriesFile, read_series
-from tocsin.cli.terminal import clean, console, instant, number, print_json, safe, severity, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import clean, console, instant, number, print_json, safe, severity
+from tocsin.domain.words import many
 
 if TYPE_CHECKING:
     from tocsin.detect import Detections
@@ -130,24 +132,24 @@ def _document(title: str, read: SeriesFile, result: "Detections", methods: tuple
 
 def _show(document: Answer, read: SeriesFile) -> None:
     out = console()
-    many = len(read.names) > 1
+    several = len(read.names) > 1
     gaps = sum(value != value for values in read.values for value in values)  # noqa: PLR0124  (NaN is not itself)
-    size = f"{len(read.timestamps):,} samples" + (f" x {len(read.names)} series" if many else "")
-    out.print(safe(f"{document['metric_name'].text()}: {size}" + (f", {gaps:,} gaps" if gaps else ""), "bold"))
+    size = many(len(read.timestamps), "sample") + (f" x {len(read.names)} series" if several else "")
+    out.print(safe(f"{document['metric_name'].text()}: {size}" + (f", {many(gaps, 'gap')}" if gaps else ""), "bold"))
     found = list(document["anomalies"])
     if found:
-        rows = table("!Time", *(["Series"] if many else []), ">Value", ">Expected", ">Sigma", "!Severity", "!Method")
+        rows = table("Time", *(["~Series"] if several else []), ">Value", ">Expected", ">Sigma", "Severity", "Method")
         for each in found[:MOST_ROWS]:
             rows.add_row(
                 instant(each["timestamp"].text()),
-                *([safe(each["series"].text())] if many else []),
+                *([safe(each["series"].text())] if several else []),
                 number(each["value"].number()),
                 number(each["expected_value"].number()),
-                f"{each['sigma'].number() or 0.0:+.1f}",
+                f"{round(each['sigma'].number() or 0.0, 1) + 0.0:+.1f}",
                 severity(each["severity"]),
                 _methods(each),
             )
-        out.print(rows)
+        show_table(out, rows)
     hidden = f" (the first {MOST_ROWS} shown; --json has all)" if len(found) > MOST_ROWS else ""
     out.print(f"{len(found)} {'anomaly' if len(found) == 1 else 'anomalies'}{hidden}")
     for heading, key in (("Patterns", "patterns"), ("Notes", "notes")):

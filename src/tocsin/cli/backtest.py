@@ -12,7 +12,9 @@ from tocsin.cli.fields import fields, intervals
 from tocsin.cli.findings import show_alerts, show_anomalies
 from tocsin.cli.picture import picture
 from tocsin.cli.progress import share
-from tocsin.cli.terminal import console, errors, facts, instant, number, print_json, safe, series, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import console, errors, facts, instant, number, print_json, safe, series
+from tocsin.domain.words import many
 
 PATIENCE_S = 900.0
 MOST_CHANGES = 20
@@ -124,7 +126,7 @@ def _show(answer: Answer, target: str, past: str, *, changed: bool) -> None:
         ("target", safe(f"{target}, changed" if changed else target)),
         ("from", safe(instant(window["start"].text()))),
         ("to", safe(instant(window["end"].text()))),
-        ("looked at", safe(f"{answer['series'].count():,} series, {answer['samples'].count():,} samples")),
+        ("looked at", safe(f"{answer['series'].count():,} series, {many(answer['samples'].count(), 'sample')}")),
         ("evaluations", safe(f"{answer['evaluations'].count():,}")),
         ("alerts", safe(f"{total:,} ({', '.join(by_severity)})" if by_severity else f"{total:,}")),
         ("anomalies", safe(f"{answer['anomalies_total'].count():,}")),
@@ -148,7 +150,7 @@ def _show_incidents(answer: Answer) -> None:
     items = list(answer["incidents"]["items"])
     if not items:
         return
-    rows = table("!Incident", "!Outcome", ">After", "Alert")
+    rows = table("Incident", "Outcome", ">After", "Alert")
     for each in items:
         delay = each["delay_s"].number()
         rows.add_row(
@@ -157,13 +159,13 @@ def _show_incidents(answer: Answer) -> None:
             "-" if delay is None else f"{delay:,.0f} s",
             safe(each["alert_id"].text("-")),
         )
-    console().print(rows)
+    show_table(console(), rows)
 
 
 def _show_changes(difference: Answer) -> None:
     if not difference:
         return
-    rows = table("!Change", "!Severity", "!Since", "Series")
+    rows = table("Change", "Severity", "Since", "~Series")
     for name, style in (("gone", "green"), ("added", "yellow")):
         for each in list(difference[name])[:MOST_CHANGES]:
             rows.add_row(
@@ -176,7 +178,7 @@ def _show_changes(difference: Answer) -> None:
     gone, added = difference["alerts_gone"].count(), difference["alerts_added"].count()
     out.print(safe(f"alerts that stay: {difference['alerts_kept'].count():,}; gone: {gone:,}; new: {added:,}"))
     if rows.row_count:
-        out.print(rows)
+        show_table(out, rows)
     if max(gone, added) > MOST_CHANGES:
         out.print(f"the first {MOST_CHANGES} of each; --json has more")
 

@@ -7,7 +7,9 @@ import typer
 from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit
-from tocsin.cli.terminal import console, facts, instant, joined, many, number, print_json, safe, state, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, state
+from tocsin.domain.words import many
 
 datasources = typer.Typer(help="Where telemetry comes from.", no_args_is_help=True, epilog=EPILOG)
 
@@ -23,7 +25,7 @@ def list_datasources(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
     if as_json:
         print_json(answer.json)
         return
-    rows = table("Datasource", "!Type", "!Health", "!Circuit", ">Queries", ">Failures", "!Clock", "Last error")
+    rows = table("Datasource", "Type", "Health", "Circuit", ">Queries", ">Failures", "Clock", "~Last error")
     items = list(answer["items"])
     for each in items:
         rows.add_row(
@@ -38,7 +40,7 @@ def list_datasources(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
         )
     out = console()
     if items:
-        out.print(rows)
+        show_table(out, rows, below=("Last error", "Clock", "Circuit"))
     for each in items:
         for warning in each["warnings"]:
             out.print(safe(warning.text(), "yellow"))
@@ -61,7 +63,7 @@ def _tell_connection(connection: Answer) -> None:
 
 @datasources.command("test", epilog=EPILOG)
 def ask_datasource(uid: Uid, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Ask one about itself now: version, what it can do, latency, clock, cost. Exits with 1 when it does not answer."""
+    """Ask one about itself now: version, what it can do, latency, clock, cost. Exits with 1 without an answer."""
     answer = call(url, "POST", f"/monitoring/datasources/{segment(uid)}/test", timeout_s=_TEST_S)
     if as_json:
         print_json(answer.json)
@@ -96,7 +98,7 @@ def _tell(answer: Answer) -> None:
             number(each["evaluations_per_hour"].number()),
             *(number(each[f"{name}_per_hour"].number()) for name in ("queries", "samples", "bytes")),
         )
-    out.print(costs)
+    show_table(out, costs)
 
 
 def _circuit(each: Answer) -> str:
@@ -108,4 +110,4 @@ def _skew(skew: Answer) -> str:
     ahead_s, within_s = skew["ahead_s"].number(), skew["within_s"].number()
     if ahead_s is None or within_s is None:
         return "-"
-    return f"{ahead_s:+.1f} s (±{within_s:.1f})"
+    return f"{round(ahead_s, 1) + 0.0:+.1f} s (±{within_s:.1f})"

@@ -3,12 +3,15 @@
 from typing import Annotated
 
 import typer
+from rich.console import Group
 
 from tocsin.cli.answer import Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG
+from tocsin.cli.tables import show_table, table
 from tocsin.cli.targets import labels_of
-from tocsin.cli.terminal import console, instant, many, print_json, safe, series, table
+from tocsin.cli.terminal import console, instant, print_json, safe, series
+from tocsin.domain.words import many
 
 events = typer.Typer(help="Deployments, and what else happened.", no_args_is_help=True, epilog=EPILOG)
 
@@ -53,19 +56,19 @@ def list_events(
     if as_json:
         print_json(answer.json)
         return
-    rows = table("!At", "!Kind", "What", "Of", "!From", "!Id")
+    rows = table("Event", "Kind", "~What")
     for one in answer["items"]:
         of = " ".join((one["target"].text("all"), series(one["labels"])))
-        rows.add_row(
-            instant(one["at"].text()),
-            *(safe(one[name].text()) for name in ("kind", "title")),
-            safe(of),
-            *(safe(one[name].text()) for name in ("source", "id")),
+        what = Group(
+            safe(one["title"].text()),
+            safe(of, "dim"),
+            safe(f"{instant(one['at'].text())}, from {one['source'].text('-')}", "dim"),
         )
+        rows.add_row(safe(one["id"].text()), safe(one["kind"].text()), what)
     out = console()
     items, total = list(answer["items"]), answer["total"].count()
     if items:
-        out.print(rows)
+        show_table(out, rows)
     out.print(f"{len(items)} of {total} events; --limit shows more" if total > len(items) else many(total, "event"))
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -10,8 +11,10 @@ from tocsin.cli.alerts import alerts, user
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit, fail
+from tocsin.cli.tables import show_table, table
 from tocsin.cli.targets import labels_of, targets
-from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, series, table
+from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, series
+from tocsin.domain.words import many
 
 windows = typer.Typer(help="Times from which nothing is learnt.", no_args_is_help=True, epilog=EPILOG)
 proposals = typer.Typer(help="Changes that follow from verdicts.", no_args_is_help=True, epilog=EPILOG)
@@ -91,22 +94,20 @@ def accept(
 def recurring(
     name: Annotated[str, typer.Argument(help="The target's name.")], *, url: Url = DEFAULT_URL, as_json: AsJson = False
 ) -> None:
-    """Alerts of a target that come at the same time of day again and again."""
+    """What of a target stands out at the same time of day again and again, whether alerts came of it or not."""
     answer = call(url, "GET", f"/monitoring/targets/{segment(name)}/recurring", params=_ALL)
     if as_json:
         print_json(answer.json)
         return
-    rows = table("!Around", "Series", ">Times", ">Days", "!Last", "Accepted")
+    rows = table("Around", ">Times", ">Alerts", ">Days", "~What")
     for one in answer["items"]:
-        rows.add_row(
-            safe(f"{one['around'].text()} {one['timezone'].text()}"),
-            safe(series(one["labels"]) or "-"),
-            one["times"].text(),
-            one["days"].text(),
-            instant(one["last"].text()),
-            safe(one["accepted_by"].text("-")),
+        accepted = f", accepted by {one['accepted_by'].text()}" if one["accepted_by"] else ""
+        what = Group(
+            safe(series(one["labels"]) or "-"), safe(f"last at {instant(one['last'].text())}{accepted}", "dim")
         )
-    _list(answer, rows, "recur")
+        around = safe(f"{one['around'].text()} {one['timezone'].text()}")
+        rows.add_row(around, one["times"].text(), one["alerts"].text(), one["days"].text(), what)
+    _list(answer, rows, "recurrence")
 
 
 @windows.command(epilog=EPILOG)
@@ -144,18 +145,16 @@ def list_windows(*, target: Target = None, url: Url = DEFAULT_URL, as_json: AsJs
     if as_json:
         print_json(answer.json)
         return
-    rows = table("!Id", "!Kind", "Of", "!From", "!To", "Who", "Note")
+    rows = table("Window", "Kind", "~What")
     for one in answer["items"]:
-        rows.add_row(
-            safe(one["id"].text()),
-            safe(one["kind"].text()),
+        note = f": {one['note'].text()}" if one["note"] else ""
+        what = Group(
             safe(" ".join((one["target"].text("all"), series(one["labels"])))),
-            instant(one["start"].text()),
-            instant(one["end"].text()),
-            safe(one["who"].text()),
-            safe(one["note"].text("-")),
+            safe(f"{instant(one['start'].text())} to {instant(one['end'].text())}"),
+            safe(f"{one['who'].text()}{note}", "dim"),
         )
-    _list(answer, rows, "windows")
+        rows.add_row(safe(one["id"].text()), safe(one["kind"].text()), what)
+    _list(answer, rows, "window")
 
 
 @windows.command(epilog=EPILOG)
@@ -183,11 +182,13 @@ def list_proposals(
     if as_json:
         print_json(answer.json)
         return
-    rows = table("!Id", "!State", "Target", "Change", "Why")
+    rows = table("Proposal", "State", "~What")
     for one in answer["items"]:
-        names = ("id", "state", "target", "summary", "why")
-        rows.add_row(*(safe(one[name].text("-")) for name in names))
-    _list(answer, rows, "proposals")
+        what = Group(
+            safe(one["target"].text("-")), safe(one["summary"].text("-"), "bold"), safe(one["why"].text("-"), "dim")
+        )
+        rows.add_row(safe(one["id"].text("-")), safe(one["state"].text("-")), what)
+    _list(answer, rows, "proposal")
 
 
 @proposals.command(epilog=EPILOG)
@@ -227,8 +228,8 @@ def _list(answer: Answer, rows: Table, noun: str) -> None:
     out = console()
     items, total = list(answer["items"]), answer["total"].count()
     if items:
-        out.print(rows)
-    out.print(f"{len(items)} of {total} {noun}" if total > len(items) else f"{total} {noun}")
+        show_table(out, rows)
+    out.print(f"{len(items)} of {total} {noun}s" if total > len(items) else many(total, noun))
 
 
 def _show_proposal(answer: Answer, *, as_json: bool) -> None:
@@ -266,7 +267,7 @@ def _show_marking(answer: Answer, verb: str, *, as_json: bool) -> None:
     when = f"{instant(window['start'].text())} to {instant(window['end'].text())}"
     whose = window["target"].text("all targets")
     out.print(safe(f"{verb}: {window['id'].text()}, {window['kind'].text()} of {whose}, {when}"))
-    rows = table("Target", "Series", ">Value", ">Band before", ">Band now")
+    rows = table("Target", "~Series", ">Value", ">Band before", ">Band now")
     for band in answer["bands"]:
         rows.add_row(
             safe(band["target"].text()),
@@ -276,8 +277,8 @@ def _show_marking(answer: Answer, verb: str, *, as_json: bool) -> None:
             _span(band["after"]),
         )
     if answer["bands"]:
-        out.print(rows)
-    out.print(f"{answer['bands_changed'].count()} of {answer['bands_compared'].count()} bands compared have changed")
+        show_table(out, rows)
+    out.print(f"{answer['bands_changed'].count()} of {many(answer['bands_compared'].count(), 'band')} compared changed")
     for note in answer["notes"].words():
         out.print(safe(note, "yellow"))
 

@@ -4,7 +4,8 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from tocsin.cli.answer import Answer
-from tocsin.cli.terminal import instant, number, safe, series, severity, state, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import instant, number, safe, series, severity, state
 
 MOST_ROWS = 200
 
@@ -14,7 +15,7 @@ def show_alerts(out: Console, alerts: Answer, *, heading: str) -> None:
     items = list(alerts)
     if not items:
         return
-    rows = table("!Alert", "!Severity", "!State", "What")
+    rows = table("Alert", "Severity", "State", "~What")
     for each in items[:MOST_ROWS]:
         since = each["starts_at"] or each["active_at"] or each["timestamp"]
         over = f" to {instant(each['ends_at'].text())}" if each["ends_at"] else ""
@@ -27,7 +28,7 @@ def show_alerts(out: Console, alerts: Answer, *, heading: str) -> None:
         )
         rows.add_row(safe(each["id"].text()), severity(each["severity"]), state(each["state"]), what)
     out.print(Text(heading, "bold"))
-    out.print(rows)
+    show_table(out, rows)
     _say_rest(out, len(items))
 
 
@@ -36,7 +37,7 @@ def show_anomalies(out: Console, anomalies: Answer) -> None:
     items = list(anomalies)
     if not items:
         return
-    rows = table("!Time", "Series", ">Value", ">Expected", ">Sigma", "!Severity")
+    rows = table("Time", "~Series", ">Value", ">Expected", ">Sigma", "Severity")
     for each in items[:MOST_ROWS]:
         rows.add_row(
             instant(each["timestamp"].text()),
@@ -47,20 +48,21 @@ def show_anomalies(out: Console, anomalies: Answer) -> None:
             severity(each["severity"]),
         )
     out.print(Text("anomalies", "bold"))
-    out.print(rows)
+    show_table(out, rows)
     _say_rest(out, len(items))
 
 
 def values(each: Answer) -> str:
     """`0.15 (expected 0.02, +5.2 sigma)`."""
     expected = number(each["expected_value"].number())
-    return f"{number(each['value'].number())} (expected {expected}, {sigma(each['sigma'])} sigma)"
+    strange = "" if each["sigma"].number() is None else f", {sigma(each['sigma'])} sigma"
+    return f"{number(each['value'].number())} (expected {expected}{strange})"
 
 
 def sigma(answer: Answer) -> str:
     """A signed sigma with one decimal."""
     value = answer.number()
-    return "-" if value is None else f"{value:+.1f}"
+    return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _say_rest(out: Console, count: int) -> None:

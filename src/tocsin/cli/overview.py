@@ -8,7 +8,8 @@ import typer
 from tocsin import __version__
 from tocsin.cli.answer import Answer
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call
-from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, state, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, state
 
 
 def status(*, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
@@ -49,7 +50,7 @@ def _show_datasources(datasources: Answer) -> None:
     items = list(datasources)
     if not items:
         return
-    rows = table("Datasource", "!Type", "!Health", ">Queries", ">Failures", "Last error")
+    rows = table("Datasource", "Type", "Health", ">Queries", ">Failures", "~Last error")
     for each in items:
         rows.add_row(
             safe(each["uid"].text()),
@@ -59,7 +60,7 @@ def _show_datasources(datasources: Answer) -> None:
             f"{each['failures'].count():,}",
             safe(each["last_error"].text() or "-"),
         )
-    console().print(rows)
+    show_table(console(), rows, below=("Last error",))
 
 
 def _false_alerts(answer: Answer) -> str:

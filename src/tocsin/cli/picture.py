@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 
 from tocsin.cli.answer import Answer
-from tocsin.cli.terminal import clean, many, number, series
+from tocsin.cli.terminal import clean, number, series
+from tocsin.domain.words import many
 
 WIDTH = 1000
 LEFT, RIGHT, TOP = 74, 16, 100

@@ -13,7 +13,9 @@ import typer
 from tocsin.cli.answer import Json
 from tocsin.cli.exits import Exit, fail
 from tocsin.cli.progress import share
-from tocsin.cli.terminal import clean, console, errors, print_json, safe, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import clean, console, errors, print_json, safe
+from tocsin.domain.words import many, timespan
 
 if TYPE_CHECKING:
     from tocsin.config.model import DatasourceConfig, Overrides
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 MAX_DAYS = 30
 _WORDS = {
     "no_data": "without data",
+    "too_little": "too little to judge yet",
     "constant": "constant",
     "duplicate": "like another",
     "refused": "refused",
     "too_slow": "too slow",
+    "too_many": "heartbeats too many",
     "unfit": "no target",
 }
 _KINDS = "only a Prometheus, what speaks its API, and a Loki are looked at"
@@ -73,7 +77,7 @@ def suggest(
     if output is not None:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
-    _tell(looked, trials, output)
+    _tell(looked, trials, past, output)
 
 
 def _given(urls: "Overrides", config: Path | None, uid: str | None) -> "DatasourceConfig":
@@ -103,7 +107,8 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
     """A settings file: every text is quoted as JSON, which YAML reads, and refers to no variable."""
     lines = [
         "# Targets that `tocsin suggest` has tried: take out what nobody would get up for, and serve with the rest.",
-        f"# Tried on the last {_time(timedelta(days=days))} of datasource {clean(given.uid)}.",
+        f"# Tried on the last {timespan(timedelta(days=days))} of datasource {clean(given.uid)}.",
+        *(f"# {line}" for line in how_young(trials, timedelta(days=days))),
         "datasources:",
         f"  - uid: {_quoted(given.uid)}",
         f"    type: {_quoted(given.kind)}",
@@ -117,15 +122,18 @@ def _yaml(given: "DatasourceConfig", trials: "Trials", days: float) -> str:
     ]
     for one in trials.offered:
         target = one.target
+        each_time = many(one.samples_an_evaluation, "sample")
         lines += [
             f"  # {clean(one.suggestion.why)}",
-            f"  # {one.series} series, {one.samples_an_evaluation} samples an evaluation, {one.samples_a_day:,} a day",
+            f"  # {one.series} series, {each_time} an evaluation, {one.samples_a_day:,} a day",
             f"  # {_often(one)}",
             f"  - name: {_quoted(target.name)}",
             f"    query: {_quoted(target.query)}",
             f"    datasource_uid: {_quoted(target.datasource_uid)}",
             f"    direction: {target.direction.value}",
         ]
+        if one.suggestion.is_beat:
+            lines.append(f"    detection_methods: [{', '.join(target.detection_methods)}]")
         if target.unit:
             lines.append(f"    unit: {target.unit}")
         if target.log_signal is not None:
@@ -151,17 +159,26 @@ def _quoted(text: str) -> str:
 
 
 def _often(one: "Tried") -> str:
-    seen = f"{one.alerts} alerts and {one.messages} messages in {_time(one.covered)} of data"
+    seen = f"{many(one.alerts, 'alert')} and {many(one.messages, 'message')} in {timespan(one.covered)} of data"
     alerts, messages = one.alerts_a_week, one.messages_a_week
     if alerts is None or messages is None:
         return f"{seen}, too little to say how many a week"
     return f"{seen}: about {alerts:.1f} and {messages:.1f} a week"
 
 
-def _time(covered: timedelta) -> str:
-    hours = covered / timedelta(hours=1)
+def how_young(trials: "Trials", past: timedelta) -> tuple[str, ...]:
+    """How little there was to try them on, where it was too little, and what to do about it."""
+    from tocsin.monitor.trial import LEAST_FOR_A_WEEK  # noqa: PLC0415
+
+    if not timedelta(0) < trials.covered < LEAST_FOR_A_WEEK:
+        return ()
+    there, tried, needed = timespan(trials.covered), timespan(past), timespan(LEAST_FOR_A_WEEK)
+    if past < LEAST_FOR_A_WEEK and trials.covered > past / 2:
+        enough = LEAST_FOR_A_WEEK / timedelta(days=1)
+        return (f"Only {tried} were tried: with --days {enough:g} or more, constants are told from what moves seldom.",)
     return (
-        f"{hours * 60:.0f} minutes" if hours < 2 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
+        f"There are {there} of data in the last {tried}: what has not moved in them is left out.",
+        f"Run it again when there are {needed} of data or more.",
     )
 
 
@@ -176,6 +193,7 @@ def _document(given: "DatasourceConfig", looked: "Looked", trials: "Trials", day
             "query": one.target.query,
             "datasource_uid": one.target.datasource_uid,
             "direction": one.target.direction.value,
+            "detection_methods": list(one.target.detection_methods),
             "unit": one.target.unit,
             "log_signal": one.target.log_signal,
             "denominator": one.target.denominator,
@@ -204,16 +222,17 @@ def _document(given: "DatasourceConfig", looked: "Looked", trials: "Trials", day
         "notes": list(looked.notes),
         "not_tried": trials.not_tried,
         "queries": trials.queries,
+        "covered_s": trials.covered.total_seconds(),
         "targets": offered,
         "dropped": dropped,
         "dropped_by_reason": dict(Counter(each.why.value for each in trials.dropped)),
     }
 
 
-def _tell(looked: "Looked", trials: "Trials", output: Path | None) -> None:
+def _tell(looked: "Looked", trials: "Trials", past: timedelta, output: Path | None) -> None:
     """The summary for people, beside the YAML."""
     screen = errors()
-    rows = table("Target", ">Series", ">Samples a day", ">Alerts a week", ">Messages a week")
+    rows = table("Target", ">Series", ">Samples\na day", ">Alerts\na week", ">Messages\na week")
     for one in trials.offered:
         rows.add_row(
             safe(one.target.name),
@@ -223,23 +242,26 @@ def _tell(looked: "Looked", trials: "Trials", output: Path | None) -> None:
             _rate(one.messages_a_week),
         )
     if trials.offered:
-        screen.print(rows)
+        show_table(screen, rows)
     if any(one.alerts_a_week is None for one in trials.offered):
         screen.print("?: too little data to say how many a week; the YAML has the count")
+    alike: dict[str, list[str]] = {}
     for each in trials.dropped:
-        screen.print(safe(f"left out: {each.suggestion.name}: {each.words}"))
-    for note in looked.notes:
+        alike.setdefault(each.words, []).append(each.suggestion.name)
+    for words, names in alike.items():
+        screen.print(safe(f"left out: {', '.join(names)}: {words}"))
+    for note in (*looked.notes, *how_young(trials, past)):
         screen.print(safe(note))
     if trials.not_tried:
-        screen.print(
-            safe(f"{trials.not_tried} more were not tried: {len(trials.offered) + len(trials.dropped)} are the limit")
-        )
+        limit = len(trials.offered) + len(trials.dropped)
+        screen.print(safe(f"not tried: {trials.not_tried} more, {limit} are the limit"))
     counts = Counter(each.why for each in trials.dropped)
     why = ", ".join(f"{count} {_WORDS[each.value]}" for each, count in counts.most_common())
     screen.print(
         safe(
-            f"{len(trials.offered)} targets, {len(trials.dropped)} left out{f' ({why})' if why else ''}; "
-            f"{looked.count} of {looked.total} {looked.things} looked at; {trials.queries} queries to try them"
+            f"{many(len(trials.offered), 'target')}, {len(trials.dropped)} left out{f' ({why})' if why else ''}; "
+            f"{looked.count} of {looked.total} {looked.things} looked at; "
+            f"{many(trials.queries, 'query', 'queries')} to try them"
         )
     )
     if output is not None:

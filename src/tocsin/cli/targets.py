@@ -4,14 +4,17 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit, fail
 from tocsin.cli.fields import fields
 from tocsin.cli.findings import show_alerts, show_anomalies
-from tocsin.cli.terminal import console, facts, instant, many, number, print_json, safe, severity, state, table
+from tocsin.cli.tables import show_table, table
+from tocsin.cli.terminal import console, facts, instant, number, print_json, safe, severity, state
 from tocsin.config.duration import format_duration, parse_duration
+from tocsin.domain.words import many
 
 targets = typer.Typer(help="What is watched.", no_args_is_help=True, epilog=EPILOG)
 
@@ -32,7 +35,7 @@ def list_targets(
     if as_json:
         print_json(answer.json)
         return
-    rows = table("Target", "!State", "!Every", "!From", "Datasource", ">Series")
+    rows = table("Target", "State", "Every", "From", "Datasource", ">Series")
     items = list(answer["items"])
     for each in items:
         rows.add_row(
@@ -45,7 +48,7 @@ def list_targets(
         )
     out = console()
     if items:
-        out.print(rows)
+        show_table(out, rows)
     total = max(answer["total"].count(), len(items))
     out.print(f"{len(items)} of {total} targets" if total > len(items) else many(total, "target"))
 
@@ -58,7 +61,7 @@ def show(name: Name, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None
 
 Language = Annotated[
     str | None,
-    typer.Option(help="prometheus, loki or host. Default: what the datasource is called, else prometheus."),
+    typer.Option(help="prometheus, loki or host. Default: that of the datasource."),
 ]
 Methods = Annotated[
     list[str] | None, typer.Option(help="A detection method; may be given more than once. Default: auto.")
@@ -124,7 +127,6 @@ def create(
         "name": name,
         "query": query,
         "datasource_uid": datasource,
-        "query_type": query_type or (datasource if datasource in ("host", "loki") else "prometheus"),
         "detection_methods": list(method or ["auto"]),
         "severity_threshold": severity,
         "direction": direction,
@@ -132,6 +134,8 @@ def create(
         "description": description,
         "enabled": not disabled,
     }
+    if query_type is not None:
+        body["query_type"] = query_type
     if timezone is not None:
         body["timezone"] = timezone
     body.update({key: _seconds(key, text) for key, text in spans.items() if text is not None})
@@ -182,7 +186,10 @@ def check(
             ("target", safe(name)),
             ("state", state(answer["state"])),
             ("why", safe(answer["reason"].text("-"))),
-            ("looked at", safe(f"{answer['series'].count():,} series, {answer['samples'].count():,} new samples")),
+            (
+                "looked at",
+                safe(f"{answer['series'].count():,} series, {many(answer['samples'].count(), 'new sample')}"),
+            ),
             *(("warning", safe(each, "yellow")) for each in answer["warnings"].words()),
         ]
         out.print(facts(rows))
@@ -212,6 +219,7 @@ def _tell(target: Answer, *, as_json: bool) -> None:
         ("query", safe(target["query"].text())),
         ("datasource", safe(f"{target['datasource_uid'].text()} ({target['query_type'].text()})")),
         *((name.replace("_", " "), safe(_span(target[name]))) for name in _SPANS),
+        *_watched(target),
         ("methods", safe(", ".join(target["detection_methods"].words()))),
         ("alerts from", severity(target["severity_threshold"])),
         ("dial", safe(_dial(target))),
@@ -219,6 +227,7 @@ def _tell(target: Answer, *, as_json: bool) -> None:
     ]
     floors = ("min_effect", "min_effect_ratio", "alert_above", "alert_below", "lower_bound", "upper_bound")
     rows += [(name.replace("_", " "), safe(number(target[name].number()))) for name in floors if target[name]]
+    rows += _after_deploy(target)
     rows += [(f"label {name}", safe(value.text())) for name, value in target["labels"].members()]
     rows += [
         ("series", safe(f"{now['series'].count():,}, {now['series_ready'].count():,} ready")),
@@ -230,6 +239,40 @@ def _tell(target: Answer, *, as_json: bool) -> None:
     console().print(facts(rows))
 
 
+def _watched(target: Answer) -> list[tuple[str, Text]]:
+    """What is watched of the query, and what its values are, where that is said."""
+    rows = []
+    if target["log_signal"]:
+        rows.append(("log signal", safe(target["log_signal"].text())))
+    if target["unit"].text():
+        rows.append(("unit", safe(target["unit"].text())))
+    if target["denominator"].text():
+        least = target["min_denominator"].number()
+        rows.append(("denominator", safe(f"{target['denominator'].text()}; a gap below {number(least)}")))
+    if target["capacity_limit"].number() is not None:
+        limit, horizon = number(target["capacity_limit"].number()), _span(target["capacity_horizon"])
+        rows.append(("capacity limit", safe(f"{limit}, looked ahead to for {horizon}")))
+    if target["timezone"].text("UTC") != "UTC":
+        rows.append(("timezone", safe(target["timezone"].text())))
+    if target["shadow"]:
+        rows.append(("shadow", safe("yes: recorded, not told")))
+    return rows
+
+
+def _after_deploy(target: Answer) -> list[tuple[str, Text]]:
+    """What becomes of thresholds after a deployment, where anything does."""
+    does = target["after_deploy"].text("nothing")
+    if does == "nothing":
+        return []
+    factor = number(target["deploy_factor"].number())
+    words = {
+        "widen": f", {factor} times the sigma",
+        "tighten": f", the sigma divided by {factor}",
+        "hold": ", no alert begins",
+    }
+    return [("after deploy", safe(f"{does} for {_span(target['deploy_for'])}{words.get(does, '')}"))]
+
+
 def _dial(target: Answer) -> str:
     fixed = target["sigma_threshold"].number()
     if fixed is not None:
@@ -239,10 +282,11 @@ def _dial(target: Answer) -> str:
     if not now:
         return told
     over = ", MORE than is tolerated" if now["over"] else ""
+    capped = f", for {now['capped'].count()} as high as auto can say" if now["capped"].count() else ""
     return (
         f"{told}; of all {number(now['expected_per_week'].number())} are expected{over}; "
         f"from {number(now['sigma_least'].number())} to {number(now['sigma_most'].number())} sigma, "
-        f"raised for {now['raised'].count()} series"
+        f"raised for {now['raised'].count()} series{capped}"
     )
 
 

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -46,11 +45,6 @@ def safe(text: str, style: str = "") -> Text:
     return Text(clean(text), style=style)
 
 
-def many(count: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def console() -> Console:
     """Standard output, as it is now (tests replace it)."""
     return Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
@@ -66,22 +60,7 @@ def print_json(value: Json) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def table(*columns: str) -> Table:
-    """An empty table that folds long cells instead of cutting them."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        # The first character says how it behaves: `>` is a number, `!` must not break.
-        made.add_column(
-            column.lstrip(">!"),
-            justify="right" if column.startswith(">") else "left",
-            no_wrap=column[:1] in (">", "!"),
-            overflow="fold",
-            min_width=len(column.lstrip(">!")),
-        )
-    return made
-
-
-def facts(rows: Iterable[tuple[str, Text]]) -> Table:
+def facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     """Names and values, one pair a line."""
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(no_wrap=True, style="dim")
@@ -107,6 +86,9 @@ def number(value: float | None) -> str:
     """Four significant digits; `-` when there is none."""
     if value is None or math.isnan(value):
         return "-"
+    if abs(value) < 1e-100:
+        # What is left of a computation, and minus zero.
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 10_000 and abs(value) < 1e15 else f"{value:.4g}"
 
 

@@ -54,8 +54,10 @@ def read_datasources(sections: list[Section]) -> tuple[DatasourceConfig, ...]:
     return tuple(found.values())
 
 
-def check_url(text: str) -> str:
-    """A base URL without its last slash; raises ValueError that never quotes it (it may hold a password)."""
+def check_url(text: str, instead: str = "basic_auth with password_file") -> str:
+    """A base URL without its last slash; raises ValueError that never quotes it (it may hold a password) and names
+    what takes credentials `instead`.
+    """
     try:
         parts = urlsplit(text.strip())
         port = parts.port
@@ -64,7 +66,7 @@ def check_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError("must be a URL like http://prometheus:9090/prefix")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user name or password; use basic_auth with password_file")
+        raise ValueError(f"must not hold a user name or password; use {instead}")
     if parts.query or parts.fragment:
         raise ValueError("must not hold ?… or #…; it is the base that paths are appended to")
     if re.search(r"[\x00-\x20\x7f\\]", text.strip()):
@@ -136,18 +138,22 @@ def _grafana(section: Section, uid: str) -> DatasourceConfig:
     tls = _tls(section)
     result = DatasourceConfig(
         uid=uid,
-        url=section.read("url", check_url, quiet=True) or "",
+        url=section.read("url", _grafana_url, quiet=True) or "",
         kind=GRAFANA,
-        grafana_url=section.read("grafana_url", check_url, quiet=True) or "",
+        grafana_url=section.read("grafana_url", _grafana_url, quiet=True) or "",
         token=section.secret("token"),
         command=section.path("command"),
-        deploy_tags=section.texts("deploy_tags") or _DEFAULT.deploy_tags,
+        deploy_tags=section.texts("deploy_tags", alone=False) or _DEFAULT.deploy_tags,
         ca_file=tls.ca_file,
         cert_file=tls.cert_file,
         key_file=tls.key_file,
         insecure_skip_verify=tls.insecure_skip_verify,
     )
     return _bounded(section, result)
+
+
+def _grafana_url(text: str) -> str:
+    return check_url(text, instead="token_file")
 
 
 def _uid(text: str) -> str:

@@ -18,12 +18,16 @@ _SCALARS = frozenset(
 
 @dataclass
 class Document:
-    """One text with settings: what it is called, where its relative paths begin, and what is wrong with it so far."""
+    """One text with settings: what it is called, where its relative paths begin, and what is wrong with it so far.
+
+    `secret_files` are those that secrets were read from.
+    """
 
     file: str
     folder: Path
     env: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
+    secret_files: list[Path] = field(default_factory=list)
 
     def complain(self, line: int | None, name: str, reason: str) -> None:
         """Note one thing that is wrong."""

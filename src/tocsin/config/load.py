@@ -62,7 +62,8 @@ def load(path: Path | None, env: Mapping[str, str], overrides: Overrides) -> Con
     if problems:
         raise ConfigError(problems)
     state_dir = overrides.state_dir or environment.state_dir or default_state_dir(env)
-    return Config(path, datasources, targets, server, store, host, state_dir.expanduser(), monitoring)
+    files = tuple(document.secret_files)
+    return Config(path, datasources, targets, server, store, host, state_dir.expanduser(), monitoring, files)
 
 
 def default_state_dir(env: Mapping[str, str]) -> Path:

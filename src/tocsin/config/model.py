@@ -39,7 +39,7 @@ class DatasourceConfig:
     concurrency: int = 4
     max_series: int = 10_000
     max_samples: int = 20_000_000
-    max_bytes: int = 256 * MIB
+    max_bytes: int = 64 * MIB
     max_range_s: float = 400 * 86400.0
     offset_s: float = 0.0
     grafana_url: str = ""
@@ -88,7 +88,9 @@ class MonitoringConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a server. `path` is the file they came from, which a reload reads again."""
+    """All settings of a server. `path` is the file they came from, which a reload reads again; `secret_files` are those
+    that it names for secrets.
+    """
 
     path: Path | None
     datasources: tuple[DatasourceConfig, ...]
@@ -98,6 +100,7 @@ class Config:
     host: HostConfig
     state_dir: Path
     monitoring: MonitoringConfig = MonitoringConfig()
+    secret_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Section:
         return path
 
     def secret(self, key: str) -> Secret | None:
-        """A secret from `key`, or from the first line of the file that `key_file` names; not both."""
+        """A secret from `key`, or from the file that `key_file` names; not both."""
         plain, file = self.get(key), self.get(f"{key}_file")
         if plain is not None and file is not None:
             file.complain(f"cannot stand beside {key}: give one of them")
@@ -137,19 +137,23 @@ class Section:
         path = self.path(f"{key}_file")
         if path is None:
             return None
+        self.document.secret_files.append(path)
         try:
             return read_secret(path)
         except ValueError as error:
             self.place(f"{key}_file").complain(str(error))
             return None
 
-    def texts(self, key: str) -> tuple[str, ...] | None:
-        """A list of texts; a single one may stand without a list."""
+    def texts(self, key: str, *, alone: bool = True) -> tuple[str, ...] | None:
+        """A list of texts; a single one may stand without a list, unless not `alone`."""
         entry = self.get(key)
         if entry is None:
             return None
         if entry.written:
             value = self.text(key)
+            if value is not None and not alone:
+                entry.complain("must be a list of texts, such as [deploy, release]")
+                return None
             return None if value is None else (value,)
         found: list[str] = []
         for member in entry.entries() or []:

@@ -152,7 +152,8 @@ def _datasource_uid(section: Section, datasources: Datasources, grafanas: Abstra
 def _query_type(section: Section, uid: str | None, datasources: Datasources) -> QueryType:
     """What is written, held against the datasource; a datasource has one language, so it may be left out.
 
-    Of a datasource that is found later it is taken as written, PromQL unless something is.
+    Of a datasource that is found later, or that is in error itself, it is taken as written; without that it is that of
+    logs where something of their lines is watched, and PromQL elsewhere.
     """
     natural = datasources.get(uid or "", Known()).query_type
     written = section.choice("query_type", [each.value for each in QueryType])
@@ -160,7 +161,9 @@ def _query_type(section: Section, uid: str | None, datasources: Datasources) -> 
         later = (QueryType.PROMETHEUS, QueryType.LOKI)
         if written is not None and written not in later:
             section.place("query_type").complain(f"must be {' or '.join(later)}")
-        return _DEFAULT.query_type if written is None else QueryType(written)
+        if written is None:
+            return _DEFAULT.query_type if section.get("log_signal") is None else QueryType.LOKI
+        return QueryType(written)
     if written is not None and written != natural:
         section.place("query_type").complain(f"must be {natural.value}, the language of the datasource {uid}")
     return natural

@@ -17,23 +17,25 @@ from tocsin.detect.base import (
 )
 from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
+from tocsin.detect.dial import AUTO_CEILING, LEAST_WEEKS, Dial, Reviews, Seen, Tolerance, advance_dial
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
-from tocsin.detect.dial import Dial, Reviews, Seen, Tolerance, advance_dial
-from tocsin.detect.explain import Ground, explain, needed_words, number
+from tocsin.detect.explain import Ground, agreeing, explain, needed_words, number
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised, shifted
 from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
-from tocsin.detect.replay import Replay, relearns_after, replay
+from tocsin.detect.replay import Replay, relearns_after, replay, sure_after
 from tocsin.detect.retrospective import sigmas
 
 __all__ = [
     "AHEAD",
     "ANOMALOUS",
     "AUTO",
+    "AUTO_CEILING",
     "DIAL_LEVELS",
+    "LEAST_WEEKS",
     "METHODS",
     "MIN_LEARN",
     "MORE",
@@ -62,6 +64,7 @@ __all__ = [
     "Severity",
     "Tolerance",
     "advance_dial",
+    "agreeing",
     "anomalies",
     "backtest",
     "calibrated_confidence",
@@ -89,6 +92,7 @@ __all__ = [
     "shifted",
     "sigma_of_tail",
     "sigmas",
+    "sure_after",
     "tail_of",
     "told_at",
     "wants_auto",

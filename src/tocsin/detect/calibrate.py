@@ -16,7 +16,10 @@ SIGMA_CAP = 38.0
 ANOMALOUS = 3.0
 """From this |sigma| on a method calls a sample unlike its past."""
 
-_AT_THREE, _EACH_SIGMA = 0.62, 2.0
+NEARLY = 2.5
+"""From this |sigma| on a sample nearly stands out; less does not hold an active alert, unless its policy says so."""
+
+_AT_THREE, _EACH_SIGMA = 0.45, 1.5
 _NAMED_AT_THREE, _NAMED_EACH_E = -3.9, 2.3
 _SQRT_HALF = math.sqrt(0.5)
 _ERFC = (0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368)

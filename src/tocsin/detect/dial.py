@@ -13,6 +13,11 @@ from tocsin.detect.calibrate import Array, likely_real
 LEVELS: Array = np.array([*np.arange(3.0, 6.0, 0.25), 6, 6.5, 7, 8, 10, 13, 17, 22, 29, 38], dtype=np.float64)
 """The sigmas among which a threshold is chosen."""
 
+AUTO_CEILING = 6.5
+"""The dial asks no more than this of ``auto``, which says 6.6 sigma of the largest deviation there is once it knows a
+week of a series, and 6.9 after a month: more would silence it, whatever happens.
+"""
+
 MEMORY_DAYS = 28.0
 """A day counts e times less after so many."""
 
@@ -65,8 +70,8 @@ class Dial:
 
     ``false`` (S, L) false alerts to be expected by their highest level, ``weeks`` looked at, both fading; ``today``
     columns looked at since ``day`` (a local day's number, -1 = none yet) began. Of the alert under way: ``quiet``
-    columns since its last anomaly, its ``peak`` sigma and how likely it is ``wrong``. ``entry`` is the threshold of
-    today, 0 where nothing is known yet.
+    columns since its last anomaly, its ``peak`` sigma and how likely it is ``wrong``, faded with what was counted.
+    ``entry`` is the threshold of today, 0 where nothing is known yet.
     """
 
     step_s: float
@@ -166,7 +171,9 @@ def _turned(dial: Dial, day: int, tolerance: Tolerance, reviews: Reviews | None)
     """A day is over: what it taught is folded in, and thresholds are chosen anew."""
     fading = np.exp(-max(day - dial.day, 0) / MEMORY_DAYS)
     weeks = (dial.weeks + dial.today * dial.step_s / _DAY_S / _WEEK) * fading
-    after = replace(dial, false=dial.false * fading, weeks=weeks, today=np.zeros_like(dial.today))
+    # An alert that goes on over midnight takes back what is left of it when it goes higher.
+    wrong = dial.wrong * fading
+    after = replace(dial, false=dial.false * fading, weeks=weeks, wrong=wrong, today=np.zeros_like(dial.today))
     correction = None if reviews is None else corrections(reviews, dial.rows, day)
     return replace(after, entry=thresholds(after.rates(correction), tolerance))
 

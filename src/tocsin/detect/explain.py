@@ -33,6 +33,9 @@ NO_GROUND = Ground()
 _NOTHING = 1e-9
 """A band's end that is so small a part of the value is shown as zero: it is the rest of a rounding, or of a floor."""
 
+_SMALLEST = 1e-100
+"""Whatever is smaller is zero: no instrument knows it, it is what is left of a computation. So is minus zero."""
+
 
 def number(value: float, unit: str = "") -> str:
     """A number as people write it: four significant digits, no more; with its unit where that is known."""
@@ -47,7 +50,14 @@ def number(value: float, unit: str = "") -> str:
     return f"{_plain(value)} %" if unit == "percent" else _plain(value) + " s" * (unit == "seconds")
 
 
+def distance(value: float, unit: str = "") -> str:
+    """How far something is from something else, as people write it: percents lie points apart."""
+    return f"{_plain(abs(value))} points" if unit == "percent" else number(abs(value), unit)
+
+
 def _plain(value: float) -> str:
+    if abs(value) < _SMALLEST:
+        return "0"
     return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e15 else f"{value:,.0f}"
 
 
@@ -72,13 +82,19 @@ def explain(
     least = _NOTHING * max(abs(value), abs(expected))
     ends = [None if end is None else number(end if abs(end) > least else 0.0, unit) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
-    names = " and ".join([", ".join(methods[:-1]), methods[-1]] if len(methods) > 1 else methods)
-    said = f"; {names} agree{'s' * (len(methods) == 1)}" if methods else ""
-    distance = f"{_plain(abs(deviation))} points" if unit == "percent" else number(abs(deviation), unit)
+    said = f"; {agreeing(methods)}" if methods else ""
     return (
-        f"{number(value, unit)} is {distance} {side} the expected {number(expected, unit)}{percent}{band}: "
+        f"{number(value, unit)} is {distance(deviation, unit)} {side} the expected {number(expected, unit)}{percent}"
+        f"{band}: "
         f"{abs(sigma):.2f} sigma{_learnt(ground)}{said}{_passed(deviation, expected, ground, unit)}."
     )
+
+
+def agreeing(methods: Sequence[str]) -> str:
+    """Who says so: one alone, or several that agree; ``methods`` names at least one."""
+    if len(methods) == 1:
+        return f"so says {methods[0]}"
+    return f"{', '.join(methods[:-1])} and {methods[-1]} agree"
 
 
 def _has_ratio(value: float, expected: float) -> bool:
@@ -94,17 +110,20 @@ def needed_words(threshold: float | None) -> str:
 
 def _learnt(ground: Ground) -> str:
     needed = needed_words(ground.threshold)
-    base = "" if ground.samples is None else f" from {ground.samples:,} samples"
+    base = "" if ground.samples is None else f" from {ground.samples:,} sample{'s' * (ground.samples != 1)}"
     season = {"": "", "none": " without a season"}.get(ground.season, f" with the season of the {ground.season}")
     return needed + base + season
+
+
+def _share(part: float) -> str:
+    percent = 100 * part
+    return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
 
 
 def _passed(deviation: float, expected: float, ground: Ground, unit: str) -> str:
     floor = ""
     if ground.floor:
-        share = (
-            f" ({100 * ground.floor / abs(expected):.2g} % of expected)" if _has_ratio(ground.floor, expected) else ""
-        )
+        share = f" ({_share(ground.floor / abs(expected))} of expected)" if _has_ratio(ground.floor, expected) else ""
         had = number(abs(deviation), unit)
         floor = f"; at least {number(ground.floor, unit)}{share} matters, it was {had}"
     return floor + (f"; last like this {ground.last}" if ground.last else "")

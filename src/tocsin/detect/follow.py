@@ -270,9 +270,10 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
             methods=METHODS,
             step_s=call.step_s,
             mute=None if call.mute is None else call.mute[young, seen],
+            born=_born(state.age[young], call.block[young, part.block]) + first - seen.start,
         )
         odd[young] = np.abs(named.scores.sigma) >= ANOMALOUS
-        call.mask[young, part.block] = named.learn[:, first - seen.start :]
+        call.mask[young, seen] = named.learn
         baseline = replaced_rows(baseline, young, named.baseline)
     quiet = None if call.mute is None else call.mute[:, part.block]
     state, said = advance(state, call.local[part.block], call.block[:, part.block], hold=call.hold, odd=odd, mute=quiet)
@@ -281,6 +282,13 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
     if named is not None:
         _speak_for(call.scores, young, part.scores, ~np.logical_or.accumulate(said.ready[young], axis=1), named.scores)
     return replace(known, baseline=baseline, auto=state)
+
+
+def _born(age: Ints, new: Array) -> Ints:
+    """(S,): the column of the first sample, counted from the first of the ``new`` ones."""
+    seen = ~np.isnan(new)
+    first: Ints = np.where(seen.any(axis=1), seen.argmax(axis=1), new.shape[1])
+    return np.where(age > 0, -age, first)
 
 
 def _speak_for(scores: Scores, rows: NDArray[np.intp], columns: slice, take: Mask, theirs: Scores) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.base import AHEAD, Direction, Scores
-from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.calibrate import ANOMALOUS, NEARLY, Array
 
 REASONS: tuple[str, ...] = (
     "normal",
@@ -38,7 +38,7 @@ REASONS: tuple[str, ...] = (
 class Policy:
     """What counts as an anomaly of one target, in the unit of its values.
 
-    ``sigma`` is needed to begin, ``exit_sigma`` (default: one less, at least 2) to hold on. An anomaly is at least
+    ``sigma`` is needed to begin, ``exit_sigma`` (default: one less, at least 2.5) to hold on. An anomaly is at least
     ``min_effect`` and ``min_effect_ratio`` of the expected value (see ``floor``) away from it. With ``alert_above`` a
     value at or below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are
     what is physically possible (counts above 0, percent to 100): bands are clipped to them.
@@ -57,7 +57,7 @@ class Policy:
     @property
     def holds_from(self) -> float:
         """The |sigma| from which an active anomaly goes on; never more than it takes to begin."""
-        wanted = max(2.0, self.sigma - 1.0) if self.exit_sigma is None else self.exit_sigma
+        wanted = max(NEARLY, self.sigma - 1.0) if self.exit_sigma is None else self.exit_sigma
         return min(wanted, self.sigma)
 
 

@@ -14,6 +14,13 @@ from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.rolling import last_valid
 
 Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+AT_ODDS = 1.0 / 3.0
+"""A row has no opinion yet where this share of what taught it stands out against what was learnt from it."""
+
+SURE_AFTER = 4 * MIN_LEARN
+"""So many columns after its first sample it has one all the same: a series may have two levels."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ def replay(
     methods: str | Sequence[str] = AUTO,
     step_s: float | None = None,
     mute: object = None,
+    born: Ints | None = None,
 ) -> Replay:
     """Judge the newest ``new`` columns of (S, T) ``values``, each by a baseline learnt before it; NaN = gap.
 
@@ -47,7 +55,10 @@ def replay(
     ``learn`` and never teach. Where every sample of a whole window is masked, that is the new normal, and the window
     may be learnt from again: but not in rows on ``hold`` (S,), whose alert is active.
 
-    ``mute`` (S, T) are samples that are judged and never teach, whatever else is masked.
+    ``mute`` (S, T) are samples that are judged and never teach, whatever else is masked. ``born`` (S,), for series that
+    are young: the column of the first sample, which may lie before the block. What they began with may have been the
+    exception: there what stands out is the normal too, also on hold, once it is more than half of all there ever was,
+    in the window and before it. After a window of ordinary samples it never is.
 
     ``learn`` (S, T - new) is the mask of the older columns, as an earlier replay returned it, and ``baseline`` that
     replay's. Fed in any parts (each with the ``window`` columns before it), the result is that of one call, bit by bit.
@@ -69,7 +80,7 @@ def replay(
     mask &= usable
     if baseline is not None and (baseline.methods != names or len(baseline.samples) != rows):
         raise ValueError("the baseline has other methods or another number of rows")
-    walk = _Walk(block, (mask, usable), held, window, baseline or Baseline.unlearnt(rows, names))
+    walk = _Walk(block, (mask, usable), (held, born), window, baseline or Baseline.unlearnt(rows, names))
     if not new or not rows:
         return Replay(Scores.nothing(rows, new, names), mask, walk.baseline)
     first = columns - new
@@ -89,6 +100,11 @@ def replay(
 def relearns_after(window: int) -> int:
     """After how many samples a baseline of so many is learnt anew: a sixtieth of them, at least three."""
     return max(3, window // 60)
+
+
+def sure_after(window: int) -> int:
+    """Columns after its first sample from which a row has an opinion though its samples do not agree."""
+    return max(MIN_LEARN, min(SURE_AFTER, window // 2))
 
 
 def spacing(times: Array) -> float:
@@ -116,9 +132,12 @@ def _previous(block: Array, first: int, window: int) -> Array:
 class _Walk:
     """The one mutable thing: the mask and the baseline while time goes on."""
 
-    def __init__(self, block: Array, masks: tuple[Mask, Mask], held: Mask, window: int, baseline: Baseline) -> None:
-        self.block, self.held, self.window, self.baseline = block, held, window, baseline
+    def __init__(
+        self, block: Array, masks: tuple[Mask, Mask], rows: tuple[Mask, Ints | None], window: int, baseline: Baseline
+    ) -> None:
+        self.block, self.window, self.baseline = block, window, baseline
         self.mask, self.usable = masks
+        self.held, self.born = rows
 
     def relearn(self, column: int) -> None:
         """Learn every row anew from the window before ``column``."""
@@ -126,10 +145,17 @@ class _Walk:
         if column == start:
             return
         part, mask = self.block[:, start:column], self.mask[:, start:column]
-        if column >= self.window:
-            stale = np.flatnonzero(~mask.any(axis=1) & ~self.held)
-            mask[stale] = self.usable[stale, start:column]
-        self.baseline = fit_block(np.where(mask, part, np.nan), self.baseline.methods, self.baseline)
+        stale = ~mask.any(axis=1) & ~self.held & (column >= self.window)
+        if self.born is not None:
+            stale |= 2 * (self.usable[:, start:column] & ~mask).sum(axis=1) > column - self.born
+        rows = np.flatnonzero(stale)
+        mask[rows] = self.usable[rows, start:column]
+        before = self.baseline
+        self.baseline = fit_block(np.where(mask, part, np.nan), before.methods, before)
+        fresh = np.flatnonzero(self.baseline.ready & ~before.ready)
+        doubted = fresh[self._at_odds(self.baseline.select(fresh), part[fresh], mask[fresh])]
+        if doubted.size:
+            self.baseline = replaced_rows(self.baseline, doubted, before.select(doubted))
 
     def warm_up(self, column: int, end: int) -> int:
         """Learn the rows that became ready to be learnt at ``column``; return the next such column, at most ``end``."""
@@ -146,9 +172,24 @@ class _Walk:
         if due.size:
             part, mask = self.block[due, start:column], self.mask[due, start:column]
             learnt = fit_block(np.where(mask, part, np.nan), self.baseline.methods, None)
-            self.baseline = replaced_rows(self.baseline, due, learnt)
+            doubted = self._at_odds(learnt, part, mask)
+            sure = np.flatnonzero(~doubted)
+            self.baseline = replaced_rows(self.baseline, due[sure], learnt.select(sure))
+            if doubted.any():
+                return min(column + 1, end)
         later = enough[~enough[:, 0]].any(axis=0)
         return int(at[later.argmax()]) if later.any() else end
+
+    def _at_odds(self, learnt: Baseline, part: Array, mask: Mask) -> Mask:
+        """(S,): rows that are new and do not agree with what was ``learnt`` of them, ``part`` (S, T) where ``mask``."""
+        since = mask.shape[1] - mask.argmax(axis=1)
+        result: Mask = learnt.ready & (since < sure_after(self.window))
+        rows = np.flatnonzero(result)
+        if rows.size:
+            sigma = score_block(learnt.select(rows), part[rows], np.full_like(part[rows], np.nan)).sigma
+            odd = (np.abs(sigma) >= ANOMALOUS) & mask[rows]
+            result[rows] = odd.sum(axis=1) >= AT_ODDS * mask[rows].sum(axis=1)
+        return result
 
     def advance(self, start: int, end: int, previous: Array) -> list[Scores]:
         """Score columns start to end, in as many parts as rows become ready in between; ``previous`` (S, K) of them."""

@@ -27,7 +27,7 @@ ACTIVE = (AlertState.PENDING, AlertState.FIRING)
 
 
 class AlertKind(StrEnum):
-    """What an alert is about: a series of a target, or a datasource that does not answer."""
+    """What an alert is about: a series of a target, or a datasource (or what brings some) that does not answer."""
 
     ANOMALY = "anomaly"
     DATASOURCE = "datasource"

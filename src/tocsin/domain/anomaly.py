@@ -1,12 +1,32 @@
 """What was seen in one series, and the evidence that is kept of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
-from tocsin.detect import Severity, number
+from tocsin.detect import VOICES, Severity, number
 from tocsin.domain.facts import Facts, bars
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
+
+
+class ConfidenceKind(StrEnum):
+    """What a confidence of monitoring means. CALIBRATED: of alerts told with it so many are real; that of `auto`. TAIL:
+    one minus the tail probability, how improbable such a sample is; that of every other method.
+    """
+
+    CALIBRATED = "calibrated"
+    TAIL = "tail"
+
+    @classmethod
+    def of(cls, methods: Sequence[str]) -> "ConfidenceKind":
+        """That of a verdict by these methods, the strongest first."""
+        return cls.CALIBRATED if methods and methods[0] in VOICES else cls.TAIL
+
+
+MAX_PICTURED = 10_000
+"""Anomalies without an alert that go on naming their evidence, the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +63,8 @@ class Evidence:
 class Anomaly:
     """The strongest anomalous sample of one series in one evaluation; `samples` says how many there were.
 
-    `confidence` is that of monitoring. `evidence_id` names the frozen evidence of the alert that it belongs to;
-    an anomaly too weak for an alert has neither `alert_id` nor evidence arrays, only these numbers.
+    `confidence` is that of monitoring. `evidence_id` names the frozen evidence of the alert that it belongs to; without
+    an alert that of its episode, the anomalies of its series that follow on each other. None where a limit was reached.
     """
 
     id: str

@@ -109,7 +109,10 @@ def masked(frame: Frame, denominator: Frame, guard: Guard) -> Frame:
     if thin:
         warnings = (*warnings, thin_words(thin, there, guard))
     if strangers:
-        warnings = (*warnings, f"{strangers} series have no series of the denominator with their labels: not judged")
+        warnings = (
+            *warnings,
+            f"{strangers} series not judged: there are no series of the denominator with their labels",
+        )
     return replace(
         frame,
         values=values,

@@ -33,6 +33,15 @@ class SourceFailure(StrEnum):
     LIMIT = "limit"
 
 
+def same_words(text: str) -> str:
+    """A failure without what differs each time: words with digits in them (seconds, bytes, addresses, ids) are all one,
+    except the status of HTTP. Two that are the same then say the same to people.
+    """
+    words = text.split()
+    pairs = zip(["", *words], words, strict=False)
+    return " ".join("#" if before != "HTTP" and any(map(str.isdigit, word)) else word for before, word in pairs)
+
+
 class SourceError(TocsinError):
     """A datasource gave no usable answer.
 
@@ -51,10 +60,13 @@ class SourceError(TocsinError):
 
 
 class LimitExceeded(SourceError):
-    """A limit of ours was reached; the message names the limit and how to raise it."""
+    """A limit of ours was reached; the message names the limit and how to raise it. `asked` is false where the
+    datasource was not even asked.
+    """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, asked: bool = True) -> None:
         super().__init__(message, failure=SourceFailure.LIMIT, transient=False)
+        self.asked = asked
 
 
 class NotAsked(SourceError):

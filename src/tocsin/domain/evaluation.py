@@ -20,11 +20,11 @@ from tocsin.detect import (
     floor,
     told_at,
 )
-from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, Transition, alert_id
-from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.alert import Alert, AlertState, Observation, Reason, Transition, alert_id
+from tocsin.domain.anomaly import Anomaly, ConfidenceKind, Evidence
 from tocsin.domain.facts import Background, Facts
 from tocsin.domain.frame import Frame, Window
-from tocsin.domain.labels import Fingerprint, Labels
+from tocsin.domain.labels import Fingerprint
 from tocsin.domain.lifecycle import advance, ended
 from tocsin.domain.target import Target
 
@@ -48,7 +48,7 @@ class Judged:
     `anomalous` is beyond three sigma and all floors; `judgement` uses the target's own entry and exit thresholds.
     Columns before `first` (S,) are history of their series: learnt from, and judged before or not to be judged.
     `policy` is what the newest column was judged by, `background` what is known of the series beside,
-    `entry` (S, K) the sigma that the dial asks for, where it is on.
+    `entry` (S, K) the sigma that it takes to begin an alert, where the dial or a deployment has a say in it.
     """
 
     frame: Frame
@@ -65,7 +65,8 @@ class Judged:
 class Evaluation:
     """What one evaluation changes. Saving it is one transaction; an empty one is never saved.
 
-    `alerts` holds every alert that changed, once, as it is afterwards. `seen` holds the active alerts with when their
+    `alerts` holds every alert that changed, once, as it is afterwards. `suppressed` counts alerts that were not begun,
+    `undrawn` anomalies without evidence, each for a limit. `seen` holds the active alerts with when their
     series was last seen: memory for the next evaluation, not written.
     """
 
@@ -76,6 +77,7 @@ class Evaluation:
     transitions: tuple[Transition, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     suppressed: int = 0
+    undrawn: int = 0
     seen: tuple[Alert, ...] = ()
 
     @property
@@ -250,10 +252,13 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
             unit=target.nature.unit,
             season=season,
             samples=None if strongest in MORE else samples,
-            threshold=policy.sigma if judged.entry is None else max(policy.sigma, float(judged.entry[row, column])),
+            threshold=policy.sigma if judged.entry is None else float(judged.entry[row, column]),
             floor=None if absent or strongest in AHEAD else float(floor(np.array([expected]), policy)[0]),
             last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
-            told=(*told_at(scores, row, column), *((PARTIAL_WORDS,) if judged.frame.partial else ())),
+            told=(
+                *told_at(scores, row, column, target.nature.unit),
+                *((PARTIAL_WORDS,) if judged.frame.partial else ()),
+            ),
         )
     return Observation(
         labels=judged.frame.labels[row],
@@ -275,7 +280,8 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
 
 def _confidence(sigma: float, methods: tuple[str, ...]) -> float:
     """That of ``auto`` is calibrated on labelled incidents, that of the named methods is one minus the tail."""
-    return calibrated_confidence(sigma) if methods and methods[0] in VOICES else confidence_of(sigma)
+    calibrated = ConfidenceKind.of(methods) is ConfidenceKind.CALIBRATED
+    return calibrated_confidence(sigma) if calibrated else confidence_of(sigma)
 
 
 def instant(timestamp: float) -> datetime:
@@ -300,37 +306,3 @@ def moved_in_shadow(alerts: Iterable[Alert], target: Target, at: datetime) -> Ev
             reason = Reason.SHADOWED if target.shadow else Reason.TOLD
             _note(draft, alert, replace(alert, shadow=target.shadow), reason, at)
     return Evaluation(target.name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
-
-
-def datasource_alert(uid: str, failing: str | None, alert: Alert | None, at: datetime) -> Evaluation:
-    """The evaluation that opens, updates or resolves the one alert of a datasource.
-
-    `failing` is the reason in words, or None when it answers; `alert` the active one, if any.
-    """
-    name, labels = f"datasource:{uid}", Labels({"datasource_uid": uid})
-    draft = _Draft()
-    if failing is None and alert is not None:
-        _note(draft, alert, ended(alert, AlertState.RESOLVED, at), Reason.SOURCE_ANSWERS, at)
-    elif failing is not None and alert is None:
-        new = Alert(
-            id=alert_id(name, labels, at),
-            kind=AlertKind.DATASOURCE,
-            target_name=name,
-            labels=labels,
-            state=AlertState.FIRING,
-            severity=Severity.HIGH,
-            active_at=at,
-            last_anomalous_at=at,
-            updated_at=at,
-            value=None,
-            expected_value=None,
-            sigma=None,
-            confidence=None,
-            methods=(),
-            summary=f"🔥 datasource {uid} does not answer: {failing}",
-            explanation=f"Every query to the datasource {uid} fails, so its targets are frozen as they were: {failing}",
-            starts_at=at,
-            last_seen_at=at,
-        )
-        _note(draft, None, new, Reason.SOURCE_FAILING, at)
-    return Evaluation(name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))

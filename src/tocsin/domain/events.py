@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.words import many
 
 MAX_EVENTS = 10_000
 """Kept in all; the oldest go first."""
@@ -19,10 +20,20 @@ REMEMBERED = timedelta(days=400)
 AHEAD = timedelta(days=1)
 """So far ahead an event may lie: clocks differ, and a rollout may be announced."""
 
+MAX_FORGOTTEN = 1_000
+"""Events of a datasource that people have deleted and that are not taken from it again; the first deleted go first."""
+
+SAME_WITHIN = timedelta(days=2)
+"""An event of a deleted one's id that lies further from it is another: a Grafana may count from one anew."""
+
 TOLD_WITHIN = timedelta(hours=1)
 """An event so long before an alert is told with it."""
 
 MOST_TOLD = 5
+
+
+API = "api"
+"""The source of what people and build systems say."""
 
 
 class EventKind(StrEnum):
@@ -54,7 +65,7 @@ class Event:
     title: str
     target_name: str | None = None
     labels: Labels = field(default_factory=Labels)
-    source: str = "api"
+    source: str = API
     url: str = ""
 
     def of_target(self, name: str) -> bool:
@@ -88,8 +99,12 @@ def told_before(events: tuple[Event, ...], name: str, labels: Labels, at: dateti
     near = [one for one in recent if one.at <= at and one.concerns(name, labels)]
     lines = [f"{one.kind} {_ago(at - one.at)} before, at {one.at:%H:%M:%S} UTC: {_one_line(one)}" for one in near]
     if len(lines) > MOST_TOLD:
-        lines[MOST_TOLD:] = [f"{len(lines) - MOST_TOLD} earlier events of that hour are left out"]
+        lines[MOST_TOLD:] = [_left_out(len(lines) - MOST_TOLD)]
     return tuple(lines)
+
+
+def _left_out(count: int) -> str:
+    return f"{many(count, 'earlier event')} of that hour {'is' if count == 1 else 'are'} left out"
 
 
 def _one_line(event: Event) -> str:

@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Ground, explain, needed_words
+from tocsin.detect import Ground, agreeing, explain, needed_words
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Fingerprint
 
@@ -56,9 +56,8 @@ class Facts:
         told = "; ".join(self.told)
         told = told[:1].upper() + told[1:]
         if isnan(self.value):
-            names = " and ".join(self.methods)
             needed = needed_words(self.threshold)
-            return f"{told}: {abs(self.sigma):.2f} sigma{needed}; {names} agree{'s' * (len(self.methods) == 1)}."
+            return f"{told}: {abs(self.sigma):.2f} sigma{needed}; {agreeing(self.methods)}."
         last = "" if self.last_at is None else f"{self.last_at:%Y-%m-%d %H:%M} UTC"
         said = explain(
             self.value,

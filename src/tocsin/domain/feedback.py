@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from tocsin.detect import Severity
 from tocsin.domain.alert import Alert
 from tocsin.domain.errors import Invalid
 from tocsin.domain.events import Event
@@ -20,6 +21,9 @@ REMEMBERED = timedelta(days=400)
 """How long marked windows are kept: no back-test reaches further back."""
 
 DAY_MINUTES = 1440
+
+OCCASION = timedelta(minutes=40)
+"""What a series does within that time is one occasion: one that flaps stands out once."""
 
 
 class Verdict(StrEnum):
@@ -240,10 +244,11 @@ class Remarks:
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
-    """A series whose alerts begin at the same time of day again and again.
+    """A series that stands out at the same time of day again and again, whether alerts came of it or not.
 
-    `around` is the middle in minutes after midnight of `timezone`, `times` how many alerts on `days` days, `chance` how
-    probable that many are without a reason. `most_above` and `most_below` are the largest deviations seen.
+    `around` is the middle in minutes after midnight of `timezone`, `times` how often on `days` days, `chance` how
+    probable that is without a reason. `most_above` and `most_below` are the largest deviations seen, `alert_ids` the
+    alerts among them: those that nothing held back.
     """
 
     target_name: str
@@ -263,15 +268,23 @@ class Recurring:
     def words(self) -> str:
         """One sentence."""
         at = f"{clock_time(self.around)} {self.timezone}"
-        return f"has begun {self.times} times around {at} on {self.days} days since {self.first:%Y-%m-%d}"
+        when = f"{self.times} times around {at} on {self.days} days since {self.first:%Y-%m-%d}"
+        alerts = len(self.alert_ids)
+        if alerts >= self.times:
+            return f"has begun {when}"
+        told = f"alerts came of {alerts} of them" if alerts > 1 else "an alert came of one of them"
+        return f"has stood out {when}; {told if alerts else 'no alert came of any'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """When an alert began to fire, and by how much it deviated at its worst (value less expected)."""
+    """When an alert began to fire, and by how much it deviated at its worst (value less expected). Without an
+    `alert_id`: when a series stood out of which no alert came, and how `severe` that was at its worst.
+    """
 
-    alert_id: str
+    alert_id: str | None
     target_name: str
     labels: Labels
     starts_at: datetime
     deviation: float = 0.0
+    severe: Severity = Severity.LOW

@@ -1,6 +1,6 @@
 """What one range query returned, and the window that was asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -82,6 +82,14 @@ class Frame:
             raise ValueError(
                 f"values {self.values.shape} do not fit {len(self.labels)} series x {len(self.timestamps)} instants"
             )
+
+    def until(self, count: int) -> "Frame":
+        """The first `count` instants, with the series that have a sample at one of them."""
+        values = self.values[:, :count]
+        there = np.flatnonzero((~np.isnan(values)).any(axis=1))
+        labels = tuple(self.labels[row] for row in there)
+        thin = None if self.thin is None else self.thin[:count]
+        return replace(self, timestamps=self.timestamps[:count], values=values[there], labels=labels, thin=thin)
 
     @property
     def samples(self) -> int:

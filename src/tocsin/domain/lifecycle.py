@@ -79,8 +79,9 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
         anomaly_count=alert.anomaly_count + int(seen.severity is not None),
         well_for=timedelta(0),
     )
-    worse = seen.severity is not None and seen.severity > alert.severity
-    if abs(seen.sigma) > abs(alert.sigma or 0.0):
+    back = _returns(alert, seen)
+    worse = not back and seen.severity is not None and seen.severity > alert.severity
+    if not back and abs(seen.sigma) > abs(alert.sigma or 0.0):
         severity = max(alert.severity, seen.severity or alert.severity)
         held = replace(
             held,
@@ -96,6 +97,15 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
     if alert.state is AlertState.PENDING and at - alert.active_at >= target.pending_for:
         return Move(replace(held, state=AlertState.FIRING, starts_at=at), Reason.LASTED)
     return Move(held, Reason.WORSE if worse and alert.state is AlertState.FIRING else None)
+
+
+def _returns(alert: Alert, seen: Observation) -> bool:
+    """Whether a sample is the way back: it stands out on the other side, because meanwhile more or less was expected,
+    and is nearer than half the way to what was expected before.
+    """
+    if alert.value is None or alert.expected_value is None or not (alert.sigma or 0.0) * seen.sigma < 0:
+        return False
+    return abs(seen.value - alert.expected_value) < 0.5 * abs(alert.value - alert.expected_value)
 
 
 def _quiet(alert: Alert, target: Target, at: datetime) -> Move:

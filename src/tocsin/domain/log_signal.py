@@ -14,7 +14,7 @@ IS_ERROR = f'| {LEVEL}=~"{"|".join(ERRORS)}"'
 """The stage of a log query that keeps the lines that are errors or worse."""
 
 LEAST_LINES = 5.0
-"""Lines in a step by which a template must deviate at least: some rare ones there always are."""
+"""Lines in a step by which a template, or a level, must deviate at least: some rare ones there always are."""
 
 _TEMPLATES = "templates"
 
@@ -64,4 +64,4 @@ def templates_of(query: str) -> str | None:
 
 def least_lines(signal: LogSignal | None) -> float:
     """The least deviation that matters, in lines in a step; 0 where the target alone says it."""
-    return LEAST_LINES if signal is LogSignal.TEMPLATES else 0.0
+    return LEAST_LINES if signal in (LogSignal.TEMPLATES, LogSignal.VOLUME) else 0.0

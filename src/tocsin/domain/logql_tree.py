@@ -244,8 +244,10 @@ class _Reader:
         names = []
         while self._peek() != ")":
             names.append(self._take_kind("name", "the name of a label"))
-            if self._peek() != ")":
-                self._take(",")
+            if self._peek() not in (")", ","):
+                self._wrong(f"{',' if self._kind() == 'name' else ')'} is missing")
+            if self._peek() == ",":
+                self._take()
         self._take(")")
         return tuple(names)
 
@@ -253,12 +255,15 @@ class _Reader:
         start, matchers = self._at, []
         self._take("{")
         while self._peek() != "}":
-            label = self._take_kind("name", "the name of a label, or },")
+            label = self._take_kind("name", "the name of a label or a closing brace")
             if self._peek() not in _MATCHES:
                 self._wrong("one of = != =~ !~ is missing")
             matchers.append(Matcher(label, self._take(), _unquoted(self._take_kind("string", "a value in quotes"))))
-            if self._peek() != "}":
-                self._take(",")
+            if self._peek() not in ("}", ","):
+                # Whether another matcher follows, or the selector has no end.
+                self._wrong(f"{',' if self._kind() == 'name' else '}'} is missing")
+            if self._peek() == ",":
+                self._take()
         self._take("}")
         if not any(map(_selects, matchers)):
             raise Invalid(

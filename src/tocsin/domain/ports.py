@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from tocsin.detect import Severity
 from tocsin.domain.alert import Acknowledgement, Alert, AlertState, Transition
-from tocsin.domain.anomaly import Anomaly, Evidence
+from tocsin.domain.anomaly import MAX_PICTURED, Anomaly, Evidence
 from tocsin.domain.datasource import Description, Skew
 from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.events import Event
@@ -23,19 +23,19 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class MetricSource(Protocol):
-    """A datasource that answers range queries with series."""
+    """A datasource that answers range queries with series; with `whole_seconds` only at steps of such."""
 
     uid: str
     query_type: QueryType
+    whole_seconds: bool
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of `query` on the window's grid; raises `SourceError`."""
         ...
 
     async def context(self, query: str, labels: Labels, at: datetime) -> tuple[str, ...]:
-        """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is.
-
-        Two cheap questions at most; raises `SourceError` when they are not answered within seconds.
+        """What is known beside the numbers about a series at an instant, as lines of evidence; () when nothing is. By
+        two cheap questions at most; raises `SourceError` when they are not answered within seconds.
         """
         ...
 
@@ -83,28 +83,6 @@ class OperationsSource(Protocol):
     async def incidents(self) -> IncidentsFound:
         """The incidents that are open."""
         ...
-
-
-class Connection(Protocol):
-    """What finds datasources by itself, and has a state of its own."""
-
-    uid: str
-
-    def standing(self) -> "Standing":
-        """How it is doing now."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a connection is doing. `failure` None: it works. `server` is what answers, None while nothing does;
-    `datasources` are the uids found last; `notes` what is wrong beside (a uid that is taken, a tool that is refused).
-    """
-
-    failure: str | None
-    server: str | None = None
-    datasources: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +264,12 @@ class FeedbackStore(Protocol):
         """The anomaly alerts that began to fire at or after an instant, the newest first."""
         ...
 
+    async def held_back(self, since: datetime, limit: int) -> Sequence[Firing]:
+        """When series stood out at or after an instant of which no alert fired, the most severe first, and of these the
+        newest: those of one series in the same `OCCASION` of the clock as one, at its first and by its largest.
+        """
+        ...
+
 
 class EventStore(Protocol):
     """What happened to what is watched."""
@@ -350,11 +334,12 @@ class AlertCounts:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long and how many rows of history are kept."""
+    """How long and how many rows of history are kept; `max_pictures` anomalies without an alert keep evidence."""
 
     max_age_s: float = 90 * 86400.0
     max_anomalies: int = 200_000
     max_alerts: int = 50_000
+    max_pictures: int = MAX_PICTURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,8 +355,9 @@ class Housekeeping(Protocol):
     """Care of the store itself."""
 
     async def prune(self, retention: Retention, now: datetime) -> int:
-        """Delete ended alerts (with transitions, evidence, acknowledgements, marks) and anomalies beyond the limits,
-        and what people said so long ago that nothing reaches back to it; how many rows went. Active alerts never go.
+        """Delete ended alerts (with transitions, evidence, acknowledgements, marks), anomalies and evidence beyond the
+        limits, and what people said so long ago that nothing reaches back to it; how many rows went. Active alerts
+        never go.
         """
         ...
 

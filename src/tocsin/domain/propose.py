@@ -4,14 +4,19 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
+from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Policy, floor, wants_auto
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
 from tocsin.domain.proposal import Change, Proposal, ProposalKind
 from tocsin.domain.target import MAX_SIGMA, Target
+from tocsin.domain.words import many
 
 ROOM = 1.05
 """A floor is that much above the largest false deviation."""
@@ -27,9 +32,12 @@ Size = Callable[[Alert], float | None]
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """Alerts of one target by what people say of them; `known` are false and expected ones."""
+    """Alerts of one target by what people say of them; `known` are false and expected ones, `floored` those of them
+    that a floor is to keep away: false ones, and expected drifts, which come again as slowly.
+    """
 
     false: tuple[Alert, ...]
+    floored: tuple[Alert, ...]
     known: tuple[Alert, ...]
     real: tuple[Alert, ...]
 
@@ -40,13 +48,14 @@ def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tup
     """
     said = _Said(
         tuple(one.alert for one in marked if one.mark.verdict is Verdict.FALSE),
+        tuple(one.alert for one in marked if _floorable(one)),
         tuple(one.alert for one in marked if one.mark.verdict is not Verdict.REAL),
         tuple(one.alert for one in marked if one.mark.verdict is Verdict.REAL),
     )
     drafts = [
-        _floor(ProposalKind.FLOOR, said, _deviation, target.min_effect),
-        _floor(ProposalKind.RATIO, said, _ratio, target.min_effect_ratio),
-        _floor(ProposalKind.THRESHOLD, said, _sigma, target.sigma_threshold or target.severity_threshold.sigma),
+        _floor(ProposalKind.FLOOR, said, _deviation, now=target.min_effect),
+        _floor(ProposalKind.RATIO, said, partial(_ratio, target.policy), now=target.min_effect_ratio),
+        _threshold(said, target),
         _hours(said, target),
         *_exclusions(said),
         *_levels(said),
@@ -62,23 +71,43 @@ def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tup
 _Draft = tuple[Change, str, Sequence[Alert]]
 
 
-def _floor(kind: ProposalKind, said: _Said, size: Size, now: float) -> _Draft | None:
-    """A floor above as many false ones as the real ones allow."""
+def _floorable(one: MarkedAlert) -> bool:
+    """Whether a floor on the deviation could have kept it away: none holds for what is missing, or lies ahead."""
+    first = one.alert.methods[:1]
+    if first in (("absence",), *((name,) for name in AHEAD)):
+        return False
+    return one.mark.verdict is Verdict.FALSE or (one.mark.verdict is Verdict.EXPECTED and first == ("drift",))
+
+
+def _threshold(said: _Said, target: Target) -> _Draft | None:
+    """A threshold above the false ones; not one that `auto` never reaches, nor one above what says more the longer it
+    lasts, which would only come a little later.
+    """
+    false = tuple(one for one in said.false if not set(one.methods[:1]) & set(STATES))
+    now = target.sigma_threshold or target.severity_threshold.sigma
+    most = AUTO_CEILING if wants_auto(target.detection_methods) else MAX_SIGMA
+    draft = _floor(ProposalKind.THRESHOLD, replace(said, floored=false), _sigma, now=now)
+    return None if draft is None or draft[0].number >= most else draft
+
+
+def _floor(kind: ProposalKind, said: _Said, size: Size, *, now: float) -> _Draft | None:
+    """A floor above as many of those that it is to keep away as the real ones allow."""
     real = [each for each in map(size, said.real) if each is not None]
     if len(real) < len(said.real):
         return None
     bound = min(real, default=math.inf)
-    sizes = [(each, one) for one in said.false if (each := size(one)) is not None and each < bound]
+    sizes = [(each, one) for one in said.floored if (each := size(one)) is not None and each < bound]
     if not sizes:
         return None
     most = max(each for each, _ in sizes)
     number = _rounded_up(ROOM * most)
     if number > bound:
         number = (most + bound) / 2
-    if not now < number < (MAX_SIGMA if kind is ProposalKind.THRESHOLD else math.inf) or number <= most:
+    if not now < number < math.inf or number <= most:
         return None
     gone = [one for _, one in sizes]
-    why = f"{_many(gone, said.false)} marked false had at most {most:.4g}"
+    marked = "marked false" if set(said.floored) <= set(said.false) else "marked false or expected"
+    why = f"{_many(gone, said.floored)} {marked} had at most {most:.4g}"
     if real:
         why += f"; those marked real at least {bound:.4g}"
     return Change(kind, number), f"{why} ({_NAMES[kind]})", gone
@@ -86,7 +115,7 @@ def _floor(kind: ProposalKind, said: _Said, size: Size, now: float) -> _Draft | 
 
 _NAMES = {
     ProposalKind.FLOOR: "deviation in the metric's unit",
-    ProposalKind.RATIO: "deviation as a share of what was expected",
+    ProposalKind.RATIO: "deviation as a share of what min_effect_ratio is of",
     ProposalKind.THRESHOLD: "sigma",
 }
 
@@ -108,7 +137,7 @@ def _hours(said: _Said, target: Target) -> _Draft | None:
     if number >= MAX_SIGMA or any(slot.contains(one.active_at) and abs(one.sigma or 0.0) < number for one in said.real):
         return None
     gone = [one for one, _ in local]
-    why = f"{len(gone)} alerts marked false or expected began from {slot}, with at most {most:.4g} sigma"
+    why = f"{many(len(gone), 'alert')} marked false or expected began from {slot}, with at most {most:.4g} sigma"
     return Change(ProposalKind.HOURS, number, Labels(), slot), why, gone
 
 
@@ -121,7 +150,7 @@ def _exclusions(said: _Said) -> Iterable[_Draft]:
         if labels and len(mine) >= 2 and not any(labels.items() <= one.labels.items() for one in said.real):
             yield (
                 Change(ProposalKind.EXCLUDE, labels=labels),
-                f"{len(mine)} alerts of it were marked false, none real",
+                f"{many(len(mine), 'alert')} of it {'was' if len(mine) == 1 else 'were'} marked false, none real",
                 mine,
             )
     if len(series) < 2 or not said.real:
@@ -150,9 +179,14 @@ def _deviation(alert: Alert) -> float | None:
     return abs(alert.value - alert.expected_value)
 
 
-def _ratio(alert: Alert) -> float | None:
-    deviation = _deviation(alert)
-    return deviation / abs(alert.expected_value) if deviation is not None and alert.expected_value else None
+def _ratio(policy: Policy, alert: Alert) -> float | None:
+    """The deviation as a share of what the floor is one of: what was expected, or its distance to the nearer bound."""
+    deviation, expected = _deviation(alert), alert.expected_value
+    if deviation is None or expected is None:
+        return None
+    alone = replace(policy, min_effect=0.0, min_effect_ratio=1.0)
+    whole = float(floor(np.array([expected]), alone)[0])
+    return deviation / whole if whole > 0.0 else None
 
 
 def _sigma(alert: Alert) -> float | None:
@@ -170,7 +204,11 @@ def _rounded_up(number: float) -> float:
 def _many(gone: Sequence[Alert], of: Sequence[Alert]) -> str:
     if len(of) == 1:
         return "the one alert"
-    return f"{len(gone)} of {len(of)} alerts" if len(gone) < len(of) else f"all {len(of)} alerts"
+    return (
+        f"{len(gone)} of {many(len(of), 'alert')}"
+        if len(gone) < len(of)
+        else ("the one alert" if len(of) == 1 else f"all {len(of)} alerts")
+    )
 
 
 def _id(target_name: str, change: Change) -> str:

@@ -1,10 +1,12 @@
-"""The same time of day again and again: which alerts of a series come by the clock. Pure."""
+"""The same time of day again and again: what of a series comes by the clock. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from math import comb
 from zoneinfo import ZoneInfo
 
-from tocsin.domain.feedback import DAY_MINUTES, Firing, Recurring
+from tocsin.domain.feedback import DAY_MINUTES, OCCASION, Firing, Recurring
 
 REACH = 20
 """Minutes before and after the middle that belong to it."""
@@ -16,15 +18,30 @@ CHANCE = 1e-3
 NARROWEST = 10
 """Minutes: alerts nearer together than that count as no nearer, since they are seen once in an interval only."""
 
-APART_S = 2 * REACH * 60.0
-"""Seconds after which an alert counts as a new one: one that flaps is one occasion."""
-
 MOST_SLOTS = 5
 """Times of day of one series."""
 
 
+def all_recurring(firings: Sequence[Firing], held_back: Sequence[Firing], timezone: str) -> tuple[Recurring, ...]:
+    """The times of day at which one series recurs: those of its alerts, and those of all that stood out of it.
+
+    Alerts are looked at alone first, then with what was held back, the most severe first: what is weak comes at any
+    time, and would hide the hour of what is not.
+    """
+    found = list(recurring_of(firings, timezone))
+    for least in sorted({one.severe for one in held_back}, reverse=True):
+        more = recurring_of([*firings, *(one for one in held_back if one.severe >= least)], timezone)
+        found += [one for one in more if not any(_near(one.around, known.around) for known in found)]
+    return tuple(found[:MOST_SLOTS])
+
+
+def _near(one: int, other: int) -> bool:
+    apart = (one - other) % DAY_MINUTES
+    return min(apart, DAY_MINUTES - apart) <= REACH
+
+
 def recurring_of(firings: Iterable[Firing], timezone: str) -> tuple[Recurring, ...]:
-    """The times of day at which alerts of one series recur, the most improbable first.
+    """The times of day at which some occasions of one series recur, the most improbable first.
 
     `firings` are those of one series over about a fortnight. The probability is that of a scan: n alerts spread evenly
     over the day, of which some k lie within the width that these k have, is at most n times the binomial tail of the
@@ -46,34 +63,43 @@ def recurring_of(firings: Iterable[Firing], timezone: str) -> tuple[Recurring, .
 
 
 def _occasions(firings: Sequence[Firing]) -> list[Firing]:
+    """One for each run of them, with the largest deviation and the first alert of the run."""
     kept: list[Firing] = []
     last = None
     for one in firings:
-        if last is None or (one.starts_at - last).total_seconds() > APART_S:
+        if last is None or one.starts_at - last > OCCASION:
             kept.append(one)
+        else:
+            most = max(kept[-1].deviation, one.deviation, key=abs)
+            kept[-1] = replace(kept[-1], deviation=most, alert_id=kept[-1].alert_id or one.alert_id)
         last = one.starts_at
     return kept
 
 
 def _densest(left: Sequence[int], minutes: Sequence[int], days: Sequence[int]) -> tuple[list[int], float]:
-    """Of the alerts `left` those that lie together most improbably, and how improbably."""
+    """Of the occasions `left` those that lie together most improbably, and how improbably."""
     best: tuple[list[int], float] = ([], 1.0)
-    for first in left:
-        ahead = sorted(left, key=lambda n: (minutes[n] - minutes[first]) % DAY_MINUTES)
-        for stop in range(LEAST_DAYS, len(ahead) + 1):
-            width = (minutes[ahead[stop - 1]] - minutes[first]) % DAY_MINUTES
+    clockwise = sorted(left, key=lambda n: minutes[n])
+    for place, first in enumerate(clockwise):
+        ahead = [*clockwise[place:], *clockwise[:place]]
+        seen: set[int] = set()
+        for stop, n in enumerate(ahead, start=1):
+            width = (minutes[n] - minutes[first]) % DAY_MINUTES
             if width > 2 * REACH:
                 break
-            many = len({days[n] for n in ahead[:stop]})
-            if many < LEAST_DAYS:
+            seen.add(days[n])
+            if len(seen) < LEAST_DAYS:
                 continue
-            chance = _chance(len(left), many, max(width, NARROWEST) / DAY_MINUTES)
+            chance = _chance(len(left), len(seen), max(width, NARROWEST))
             if chance < best[1]:
                 best = (ahead[:stop], chance)
     return best
 
 
-def _chance(n: int, k: int, share: float) -> float:
+@lru_cache(maxsize=8192)
+def _chance(n: int, k: int, width: int) -> float:
+    """How probable it is that `k` of `n` lie within so many minutes. A fortnight asks for the same few again."""
+    share = width / DAY_MINUTES
     tail = sum(comb(n - 1, j) * share**j * (1 - share) ** (n - 1 - j) for j in range(k - 1, n))
     return min(1.0, n * tail)
 
@@ -96,5 +122,5 @@ def _described(group: Sequence[Firing], minutes: Sequence[int], timezone: str, c
         chance=chance,
         most_above=max(0.0, *(one.deviation for one in group)),
         most_below=max(0.0, *(-one.deviation for one in group)),
-        alert_ids=tuple(one.alert_id for one in in_time),
+        alert_ids=tuple(one.alert_id for one in in_time if one.alert_id is not None),
     )

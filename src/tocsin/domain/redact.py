@@ -6,7 +6,7 @@ HIDDEN = "***"
 _SECRETS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL),
     re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"),
-    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\b(?:gh[pousr]|glpat|xox[abprs]|sk)[-_][A-Za-z0-9_-]{16,}"),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\b(?:gh[pousr]|glpat|glsa|glc|xox[abprs]|sk)[-_][A-Za-z0-9_-]{16,}"),
     re.compile(r"(?<![^\s:@/=\"'])[^\s:@/=\"']{1,64}:[^\s@/]{1,64}@[A-Za-z0-9.-]{1,253}"),
     re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"),
     re.compile(r"(?<!\d)\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}(?!\d)"),
@@ -27,6 +27,15 @@ _NAMED = re.compile(
 _OPTION = re.compile(rf"(--?{_NAME}\s+)(?!-)\S+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b((?:bearer|basic|digest)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
+
+
+def without_credentials(text: str) -> str:
+    """The same text without what looks like a token, a key or a password: what a server says of itself, a title."""
+    for secret in _SECRETS[:3]:
+        text = secret.sub(HIDDEN, text)
+    for pattern in (_WHOLE, _SCHEME, _NAMED, _OPTION):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return text
 
 
 def clean(text: str, most: int) -> str:

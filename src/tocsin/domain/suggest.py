@@ -7,7 +7,7 @@ units that exporters give their metrics (Prometheus' naming practices).
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tocsin.detect import Direction
 from tocsin.domain.catalogue import Catalogue, Metric, MetricKind
@@ -21,6 +21,8 @@ MOST_VALUES = 20
 """A label with more values is not kept: it names things that come and go."""
 
 RANGE = "5m"
+ABSENCE = ("absence",)
+_BEAT = "_heartbeat"
 _LONGEST = 128
 _PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _TIMES = ("seconds", "milliseconds")
@@ -61,11 +63,19 @@ _QUEUES = re.compile(
     r"(queue(_length|_size|_depth|d)?|backlog|pending|in_?flight|waiting|lag(_seconds)?|load1|goroutines|"
     r"connections|sessions|procs_(blocked|running))$"
 )
+_BEATS = re.compile(r"(heart_?beats?|keep_?alives?|watchdog)(_total)?$")
+_MOMENTS = re.compile(
+    r"(_last_(success|successful|run|completed|completion|finished|backup)(_\w+)?|heart_?beat)_(timestamp|time)(_seconds)?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A target to review: its name, its query, and which signal it is of what; the rest is as in `Target`."""
+    """A target to review: its name, its query, and which signal it is of what; the rest is as in `Target`.
+
+    `beat` is a query that has samples only while the thing is alive: what is watched, with the method `absence`, where
+    the values of `query` never move. `seen` asks whether the metric itself is there.
+    """
 
     name: str
     query: str
@@ -75,6 +85,25 @@ class Suggestion:
     log_signal: LogSignal | None = None
     denominator: str = ""
     min_denominator: float = 0.0
+    beat: str = ""
+    seen: str = ""
+    methods: tuple[str, ...] = ("auto",)
+
+    @property
+    def is_beat(self) -> bool:
+        """Whether it is watched only for being there."""
+        return self.methods == ABSENCE
+
+    def as_beat(self) -> "Suggestion":
+        """What is watched in its place where its values never move."""
+        base = re.sub("_(share|rate)$", "", self.name)
+        return Suggestion(
+            f"{base[: _LONGEST - len(_BEAT)]}{_BEAT}",
+            self.beat,
+            f"heartbeat: its value never moves, so only whether it is there is watched (absence); {self.why}",
+            seen=self.seen,
+            methods=ABSENCE,
+        )
 
 
 def plain(name: str) -> bool:
@@ -88,7 +117,7 @@ def wanted(name: str, kind: MetricKind = MetricKind.UNKNOWN, unit: str = "") -> 
         return False
     if kind is MetricKind.SUMMARY and unit in _TIMES:
         return True
-    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _WAITED, _QUEUES, _MORE)) or any(
+    return any(rule.search(name) for rule in (_FAILURES, _TRAFFIC, _WAITED, _QUEUES, _BEATS, _MOMENTS, _MORE)) or any(
         name.endswith(suffix) for pair in _SHARES for suffix in pair[:2]
     )
 
@@ -106,7 +135,7 @@ def suggest(catalogue: Catalogue) -> tuple[Suggestion, ...]:
     for rule in _RULES:
         for metric in by_name.values():
             for one in rule(metric, by_name):
-                found.setdefault(one.name, one)
+                found.setdefault(one.name, replace(one, seen=f"count({metric.name})"))
     return tuple(found.values())
 
 
@@ -152,7 +181,7 @@ def _requests(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
         )
     # A device is a resource, not a service.
     signal = "USE, utilisation" if metric.values("device") else "RED, rate"
-    yield Suggestion(_name(metric, "rate"), rate, f"{signal}: {metric.name} a second")
+    yield Suggestion(_name(metric, "rate"), rate, f"{signal}: {metric.name} a second", beat=f"{rate} > 0")
 
 
 def _durations(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
@@ -251,6 +280,7 @@ def _traffic(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
             _name(metric, "rate"),
             _over("sum", metric, _rate(_selected(metric))),
             f"USE, utilisation: {metric.name} a second",
+            beat=f"{_over('sum', metric, _rate(_selected(metric)))} > 0",
         )
 
 
@@ -268,12 +298,28 @@ def _levels(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
 
 def _alive(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
     if metric.name == "up":
-        query = "avg by (job) (up)"
-        yield Suggestion("up_share", query, "the share of scraped instances that answer", Direction.BELOW, "ratio")
+        query, beat = "avg by (job) (up)", f"{_over('max', metric, 'up')} > 0"
+        why = "the share of scraped instances that answer"
+        yield Suggestion("up_share", query, why, Direction.BELOW, "ratio", beat=beat)
+
+
+def _beats(metric: Metric, _: Mapping[str, Metric]) -> Iterator[Suggestion]:
+    """What says by its moving that something is alive: it has samples while it moves, and none when it stands still."""
+    if _BEATS.search(metric.name) and _counts(metric):
+        moved = f"{_over('sum', metric, _rate(_selected(metric)))} > 0"
+    elif _MOMENTS.search(metric.name) and metric.kind in (MetricKind.GAUGE, MetricKind.UNKNOWN):
+        moved = f"{_over('max', metric, f'changes({_selected(metric)}[{RANGE}])')} > 0"
+    else:
+        return
+    short = re.sub("_(timestamp|time)$", "", _name(metric, ""))
+    short = re.sub("_?heart_?beats?$", "", short)
+    why = f"heartbeat: whether {metric.name} still moves is watched (absence), not its value"
+    name = f"{short[: _LONGEST - len(_BEAT)]}{_BEAT}".lstrip("_")
+    yield Suggestion(name, moved, why, methods=ABSENCE)
 
 
 _RULES: tuple[Callable[[Metric, Mapping[str, Metric]], Iterator[Suggestion]], ...] = (
-    _requests, _durations, _failures, _processors, _shares, _busy_time, _traffic, _levels, _alive,
+    _requests, _durations, _failures, _processors, _shares, _busy_time, _traffic, _levels, _alive, _beats,
 )  # fmt: skip
 
 

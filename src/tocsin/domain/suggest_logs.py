@@ -15,6 +15,7 @@ from tocsin.domain.log_signal import ERRORS, IS_ERROR, LEVEL, LogSignal, share_o
 from tocsin.domain.matters import LEAST_EVENTS
 from tocsin.domain.redact import clean
 from tocsin.domain.suggest import RANGE, Suggestion
+from tocsin.domain.words import many
 
 MAX_TEMPLATE_SERVICES = 5
 """Services of which templates are suggested, those with most lines first."""
@@ -103,14 +104,14 @@ def _chosen(lines: Mapping[str, float]) -> tuple[list[str], list[str]]:
     chosen, notes = cheap[:MAX_TEMPLATE_SERVICES], []
     each_is_read = "each line is read"
     if len(named) > len(cheap):
-        many = f"{MAX_TEMPLATE_LINES:g} lines a minute are the limit, as {each_is_read}"
-        notes.append(f"templates of {len(named) - len(cheap)} busy services are not suggested: {many}")
+        limit = f"{MAX_TEMPLATE_LINES:g} lines a minute are the limit, as {each_is_read}"
+        notes.append(f"templates of {many(len(named) - len(cheap), 'busy service')} are not suggested: {limit}")
     if len(cheap) > len(chosen):
         few = f"{MAX_TEMPLATE_SERVICES} are the limit, as {each_is_read}"
-        notes.append(f"templates of {len(cheap) - len(chosen)} further services are not suggested: {few}")
+        notes.append(f"templates of {many(len(cheap) - len(chosen), 'further service')} are not suggested: {few}")
     if len(spoken) > len(named):
         odd = f"their names have more than {MAX_VALUE_CHARACTERS} characters, or some that cannot be shown"
-        notes.append(f"templates of {len(spoken) - len(named)} services are not suggested: {odd}")
+        notes.append(f"templates of {many(len(spoken) - len(named), 'service')} are not suggested: {odd}")
     return chosen, notes
 
 

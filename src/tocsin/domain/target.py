@@ -91,9 +91,9 @@ class Target:
     `sigma_threshold` takes their place. A target in `shadow` is recorded and not told. `unit` says what the
     values are where the names in the query do not; below `min_denominator` of the query `denominator` a ratio says
     nothing. `log_signal` is what is watched of a `query` that is a log query.
-    `capacity_limit` (else `lower_bound` and `upper_bound`) is what `capacity` looks ahead to, at most
-    `capacity_horizon`. For `deploy_for` after a deployment `after_deploy` says what becomes of the sigma that it takes
-    to begin: `deploy_factor` times as much, that part of it, or no alert begins.
+    `capacity_limit` (else `lower_bound` and `upper_bound`, or the upper bound that the unit or the query has) is what
+    `capacity` looks ahead to, at most `capacity_horizon`. For `deploy_for` after a deployment `after_deploy` says what
+    becomes of the sigma that it takes to begin: `deploy_factor` times as much, that part of it, or no alert begins.
     Construction checks nothing: call `validated`.
     """
 
@@ -206,6 +206,7 @@ class Target:
             limit=self.capacity_limit,
             lower_limit=self.lower_bound,
             upper_limit=self.upper_bound,
+            inferred_limit=self.nature.upper_bound,
             horizon_s=self.capacity_horizon.total_seconds(),
         )
 
@@ -284,7 +285,7 @@ def _check_signal(target: Target) -> None:
     if target.log_signal is None:
         return
     if target.query_type is not QueryType.LOKI:
-        raise Invalid("log_signal", f"is for log queries: say query_type: loki (it is {target.query_type})")
+        raise Invalid("log_signal", f"is for log queries of a Loki (query_type: loki), not of {target.query_type}")
     check_lines(target.query)
 
 
@@ -329,9 +330,12 @@ def _check_deploy(target: Target) -> None:
 
 
 def _check_capacity(target: Target) -> None:
-    limits = (target.capacity_limit, target.lower_bound, target.upper_bound)
+    limits = (target.capacity_limit, target.lower_bound, target.upper_bound, target.nature.upper_bound)
     if "capacity" in target.detection_methods and all(limit is None for limit in limits):
-        raise Invalid("capacity_limit", "is what capacity looks ahead to: give it, or upper_bound or lower_bound")
+        raise Invalid(
+            "capacity_limit",
+            "is what capacity looks ahead to: give it, upper_bound or lower_bound, or a unit that has an upper bound",
+        )
 
 
 def _check_range(name: str, lower: float | None, upper: float | None) -> None:

@@ -10,6 +10,7 @@ from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.target import Target
+from tocsin.domain.words import many
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import TARGETS_OWN, Gate
 from tocsin.monitor.memory import Memory, absorb
@@ -22,6 +23,9 @@ MAX_COLUMNS = 20_160
 
 PART_COLUMNS = 1440
 """Columns asked for at once."""
+
+PART_SAMPLES = 1_000_000
+"""Samples asked for at once: 40 bytes of JSON each at the most, which leaves room below `max_bytes`."""
 
 MAX_TRIES = 3
 """Failures of one part after which it is left out, as a gap."""
@@ -63,14 +67,19 @@ class Backlog:
         """The warning about parts that are gaps."""
         if not self.left_out:
             return ()
-        many = f"{len(self.left_out)} part{'s' * (len(self.left_out) > 1)} of the history could not be read"
-        return (f"{many}, and {'are' if len(self.left_out) > 1 else 'is'} a gap; the last: {self.left_out[-1]}",)
+        parts = f"{many(len(self.left_out), 'part')} of the history could not be read"
+        return (f"{parts}, and {'are' if len(self.left_out) > 1 else 'is'} a gap; the last: {self.left_out[-1]}",)
 
 
 def span_of(target: Target, series: int) -> timedelta:
     """How far back it is read: the target's `history`, less where that is more than `MAX_COLUMNS` or `MAX_SAMPLES`."""
     columns = min(int(target.reads_back / target.step), MAX_COLUMNS, MAX_SAMPLES // max(1, series))
     return columns * target.step
+
+
+def part_columns(series: int) -> int:
+    """How many columns of so many series are asked for at once."""
+    return max(1, min(PART_COLUMNS, PART_SAMPLES // max(1, series)))
 
 
 async def read_back(
@@ -92,7 +101,7 @@ async def read_back(
     step_s = target.step.total_seconds()
     end = first.start.timestamp() - step_s
     while log.at <= end:
-        until = min(end, log.at + (PART_COLUMNS - 1) * step_s)
+        until = min(end, log.at + (part_columns(series) - 1) * step_s)
         window = Window(instant(log.at), instant(until), target.step)
         try:
             # Half of the places stay free for those that are judged already.
@@ -108,6 +117,7 @@ async def read_back(
             log.left_out = (*log.left_out, f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC: {error}")
         else:
             await _learn(target, gate, log, frame)
+            series = max(series, len(frame.labels))
             log.done = (until - log.begin) / max(step_s, end - log.begin)
             heard(frame)
         log.at, log.tries = until + step_s, 0
@@ -131,8 +141,9 @@ async def read_back_alike(
     at, step_s = logs[0].at, known[0][0].step.total_seconds()
     end = first.start.timestamp() - step_s
     while at <= end:
-        until = min(end, at + (PART_COLUMNS - 1) * step_s)
+        until = min(end, at + (part_columns(series) - 1) * step_s)
         frame = await fetch(known[0][0], gate, Window(instant(at), instant(until), known[0][0].step))
+        series = max(series, len(frame.labels))
         for (target, _), log in zip(known, logs, strict=True):
             await _learn(target, gate, log, frame)
         at = until + step_s

@@ -13,7 +13,7 @@ from tocsin.domain.grouping import groups_of
 from tocsin.domain.incidents import reckon
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside, GoOn
-from tocsin.monitor.backfill import PART_COLUMNS, read_back_alike
+from tocsin.monitor.backfill import part_columns, read_back_alike
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.memory import Memory
@@ -21,9 +21,6 @@ from tocsin.monitor.rehearsal import Rehearsal, columns_of
 from tocsin.monitor.sketch import Sketch
 from tocsin.monitor.status import BacktestResult, Question
 from tocsin.monitor.tally import MAX_LISTED
-
-PART_SAMPLES = 2_000_000
-"""Samples asked for at once, as far as the number of series can be known: of a wide target less time."""
 
 Progress = Callable[[float], None]
 NOTHING_ELSE = Question()
@@ -119,8 +116,7 @@ async def _play(runs: Sequence[Rehearsal], gate: Gate, aside: Aside, progress: P
     await aside.run(partial(_learn, runs, early))
     series, at = len(early.labels), window.start
     while at <= window.end:
-        columns = max(1, min(PART_COLUMNS, PART_SAMPLES // max(1, series)))
-        until = min(window.end, at + (columns - 1) * step)
+        until = min(window.end, at + (part_columns(series) - 1) * step)
         frame = await fetch(target, gate, Window(at, until, step))
         shares = _Shares(progress, (at - window.start) / (window.end + step - window.start))
         shares.width = (until + step - at) / (window.end + step - window.start) / len(runs)

@@ -13,10 +13,11 @@ from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import Marked
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
+from tocsin.domain.words import many
 from tocsin.monitor.following import utc_offsets
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.memory import Memory
-from tocsin.monitor.relearn import concerns, relearnt
+from tocsin.monitor.relearn import matters, relearnt
 from tocsin.monitor.watch import Watch
 
 MAX_LISTED = 100
@@ -65,29 +66,42 @@ class ChangedBands:
     notes: tuple[str, ...]
 
 
-async def changed_bands(watches: Sequence[tuple[Watch, Marked]], gates: Gates) -> ChangedBands:
-    """Compare what each watch has learnt with what it would have learnt with what is said now; changes nothing."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A watch, and what people had said that concerns it `before` a change and `after` it."""
+
+    watch: Watch
+    before: Marked
+    after: Marked
+
+
+async def changed_bands(changes: Sequence[Said], gates: Gates) -> ChangedBands:
+    """Compare what each watch would have learnt with what was said before and with what is said after; changes nothing.
+
+    What was said earlier and is not learnt anew yet is in both, so that only this change counts.
+    """
     notes: list[str] = []
     bands: list[tuple[float, Band]] = []
     compared = 0
-    due = [(watch, watch.memory, marked) for watch, marked in watches]
-    due = [(watch, memory, marked) for watch, memory, marked in due if concerns(watch.target, memory, marked)]
-    untouched = len(watches) - len(due)
+    due = [(one, one.watch.memory) for one in changes]
+    due = [(one, memory) for one, memory in due if matters(one.watch.target, memory, one.before, one.after)]
+    untouched = len(changes) - len(due)
     if untouched:
-        notes.append(f"{untouched} targets have learnt nothing from it")
+        notes.append(f"{many(untouched, 'target')} {'has' if untouched == 1 else 'have'} learnt nothing from it")
     if len(due) > MAX_COMPARED:
         notes.append(f"{len(due) - MAX_COMPARED} more targets learn anew; {MAX_COMPARED} were compared")
     loop = asyncio.get_running_loop()
     until = loop.time() + WITHIN_S
-    for watch, memory, marked in due[:MAX_COMPARED]:
-        name = watch.target.name
-        gate = gates.find(watch.target.datasource_uid)
+    for one, memory in due[:MAX_COMPARED]:
+        target, name = one.watch.target, one.watch.target.name
+        gate = gates.find(target.datasource_uid)
         if gate is None:
             notes.append(f"{name}: its datasource is not configured")
             continue
         try:
             async with asyncio.timeout_at(until):
-                after = await relearnt(watch.target, gate, memory, marked, watch.active)
+                before = await relearnt(target, gate, memory, one.before, one.watch.active)
+                after = await relearnt(target, gate, memory, one.after, one.watch.active)
         except SourceError as error:
             notes.append(f"{name}: its history cannot be read, it learns anew when it can: {error}")
             continue
@@ -96,7 +110,7 @@ async def changed_bands(watches: Sequence[tuple[Watch, Marked]], gates: Gates) -
                 f"{name}: its history was not read within {WITHIN_S:g} s; it learns anew at its next evaluation"
             )
             continue
-        found = await asyncio.to_thread(_compared, watch.target, memory, after)
+        found = await asyncio.to_thread(_compared, target, before, after)
         compared += len(memory.labels)
         bands += found
     bands.sort(key=lambda one: -one[0])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from tocsin.detect import MIN_LEARN, Outlook, choose, outlook
+from tocsin.detect import MIN_LEARN, Outlook, choose, outlook, sure_after
 from tocsin.domain.denominator import guard_of, thin_words
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.target import Target, TargetState
@@ -48,9 +48,17 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
         names = " and ".join(target.detection_methods)
         return Condition(TargetState.WARMING_UP, f"there is not yet as much history as {names} needs{said}")
     if not ready:
-        have = int((~np.isnan(memory.values)).sum(axis=1).max())
-        wait = max(1, MIN_LEARN - have) * target.step
-        reason = f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {span_in_words(wait)}"
+        known = ~np.isnan(memory.values)
+        have = int(known.sum(axis=1).max())
+        if have < MIN_LEARN:
+            wait = (MIN_LEARN - have) * target.step
+            reason = (
+                f"{have} of the {MIN_LEARN} samples that a first opinion needs; ready in about {span_in_words(wait)}"
+            )
+        else:
+            lived = known.shape[1] - int(known.any(axis=0).argmax())
+            wait = max(1, sure_after(target.window) - lived) * target.step
+            reason = f"the first {have} samples do not agree with each other; ready in {span_in_words(wait)} at most"
         return Condition(TargetState.WARMING_UP, reason + said, at + wait)
     parts = [f"{total} series judged"]
     if ready < total:
@@ -61,8 +69,8 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
 
 def weightless(target: Target, memory: Memory) -> str:
     """How many samples of the lookback had too little behind them; "" where none had."""
-    guard, thin = guard_of(target), int(memory.thin.sum())
-    if guard is None or not thin:
+    guard = guard_of(target)
+    if guard is None or memory.thin is None or not (thin := int(memory.thin.sum())):
         return ""
     return thin_words(thin, thin + int(np.count_nonzero(~np.isnan(memory.values))), guard)
 

@@ -1,11 +1,14 @@
 """What people ask about datasources: how they are, whether they answer, what they cost, what is kept of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tocsin.domain.connection import Connection, Standing
 from tocsin.domain.datasource import Description, Skew
-from tocsin.domain.errors import NotFound, SourceError
+from tocsin.domain.denominator import guard_of
+from tocsin.domain.errors import NotFound, SourceError, SourceFailure
+from tocsin.domain.ports import MetricSource
 from tocsin.domain.target import QueryType
 from tocsin.monitor.cache import CacheStats
 from tocsin.monitor.gate import Gate
@@ -20,8 +23,8 @@ HOUR = timedelta(hours=1)
 class HourlyCost:
     """What a target costs its datasource in an hour, by its last evaluation and its interval.
 
-    None before it has gone past its first evaluation, which reads the past; zero where another target that asks the
-    same has paid.
+    None before it has gone past its first evaluation, which reads the past. Targets that ask the same at the same times
+    share one answer, and what it costs in equal parts.
     """
 
     target_name: str
@@ -34,10 +37,12 @@ class HourlyCost:
 
 @dataclass(frozen=True, slots=True)
 class DatasourceTest:
-    """What came of asking a datasource now: a `description`, or the `error` in words."""
+    """What came of asking a datasource now: a `description`, or the `error` in words. `query_type` None: it is a
+    connection that brings datasources, and `costs` are those of targets of theirs.
+    """
 
     uid: str
-    query_type: QueryType
+    query_type: QueryType | None
     at: datetime
     description: Description | None
     error: str | None
@@ -55,16 +60,19 @@ class Datasources:
         """All of them, by uid."""
         return statuses(self._gates, self._watches.values())
 
+    def connections(self) -> Sequence[tuple[str, Standing]]:
+        """What brings datasources, by uid, and how it is doing."""
+        return [(uid, each.connection.standing()) for uid, each in sorted(self._gates.connections.items())]
+
     async def test(self, uid: str) -> DatasourceTest:
-        """Ask it about itself, also while it is left alone; raises `NotFound`."""
+        """Ask it, or a connection, about itself, also while it is left alone; raises `NotFound`, or `SourceError` where
+        nobody can know whether there is one, because what may bring it fails.
+        """
         gate = self._gates.find(uid)
         if gate is None:
-            raise NotFound(f"there is no datasource {uid!r}")
-        description, error = None, None
-        try:
-            description = gate.described = await gate.source.describe()
-        except SourceError as failed:
-            error = str(failed)
+            return await self._test_connection(uid)
+        description, error = await _described(gate.source)
+        gate.described = description or gate.described
         watches = [watch for watch in self._watches.values() if watch.target.datasource_uid == uid]
         skew = gate.source.skew if description is None else description.skew or gate.source.skew
         return DatasourceTest(
@@ -74,8 +82,26 @@ class Datasources:
             description,
             error,
             skew_warnings(uid, skew, finest_step(watches)),
-            tuple(_cost(watch) for watch in sorted(watches, key=lambda one: one.target.name)),
+            _costs(watches),
         )
+
+    def language(self, uid: str) -> QueryType | None:
+        """What its queries are written in; None where there is none of this uid now."""
+        gate = self._gates.find(uid)
+        return None if gate is None else gate.source.query_type
+
+    async def _test_connection(self, uid: str) -> DatasourceTest:
+        connected = self._gates.connections.get(uid)
+        if connected is None:
+            unseen = self._gates.unseen()
+            if unseen:
+                words = f"whether there is a datasource {uid!r} is not known now: {'; '.join(unseen)}"
+                raise SourceError(words, failure=SourceFailure.UNREACHABLE, transient=True)
+            raise NotFound(f"there is no datasource {uid!r}")
+        description, error = await _described(connected.connection)
+        standing = connected.connection.standing()
+        watches = [one for one in self._watches.values() if one.target.datasource_uid in standing.datasources]
+        return DatasourceTest(uid, None, self._now(), description, error, standing.notes, _costs(watches))
 
     def cache_stats(self) -> Sequence[CacheStats]:
         """What is kept of their answers, by kind."""
@@ -86,6 +112,14 @@ class Datasources:
         if uid is not None and self._gates.find(uid) is None:
             raise NotFound(f"there is no datasource {uid!r}")
         return self._gates.caches.clear(uid)
+
+
+async def _described(what: MetricSource | Connection) -> tuple[Description | None, str | None]:
+    """What it says of itself, or why it does not."""
+    try:
+        return await what.describe(), None
+    except SourceError as error:
+        return None, str(error)
 
 
 def statuses(gates: Gates, watches: Iterable[Watch]) -> Sequence[DatasourceStatus]:
@@ -99,13 +133,22 @@ def statuses(gates: Gates, watches: Iterable[Watch]) -> Sequence[DatasourceStatu
 def _status(gate: Gate, watches: Iterable[Watch]) -> DatasourceStatus:
     skew = gate.source.skew
     warnings = skew_warnings(gate.source.uid, skew, finest_step(watches))
-    health = Health.FAILING if gate.consecutive else Health.OK if gate.last_success_at else Health.UNKNOWN
+    refusal = gate.refused
+    answers = gate.last_success_at is not None or (refusal is not None and refusal.answered)
+    if refusal is not None and refusal.answered:
+        uid = gate.source.uid
+        warnings = (*warnings, f"the datasource {uid} answers, but with more than a limit allows: {refusal.error}")
+    health = Health.FAILING if gate.consecutive else Health.OK if answers else Health.UNKNOWN
+    # One heavy query among others that are answered is its target's own.
+    error, error_at = gate.last_error, gate.last_error_at
+    if refusal is not None and (error_at is None or refusal.at >= error_at):
+        error, error_at = refusal.error, refusal.at
     return DatasourceStatus(
         uid=gate.source.uid,
         query_type=gate.source.query_type,
         health=Health.WARNING if warnings and health is Health.OK else health,
-        last_error=gate.last_error,
-        last_error_at=gate.last_error_at,
+        last_error=error,
+        last_error_at=error_at,
         last_success_at=gate.last_success_at,
         queries=gate.queries,
         failures=gate.failures,
@@ -136,13 +179,31 @@ def skew_warnings(uid: str, skew: Skew | None, step: timedelta | None) -> tuple[
     return (f"the clock of the datasource {uid} is {skew.words}, {of_a_step}: {what}; set both by one time server",)
 
 
-def _cost(watch: Watch) -> HourlyCost:
-    target, last = watch.target, watch.status.last_cost
-    times = HOUR / target.check_interval if target.enabled else 0.0
-    if last is None:
-        return HourlyCost(target.name, target.enabled, times, None, None, None)
+def _costs(watches: Iterable[Watch]) -> tuple[HourlyCost, ...]:
+    """What targets cost, by name. One of those that ask the same has asked for all: they bear it in equal parts."""
+    together: dict[tuple[object, ...], list[Watch]] = {}
+    for watch in watches:
+        target, guard = watch.target, guard_of(watch.target)
+        asks = (target.datasource_uid, target.asked, guard and guard.query)
+        when = (target.step, target.check_interval, target.offset, target.enabled)
+        together.setdefault((*asks, *when), []).append(watch)
+    costs = [cost for each in together.values() for cost in _shared(each)]
+    return tuple(sorted(costs, key=lambda one: one.target_name))
+
+
+def _shared(watches: Sequence[Watch]) -> Iterator[HourlyCost]:
+    lasts = [watch.status.last_cost for watch in watches]
     # Samples of an answer that another has asked for have cost nothing more.
-    samples = last.samples if last.queries else 0
-    return HourlyCost(
-        target.name, target.enabled, times, times * last.queries, times * samples, times * last.size_bytes
-    )
+    paid = [last for last in lasts if last is not None and last.queries]
+    known = sum(last is not None for last in lasts)
+    for watch, last in zip(watches, lasts, strict=True):
+        target = watch.target
+        times = HOUR / target.check_interval if target.enabled else 0.0
+        if last is None:
+            yield HourlyCost(target.name, target.enabled, times, None, None, None)
+            continue
+        part = times / known
+        queries, samples = part * sum(one.queries for one in paid), part * sum(one.samples for one in paid)
+        yield HourlyCost(
+            target.name, target.enabled, times, queries, samples, part * sum(one.size_bytes for one in paid)
+        )

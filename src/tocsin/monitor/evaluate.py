@@ -1,16 +1,18 @@
 """The evaluate loop's body: ask for what is new, judge, step, keep."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from tocsin.domain.errors import NotAsked, SourceError, StoreError
-from tocsin.domain.evaluation import datasource_alert
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
+from tocsin.domain.source_alert import datasource_alert, words_again, words_of
 from tocsin.domain.target import TargetState
+from tocsin.domain.words import many
 from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back, span_of
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.condition import span_in_words
@@ -18,11 +20,12 @@ from tocsin.monitor.datasources import skew_warnings
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
-from tocsin.monitor.judging import refuted_words
+from tocsin.monitor.judging import refuted_words, silenced_words
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
 from tocsin.monitor.status import IN_VAIN, Cost
+from tocsin.monitor.telling import News
 from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.whole import to_the_end
 
@@ -32,11 +35,23 @@ BIG_BLOCK = 2_000_000
 """Samples in memory above which judging goes to a thread, so that the loop stays responsive."""
 
 
-class Evaluator:
-    """Evaluates one target at a time; holds nothing of a target itself."""
+async def _never(_gate: Gate) -> bool:
+    return False
 
-    def __init__(self, clock: Clock, committer: Committer, metrics: Metrics) -> None:
-        self._clock, self._committer, self._metrics = clock, committer, metrics
+
+class Evaluator:
+    """Evaluates one target at a time; holds nothing of a target itself. `excused` says whether a datasource that
+    fails is told elsewhere.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        committer: Committer,
+        metrics: Metrics,
+        excused: Callable[[Gate], Awaitable[bool]] = _never,
+    ) -> None:
+        self._clock, self._committer, self._metrics, self._excused = clock, committer, metrics, excused
 
     async def evaluate(self, watch: Watch, gate: Gate, at: datetime) -> bool:
         """One evaluation at `at`; whether it came to a result. Never raises for a datasource or store that fails."""
@@ -44,6 +59,7 @@ class Evaluator:
         if window is None:
             return True
         began = self._clock.now()
+        verdict: Verdict | None = None
         try:
             frame = await fetch(watch.target, gate, window)
             cost = Cost.of(frame)
@@ -66,6 +82,11 @@ class Evaluator:
             return False
         except StoreError as error:
             self._metrics.failures.labels("store").inc()
+            if verdict is None:
+                # Nothing was to be kept yet: a source has read what it knew before.
+                log.error("evaluation failed", target=watch.target.name, error=str(error))
+                watch.fail(str(error), self._clock.now())
+                return False
             log.error("evaluation not kept", target=watch.target.name, error=str(error))
             watch.status.failures += 1
             watch.status.reason = f"not kept by the store: {error}"
@@ -114,26 +135,20 @@ class Evaluator:
         return replace(verdict, evaluation=await enrich(verdict.evaluation, gate))
 
     async def report(self, gate: Gate) -> None:
-        """Open or resolve the one alert about a datasource, when its health says so."""
-        if gate.has_news:
+        """Open, reword or resolve the one alert about a datasource, when its health says so."""
+        if gate.has_news and not (gate.consecutive and await self._excused(gate)):
             # Whole, also when the target is edited meanwhile: an alert that is kept and not known would never end.
-            await to_the_end(self._report(gate))
+            await to_the_end(gate.telling.tell(self._committer, self._clock, lambda: self._news(gate)))
 
-    async def _report(self, gate: Gate) -> None:
-        async with gate.telling.lock:
-            # Once more: another evaluation may have told it meanwhile.
-            if not gate.has_news:
-                return
-            failing = gate.last_error if gate.consecutive else None
-            evaluation = datasource_alert(gate.source.uid, failing, gate.alert, self._clock.now())
-            try:
-                await self._committer.save(evaluation)
-            except StoreError as error:
-                log.error("datasource alert not kept", datasource=gate.source.uid, error=str(error))
-                return
-            alert = evaluation.alerts[0]
-            gate.telling.take(alert, self._clock.now())
-            log.warning("datasource", uid=gate.source.uid, state=alert.state.value, reason=failing or "answers again")
+    def _news(self, gate: Gate) -> News | None:
+        if not gate.has_news:
+            return None
+        uid, words = gate.source.uid, None
+        if gate.consecutive:
+            words = words_of(uid, gate.last_error or "")
+        elif not gate.steady:
+            words = words_again(f"the datasource {uid}", gate.telling.failing)
+        return News(datasource_alert(uid, words, gate.alert, self._clock.now()), words)
 
     def _source_failed(self, watch: Watch, error: SourceError) -> None:
         self._metrics.failures.labels(error.failure.value).inc()
@@ -164,9 +179,16 @@ class Evaluator:
             warnings = (*warnings, f"samples that cannot be judged were read as gaps: {counted}")
         if verdict.evaluation.suppressed:
             self._metrics.suppressed.inc(verdict.evaluation.suppressed)
-            warnings = (*warnings, f"{verdict.evaluation.suppressed} alerts were not begun: limit of one evaluation")
+            warnings = (
+                *warnings,
+                f"{many(verdict.evaluation.suppressed, 'alert')} not begun: limit of one evaluation",
+            )
+        if verdict.evaluation.undrawn:
+            without = many(verdict.evaluation.undrawn, "anomaly", "anomalies")
+            warnings = (*warnings, f"{without} kept without evidence: limit of one evaluation")
         warnings = (*warnings, *skew_warnings(gate.source.uid, gate.source.skew, watch.target.step))
-        warnings = (*warnings, *watch.left_out, *refuted_words(watch.target, watch.memory.refuted))
+        refuted = refuted_words(watch.target, watch.memory.refuted)
+        warnings = (*warnings, *watch.left_out, *refuted, *silenced_words(watch.target))
         status, condition = watch.status, verdict.condition
         status.become(condition.state, condition.reason, now, condition.eta)
         status.last_evaluated_at, status.last_duration_s = now, took

@@ -45,5 +45,5 @@ def samples_seen(evidence: Evidence) -> str:
     """Whether it was a gap or a drop, as far as the samples themselves tell."""
     expected, seen = len(evidence.values), sum(value is not None for value in evidence.values)
     start, end = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (evidence.window.start, evidence.window.end))
-    missing = f"{expected - seen} are gaps" if seen < expected else "no gap"
+    missing = (f"{expected - seen} are gaps" if expected - seen > 1 else "1 is a gap") if seen < expected else "no gap"
     return f"{seen} of {expected} samples expected from {start} to {end} UTC were there: {missing}"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from tocsin.domain.alert import Alert, Reason
+from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.errors import Conflict, Invalid, NotFound
 from tocsin.domain.evaluation import instant
 from tocsin.domain.events import Event
@@ -30,7 +31,7 @@ from tocsin.domain.feedback import (
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.recurring import REACH
-from tocsin.monitor.bands import ChangedBands, changed_bands
+from tocsin.monitor.bands import ChangedBands, Said, changed_bands
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.marked import rows_with
@@ -151,25 +152,30 @@ class Feedback:
 
     # windows
 
-    @property
-    def windows(self) -> Sequence[MarkedWindow]:
-        """All marked windows, the newest first."""
-        return self._windows
+    def windows(self, target_name: str | None = None) -> Sequence[MarkedWindow]:
+        """Marked windows, the newest first: all, those that concern a target, or those that name one that was deleted.
+        Raises `NotFound` for a target that is none and that no window names.
+        """
+        if target_name is None or target_name in self._watches:
+            return [one for one in self._windows if target_name is None or one.of_target(target_name)]
+        found = [one for one in self._windows if one.target_name == target_name]
+        if not found:
+            raise NotFound(f"there is no target named {target_name!r}, and no marked window of one")
+        return found
 
     async def mark_window(self, window: MarkedWindow) -> Marking:
         """Keep a window (its id and `created_at` are given here); nothing is learnt from it any more. Raises `Invalid`,
-        `NotFound`, `Conflict`, `StoreError`.
+        `Conflict`, `StoreError`.
         """
         made = replace(window, id=f"window:{uuid4().hex[:16]}", created_at=self._clock.now()).validated()
         if made.target_name is not None and made.target_name not in self._watches:
-            raise NotFound(f"there is no target named {made.target_name!r}")
+            raise Invalid("target", f"there is no target named {made.target_name!r}")
         async with self._changing:
             if len(self._windows) >= MAX_WINDOWS:
                 raise Conflict(f"there are {MAX_WINDOWS} marked windows already, which is the limit")
             await self._store.save_window(made)
-            self._windows = tuple(await self._store.windows())
-            self._tell()
-        return Marking(made, await self._bands(made))
+            changes = await self._said(made)
+        return Marking(made, await self._bands(made, changes))
 
     async def forget_window(self, window_id: str) -> Marking:
         """Learn from it again; raises `NotFound`, `StoreError`."""
@@ -178,13 +184,27 @@ class Feedback:
             if found is None:
                 raise NotFound(f"there is no marked window {window_id!r}")
             await self._store.delete_window(window_id)
-            self._windows = tuple(await self._store.windows())
-            self._tell()
-        return Marking(found, await self._bands(found))
+            changes = await self._said(found)
+        return Marking(found, await self._bands(found, changes))
 
-    async def _bands(self, window: MarkedWindow) -> ChangedBands:
-        names = [name for name in sorted(self._watches) if window.of_target(name)]
-        return await changed_bands([(self._watches[name], self._watches[name].marked) for name in names], self._gates)
+    async def _said(self, window: MarkedWindow) -> Sequence[Said]:
+        """Take the windows of the store to the watches; what that changes for those that a window is about."""
+        before = {name: self.marked(name) for name in sorted(self._watches) if window.of_target(name)}
+        self._windows = tuple(await self._store.windows())
+        self._tell()
+        return [
+            Said(self._watches[name], known, self.marked(name))
+            for name, known in before.items()
+            if name in self._watches
+        ]
+
+    async def _bands(self, window: MarkedWindow, changes: Sequence[Said]) -> ChangedBands:
+        bands = await changed_bands(changes, self._gates)
+        known = [labels for one in changes for labels in one.watch.memory.labels]
+        if not window.labels or rows_with(window.labels, known).any():
+            return bands
+        note = f"no series that is known now carries {window.labels}: it concerns none until one comes that does"
+        return replace(bands, notes=(note, *bands.notes))
 
     # what is accepted
 
@@ -199,7 +219,8 @@ class Feedback:
         """
         async with self._paused(name) as watch:
             if watch.cursor is None or not watch.memory.labels:
-                raise Conflict(f"target {name!r} was not evaluated yet: there is no level to accept")
+                why = "was not evaluated yet" if watch.target.enabled else "is disabled"
+                raise Conflict(f"target {name!r} {why}: there is no level to accept")
             if not rows_with(labels, watch.memory.labels).any():
                 raise Invalid("labels", f"no series of target {name!r} carries {labels}")
             at = instant(watch.cursor)
@@ -228,7 +249,7 @@ class Feedback:
         """
         found = [one for one in await self.recurring(name) if one.labels == labels and one.around == around]
         if not found:
-            raise NotFound(f"no alert of {labels} of target {name!r} recurs around that time of day")
+            raise NotFound(f"nothing of {labels} of target {name!r} recurs around that time of day")
         one = found[0]
         now = self._clock.now()
         made = replace(
@@ -315,6 +336,14 @@ class Feedback:
         found = await self._recurrence.now(self._timezones())
         return [slot for (target, _), slots in found.items() if target == name for slot in slots]
 
+    async def recurring_among(self, anomalies: Sequence[Anomaly]) -> Mapping[str, Recurring]:
+        """Those of some anomalies that come by the clock, by id; raises `StoreError`."""
+        known = await self._recurrence.now(self._timezones()) if anomalies else {}
+        found = {
+            one.id: _at(known.get((one.target_name, one.labels.fingerprint), ()), one.timestamp) for one in anomalies
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
     def expected_by(self, alert: Alert) -> Acceptance | None:
         """The acceptance that says that this alert was to come as it came; who tells people stays silent then."""
         return next((one for one in self._acceptances if one.expects(alert)), None)
@@ -331,14 +360,16 @@ class Feedback:
         began = alert.starts_at or alert.active_at
         return Remarks(
             in_window=next((one for one in self._windows if one.touches(alert)), None),
-            recurring=next(
-                (one for one in slots if Slot.around(one.around, REACH, one.timezone).contains(began)), None
-            ),
+            recurring=_at(slots, began),
             expected_by=self.expected_by(alert),
         )
 
     def _timezones(self) -> Mapping[str, str]:
         return {name: watch.target.timezone for name, watch in self._watches.items()}
+
+
+def _at(slots: Sequence[Recurring], at: datetime) -> Recurring | None:
+    return next((one for one in slots if Slot.around(one.around, REACH, one.timezone).contains(at)), None)
 
 
 def _lasting(expires_after: timedelta | None) -> timedelta:

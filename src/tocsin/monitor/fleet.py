@@ -1,12 +1,13 @@
 """The cap over all targets: how many false alerts a week are to be expected, and from how many sigma one is told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tocsin.detect import DIAL_LEVELS, Dial, Tolerance
+from tocsin.detect import AUTO_CEILING, DIAL_LEVELS, LEAST_WEEKS, Dial, Tolerance, wants_auto
 from tocsin.domain.frame import Floats
+from tocsin.domain.target import Target
 from tocsin.monitor.status import DialView, FleetView
 from tocsin.monitor.watch import Watch
 
@@ -42,7 +43,8 @@ class Fleet:
         self._known = {watch.target.name: self._of(watch) for watch in counted}
         total = self._total()
         fits = total <= self._tolerated + 1e-9
-        level = int(fits.argmax()) if fits.any() else len(DIAL_LEVELS) - 1
+        # Where none is enough, the lowest that does as much as any: more would keep nothing away.
+        level = int(fits.argmax()) if fits.any() else int(np.argmin(np.round(total, 9)))
         self.floor = float(DIAL_LEVELS[level]) if level else 0.0
         for watch in counted:
             watch.floor = self.floor
@@ -62,39 +64,60 @@ class Fleet:
         level = int(np.searchsorted(DIAL_LEVELS, self.floor)) if self.floor else 0
         return FleetView(float(self._total()[level]), self._tolerated, self.floor)
 
+    def warning(self, targets: Sequence[Target]) -> tuple[str, ...]:
+        """What is to be said of a back-test of these, which knows nothing of the others: that a floor is in force."""
+        if not any(one.tolerance is not None and self.floor > one.policy.sigma for one in targets):
+            return ()
+        words = (
+            f"monitoring tells nothing below {self.floor:g} sigma now, to keep all targets to {self._tolerated:g} "
+            "false alerts a week together: that floor is no part of a back-test, which may count what would not be told"
+        )
+        return (words,)
+
     def _total(self) -> Floats:
         return sum((known.curve for known in self._known.values()), np.zeros(len(DIAL_LEVELS)))
 
     def _of(self, watch: Watch) -> _Known:
         dial, target = watch.memory.dial, watch.target
-        of = (dial.day, dial.rows, target.policy.sigma, target.tolerance, watch.floor)
+        of = (dial.day, dial.rows, target.policy.sigma, target.tolerance, watch.floor, target.detection_methods)
         known = self._known.get(target.name)
-        return known if known is not None and known.of == of else _Known(of, curve_of(dial, target.policy.sigma))
+        return known if known is not None and known.of == of else _Known(of, curve_of(dial, target))
 
 
-def curve_of(dial: Dial, base: float) -> Floats:
-    """(L,): false alerts a week to be expected of all its series, with each level as a floor; ``base`` sigma is always
-    asked for.
+def curve_of(dial: Dial, target: Target) -> Floats:
+    """(L,): false alerts a week to be expected of all its series, with each level as a floor; what the target itself
+    asks for is always asked, and of `auto` no more than it can say.
     """
     if not dial.rows:
         return np.zeros(len(DIAL_LEVELS))
-    own = np.searchsorted(DIAL_LEVELS, np.maximum(dial.entry, base))
-    rates, each = dial.rates(), np.arange(dial.rows)
-    return np.array([rates[each, np.maximum(own, level)].sum() for level in range(len(DIAL_LEVELS))])
+    own = np.searchsorted(DIAL_LEVELS, np.maximum(dial.entry, target.policy.sigma))
+    rates, each, top = dial.rates(), np.arange(dial.rows), _top(target)
+    return np.array([rates[each, np.minimum(np.maximum(own, level), top)].sum() for level in range(len(DIAL_LEVELS))])
+
+
+def _top(target: Target) -> int:
+    """The highest level that the dial may ask for."""
+    last = len(DIAL_LEVELS) - 1
+    return int(np.searchsorted(DIAL_LEVELS, AUTO_CEILING)) if wants_auto(target.detection_methods) else last
 
 
 def dial_view(watch: Watch, tolerance: Tolerance) -> DialView:
     """From how many sigma the series of a target are told, in numbers."""
-    dial, base = watch.memory.dial, watch.target.policy.sigma
-    entry = np.maximum(np.maximum(dial.entry, watch.floor), base)
-    level = np.minimum(np.searchsorted(DIAL_LEVELS, entry), len(DIAL_LEVELS) - 1)
-    rates = dial.rates()[np.arange(dial.rows), level]
+    dial, base, top = watch.memory.dial, watch.target.policy.sigma, _top(watch.target)
+    wanted = np.maximum(np.maximum(dial.entry, watch.floor), base)
+    entry = np.minimum(wanted, DIAL_LEVELS[top])
+    level = np.minimum(np.searchsorted(DIAL_LEVELS, entry), top)
+    every = dial.rates()
+    rates = every[np.arange(dial.rows), level]
+    # Before a week is over one alert is no rate, and today's is in no threshold yet.
+    least = every[dial.weeks >= LEAST_WEEKS, top]
     return DialView(
         sigma_least=float(entry.min()),
         sigma_median=float(np.median(entry)),
         sigma_most=float(entry.max()),
         raised=int((entry > base).sum()),
+        capped=int((wanted > entry).sum()),
         expected_per_week=float(rates.sum()),
         weeks=float(dial.weeks.max()),
-        over=bool((rates > tolerance.per_series + 1e-6).any() or rates.sum() > tolerance.total + 1e-6),
+        over=bool((least > tolerance.per_series + 1e-6).any() or least.sum() > tolerance.total + 1e-6),
     )

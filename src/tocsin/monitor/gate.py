@@ -1,18 +1,22 @@
 """One gate for each datasource: how many queries at once, and whether it answers at all."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert
 from tocsin.domain.datasource import Description
-from tocsin.domain.errors import NotAsked, SourceError, SourceFailure
+from tocsin.domain.errors import LimitExceeded, NotAsked, SourceError, SourceFailure, same_words
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, MetricSource
+from tocsin.domain.source_alert import ANSWERS
+from tocsin.domain.turns import AsksInTurns
 from tocsin.monitor.breaker import Breaker, Circuit
 from tocsin.monitor.caches import Caches, SeriesKey, WordsKey
 from tocsin.monitor.metrics import Metrics
+from tocsin.monitor.telling import Telling
 from tocsin.monitor.witnesses import Witnesses
 
 TARGETS_OWN = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
@@ -34,30 +38,22 @@ again. A wrong answer is none: it is an answer, and often that of one query only
 OF_ONE_QUERY = frozenset({SourceFailure.TIMEOUT, SourceFailure.SERVER_ERROR, SourceFailure.BAD_ANSWER})
 """Failures that a query may have alone, because it is too heavy or too odd, while all others are answered."""
 
-FAILURES_BEFORE_ALERT = 2
-FAILING_FOR_BEFORE_ALERT = timedelta(seconds=10)
-FLAPPING_WITHIN = timedelta(minutes=5)
-"""An alert that begins so soon after the last one's end stays until the datasource has answered for as long."""
+
+REFUSALS_IN_A_ROW = 3
+REFUSED_FOR = timedelta(seconds=30)
+"""So many answers over a limit with no other in between, for so long: that is no single heavy query among others."""
 
 
-@dataclass(slots=True, eq=False)
-class Telling:
-    """The one active `alert` about a datasource, if any, `flapping` where it began soon after the last one's end.
-
-    It goes on when a reload puts another source in the place; `lock` is held while it is begun or ended.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A question that came to a limit, ours or the server's. `answered`: the datasource was asked, and does answer.
+    `count` of them came in a row.
     """
 
-    alert: Alert | None = None
-    flapping: bool = False
-    ended_at: datetime | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def take(self, alert: Alert, now: datetime) -> None:
-        """Take over the alert that was begun or ended, once it is kept."""
-        if alert.active:
-            self.alert, self.flapping = alert, self.ended_at is not None and now - self.ended_at < FLAPPING_WITHIN
-        else:
-            self.alert, self.ended_at = None, now
+    error: str
+    at: datetime
+    answered: bool
+    count: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +78,8 @@ class Gate:
     last_failure: SourceFailure = SourceFailure.UNREACHABLE
     last_error_at: datetime | None = None
     last_success_at: datetime | None = None
+    refusal: Refusal | None = None
+    """The last question that came to a limit."""
     last_duration_s: float | None = None
     described: Description | None = None
     """What it said of itself when a person last asked."""
@@ -114,27 +112,33 @@ class Gate:
         return lines
 
     async def _ask(self, query: str, window: Window) -> Frame:
+        source = self.source
         self._admit()
+        if isinstance(source, AsksInTurns) and source.in_turns(query):
+            return await self._answered(query, lambda: source.query_in_turns(query, window, self._places))
         async with self._places:
             # Once more: it may have come to be left alone while this one waited.
             self._admit()
-            self.breaker = self.breaker.asked(self.clock.now())
-            self.queries += 1
-            self.in_flight += 1
-            began, frame = self.clock.now(), None
-            try:
-                frame = await self.source.query_range(query, window)
-            except SourceError as error:
-                self._failed(error, query)
-                raise
-            finally:
-                self.in_flight -= 1
-                if frame is None:
-                    # Whoever asked is gone. After a failure this changes nothing.
-                    self.breaker = self.breaker.given_up(self.clock.now())
-                self.last_duration_s = (self.clock.now() - began).total_seconds()
-                if self.metrics is not None:
-                    self.metrics.asked(self.source.uid, frame, self.last_duration_s)
+            return await self._answered(query, lambda: source.query_range(query, window))
+
+    async def _answered(self, query: str, ask: Callable[[], Awaitable[Frame]]) -> Frame:
+        self.breaker = self.breaker.asked(self.clock.now())
+        self.queries += 1
+        self.in_flight += 1
+        began, frame = self.clock.now(), None
+        try:
+            frame = await ask()
+        except SourceError as error:
+            self._failed(error, query)
+            raise
+        finally:
+            self.in_flight -= 1
+            if frame is None:
+                # Whoever asked is gone. After a failure this changes nothing.
+                self.breaker = self.breaker.given_up(self.clock.now())
+            self.last_duration_s = (self.clock.now() - began).total_seconds()
+            if self.metrics is not None:
+                self.metrics.asked(self.source.uid, frame, self.last_duration_s)
         self.consecutive, self.failing_since = 0, None
         self.last_success_at = self.clock.now()
         self.witnesses.heard(query, self.last_success_at)
@@ -168,6 +172,11 @@ class Gate:
         if closed and error.failure in OF_ONE_QUERY and self.witnesses.fails_alone(query, now):
             # It must not take the others with it.
             return
+        if error.failure is SourceFailure.LIMIT:
+            answered = not isinstance(error, LimitExceeded) or error.asked
+            before = self.refusal
+            count = before.count + 1 if before is not None and not self._answered_since(before.at) else 1
+            self.refusal = Refusal(str(error), now, answered=answered, count=count)
         if error.failure in TARGETS_OWN:
             # It may not even have been asked: that says nothing of it.
             return
@@ -182,26 +191,49 @@ class Gate:
             self.answers_since = None
         self.last_error, self.last_failure, self.last_error_at = str(error), error.failure, now
 
+    def forgive(self) -> None:
+        """Ask it as if it had not failed: it was not reached, because what brings it failed."""
+        self.consecutive, self.failing_since = 0, None
+        self.breaker = self.breaker.succeeded(self.clock.now())
+
     @property
     def broken(self) -> bool:
         """Whether it has failed long and often enough to be told."""
-        return (
-            self.consecutive >= FAILURES_BEFORE_ALERT
-            and self.failing_since is not None
-            and self.clock.now() - self.failing_since >= FAILING_FOR_BEFORE_ALERT
-        )
+        return self.telling.failing_long(self.consecutive, self.failing_since, self.clock.now())
+
+    @property
+    def kind(self) -> str:
+        """What it failed with last, without what differs each time."""
+        return same_words(self.last_error or "")
+
+    @property
+    def reworded(self) -> bool:
+        """Whether the alert about it goes on and says something else than how it is now."""
+        if not self.consecutive and (self.answers_since is None or self.steady):
+            return False
+        return self.telling.outdated(self.kind if self.consecutive else ANSWERS, self.clock.now())
 
     @property
     def steady(self) -> bool:
         """Whether it answers, and has for long enough where it comes and goes."""
-        if self.consecutive or self.answers_since is None:
-            return False
-        return not self.telling.flapping or self.clock.now() - self.answers_since >= FLAPPING_WITHIN
+        return not self.consecutive and self.telling.answers_long(self.answers_since, self.clock.now())
+
+    @property
+    def refused(self) -> Refusal | None:
+        """The last question that came to a limit, where none was answered since, and for no short while."""
+        refusal, success = self.refusal, self.last_success_at
+        if refusal is None or self._answered_since(refusal.at):
+            return None
+        often = refusal.count >= REFUSALS_IN_A_ROW
+        return refusal if success is None or (often and refusal.at - success >= REFUSED_FOR) else None
+
+    def _answered_since(self, at: datetime) -> bool:
+        return self.last_success_at is not None and self.last_success_at >= at
 
     @property
     def has_news(self) -> bool:
-        """Whether the alert about it begins or ends now."""
-        return self.broken if self.alert is None else self.steady
+        """Whether the alert about it begins or ends now, or is to say something else."""
+        return self.broken if self.alert is None else self.steady or self.reworded
 
     @property
     def alert(self) -> Alert | None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import Invalid
@@ -17,6 +18,7 @@ from tocsin.monitor.backfill import read_back
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress, backtest
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.fetch import fetch
+from tocsin.monitor.fleet import Fleet
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.plot import PATTERN_SPAN, draw, find_patterns
 from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
@@ -24,6 +26,7 @@ from tocsin.monitor.watch import Watch
 
 MAX_SPAN = timedelta(days=400)
 PICTURE_COLUMNS = 2880
+PATTERN_COLUMNS = 8640
 MAX_COLUMNS = 1_000_000
 MAX_DRAWN_SAMPLES = 400_000
 MAX_BACKTESTS_AT_ONCE = 2
@@ -33,8 +36,8 @@ MAX_PICTURES_AT_ONCE = 2
 class Inquiry:
     """Answers from the datasource and the watch's memory; keeps nothing."""
 
-    def __init__(self, clock: Clock, evaluator: Evaluator, marked: Callable[[str], Marked]) -> None:
-        self._clock, self._evaluator, self._marked = clock, evaluator, marked
+    def __init__(self, clock: Clock, evaluator: Evaluator, marked: Callable[[str], Marked], fleet: Fleet) -> None:
+        self._clock, self._evaluator, self._marked, self._fleet = clock, evaluator, marked, fleet
         # Apart, so that a picture does not wait for back-tests of minutes.
         self._backtests, self._pictures = Aside(MAX_BACKTESTS_AT_ONCE), Aside(MAX_PICTURES_AT_ONCE)
         self._turns = asyncio.Semaphore(MAX_BACKTESTS_AT_ONCE)
@@ -75,7 +78,7 @@ class Inquiry:
     ) -> Plot:
         """The series of a window (default: the last lookback), judged causally. Raises `SourceError`, `Invalid`."""
         end = end or self._clock.now() - target.offset
-        window = self._window(target, start or end - target.lookback, end)
+        window = self._window(target.step, start or end - target.lookback, end)
         early = Window.aligned(
             window.start.timestamp() - target.lookback.total_seconds(), window.end.timestamp(), window.step_s
         )
@@ -91,9 +94,14 @@ class Inquiry:
         return await self._pictures.run(lambda _: draw(target, frame, window, max_series, memory))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
-        """Trends, seasons and level shifts of the last day, or of the lookback when that is longer."""
-        end = self._clock.now() - target.offset
-        window = self._window(target, end - max(target.lookback, PATTERN_SPAN), end)
+        """Trends, seasons and level shifts of the last day, or of the lookback when that is longer.
+
+        They are slow shapes: where the step is short it is asked with a multiple of it, unless lines are counted.
+        """
+        end, span, step = self._clock.now() - target.offset, max(target.lookback, PATTERN_SPAN), target.step
+        if target.log_signal is None:
+            step *= max(1, ceil(span / (PATTERN_COLUMNS * step)))
+        window = self._window(step, end - span, end)
         frame = await fetch(target, gate, window)
         return window, await self._pictures.run(lambda go_on: find_patterns(frame, go_on))
 
@@ -108,17 +116,18 @@ class Inquiry:
         """What the first target would have said between two instants, and how that differs from what the second would
         have, if there is one. Raises `SourceError`, `Invalid`.
         """
-        windows = [self._window(target, start, min(end, self._clock.now())) for target, *_ in asked]
+        windows = [self._window(target.step, start, min(end, self._clock.now())) for target, *_ in asked]
         # One at a time holds samples for each thread there is.
         async with self._turns:
-            return await backtest(asked, windows[0], self._backtests, question, progress)
+            result = await backtest(asked, windows[0], self._backtests, question, progress)
+        return replace(result, warnings=(*result.warnings, *self._fleet.warning([target for target, *_ in asked])))
 
-    def _window(self, target: Target, start: datetime, end: datetime) -> Window:
+    def _window(self, step: timedelta, start: datetime, end: datetime) -> Window:
         if start >= end:
             raise Invalid("start", "must be before end, and end not in the future")
         if end - start > MAX_SPAN:
             raise Invalid("start", f"must be at most {MAX_SPAN.days} days before end")
-        step_s = target.step.total_seconds()
+        step_s = step.total_seconds()
         if (end - start).total_seconds() / step_s > MAX_COLUMNS:
             raise Invalid("start", f"the window holds more than {MAX_COLUMNS:,} steps of {step_s:g} s")
         try:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect import (
+    AUTO_CEILING,
     STATES,
     VOICES,
     Dial,
@@ -20,6 +21,7 @@ from tocsin.detect import (
     anomalies,
     judge,
     raised,
+    wants_auto,
 )
 from tocsin.domain.feedback import Verdict, Verdicted
 from tocsin.domain.frame import Floats
@@ -82,6 +84,7 @@ def by_dial(
 
     What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how
     often false alerts come. So does what the methods of ``STATES`` say: it lasts, and the dial asks for nothing there.
+    Where ``auto`` speaks it asks for no more than that can say.
     """
     tolerance = target.tolerance
     if tolerance is None:
@@ -89,13 +92,26 @@ def by_dial(
     sigma, counted = scores.sigma, held.anomalous
     if mute is not None:
         sigma, counted = np.where(mute, np.nan, sigma), counted & ~mute
-    states = scores.by(STATES)
+    states, by_auto = scores.by(STATES), scores.by(VOICES)
     if scores.missing is not None:
         sigma = np.where(scores.missing, np.nan, sigma)
-    seen = Seen(sigma, counted & ~states, scores.by(VOICES))
+    seen = Seen(sigma, counted & ~states, by_auto)
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), reviews)
     entry[states] = 0.0
+    np.minimum(entry, AUTO_CEILING, out=entry, where=by_auto)
     return dial, raised(held.judgement, scores.sigma, entry), entry
+
+
+def silenced_words(target: Target) -> tuple[str, ...]:
+    """The warning about a threshold of a person's that `auto` hardly ever reaches."""
+    asked = target.sigma_threshold
+    if asked is None or asked <= AUTO_CEILING or not wants_auto(target.detection_methods):
+        return ()
+    words = (
+        f"sigma_threshold is {asked:g}, and auto says at most about 7 sigma of the largest deviation there is: "
+        "it is recorded, and told never or hardly ever"
+    )
+    return (words,)
 
 
 def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Reviews | None:

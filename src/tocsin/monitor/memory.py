@@ -1,8 +1,9 @@
 """What is held of one target between evaluations: a rolling grid of samples and what was learnt of them. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ EVIDENCE_SAMPLES = 240
 class Memory:
     """The last `Target.window` columns of a target's series: `values` (S, T), `learn` (S, T), and what was `learnt`.
 
-    `refuted` are inferred bounds that a sample has shown to be wrong, `thin` (T,) counts samples without weight. It is
-    a cache: whatever it holds can be fetched again.
+    `refuted` are inferred bounds that a sample has shown to be wrong, `thin` (T,) counts samples without weight, None
+    where nothing is weighed. It is a cache: whatever it holds can be fetched again.
     """
 
     timestamps: Floats
@@ -46,7 +47,7 @@ class Memory:
     dial: Dial
     marked: Marked = UNMARKED
     refuted: Refuted = (False, False)
-    thin: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    thin: NDArray[np.int64] | None = None
 
     @classmethod
     def empty(cls, target: Target, marked: Marked = UNMARKED) -> "Memory":
@@ -88,7 +89,6 @@ def absorb(
     the time of these samples. `last`: when the last alert of a series had its last anomaly.
     """
     labels, old_rows, values = _align(memory, frame)
-    new = len(frame.timestamps)
     times = np.concatenate([memory.timestamps, frame.timestamps])
     past, learnt, dial = _recalled(memory, old_rows)
     held = {alert.labels for alert in active.values()}
@@ -108,7 +108,6 @@ def absorb(
         thin=frame.thin,
         partial=frame.partial,
     )
-    thin = np.concatenate([memory.thin, np.zeros(new, np.int64) if frame.thin is None else frame.thin])
     verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
     dial, judgement, entry = _counted(
@@ -124,20 +123,33 @@ def absorb(
         _background(target, result.learnt, result.learn, last or {}),
         entry,
     )
-    keep = slice(max(0, len(times) - target.window), None)
-    # A copy lets go of the columns that fell out of the window.
     after = Memory(
-        times[keep].copy(),
-        values[:, keep].copy(),
-        result.learn[:, keep].copy(),
+        _newest(times, target.window),
+        _newest(values, target.window),
+        _newest(result.learn, target.window),
         labels,
         result.learnt,
         dial,
         memory.marked,
         verdict.refuted,
-        thin[keep].copy(),
+        _thin(memory, frame, target.window),
     )
     return judged, _without_the_gone(target, after)
+
+
+def _newest(array: NDArray[Any], columns: int) -> NDArray[Any]:
+    """The newest columns. A view holds on to all of them: it is one while those are few more, so that a check copies
+    nothing of what it had, however long that is.
+    """
+    part = array[..., max(0, array.shape[-1] - columns) :]
+    return part if array.shape[-1] <= columns + columns // 8 else part.copy()
+
+
+def _thin(memory: Memory, frame: Frame, columns: int) -> NDArray[np.int64] | None:
+    if memory.thin is None and frame.thin is None:
+        return None
+    parts = ((memory.thin, len(memory.timestamps)), (frame.thin, len(frame.timestamps)))
+    return _newest(np.concatenate([np.zeros(n, np.int64) if part is None else part for part, n in parts]), columns)
 
 
 def _counted(
@@ -161,6 +173,8 @@ def _counted(
     factor = factors(target, marked.events, labels, times)
     if factor is not None:
         judgement, entry = after_deploys(judgement, verdict, scores.sigma, entry, factor)
+    elif entry is not None:
+        entry = np.maximum(entry, verdict.policy.sigma)
     allowed = loosened(marked.exempt, labels, times, scores.sigma)
     if allowed is not None:
         judgement = replace(judgement, flags=judgement.flags & allowed)
@@ -251,12 +265,13 @@ def may_forget(target: Target, memory: Memory, frame: Frame) -> NDArray[np.bool_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Painter:
-    """Makes the frozen evidence of a series out of memory before and after an evaluation."""
+    """Makes the frozen evidence of a series out of memory before and after an evaluation, of the newest `samples`."""
 
     target: Target
     memory: Memory
     judged: Judged
     notes: tuple[str, ...]
+    samples: int = EVIDENCE_SAMPLES
 
     def __call__(self, row: int, column: int, evidence_id: str) -> Evidence:
         """The evidence as the series stood at that new column: history and the new samples up to it."""
@@ -266,10 +281,10 @@ class Painter:
         lower, upper = clip_band(scores, self.judged.policy)
         seen = observe(self.target, self.judged, row, column)
         parts = [
-            np.concatenate([old, new[row, :stop]])[-EVIDENCE_SAMPLES:]
+            np.concatenate([old, new[row, :stop]])[-self.samples :]
             for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
         ]
-        times = np.concatenate([past[0], fresh.timestamps[:stop]])[-EVIDENCE_SAMPLES:]
+        times = np.concatenate([past[0], fresh.timestamps[:stop]])[-self.samples :]
         return Evidence(
             id=evidence_id,
             query=self.target.asked,
@@ -303,8 +318,8 @@ class Painter:
         if row >= len(self.memory.labels):
             return (nothing,) * 6
         times, values = (
-            self.memory.timestamps[-EVIDENCE_SAMPLES:],
-            self.memory.values[row : row + 1, -EVIDENCE_SAMPLES:],
+            self.memory.timestamps[-self.samples :],
+            self.memory.values[row : row + 1, -self.samples :],
         )
         offsets = utc_offsets(times, self.target.timezone)
         scores = self.memory.learnt.select(np.array([row])).score(times, values, offsets)

@@ -11,15 +11,16 @@ import structlog
 from tocsin.domain.alert import Reason
 from tocsin.domain.errors import Conflict, Invalid, StoreError
 from tocsin.domain.evaluation import moved_in_shadow
-from tocsin.domain.ports import Clock, Connection, MetricSource, Retention, Standing, Store
+from tocsin.domain.ports import Clock, MetricSource, Retention, Store
 from tocsin.domain.target import Owner, Target
+from tocsin.monitor.caches import Caches
 from tocsin.monitor.commit import Committer
+from tocsin.monitor.connections import Connections
 from tocsin.monitor.datasources import Datasources
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.events import Events
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.fleet import DEFAULT_TOLERATED, Fleet
-from tocsin.monitor.gate import Gate
 from tocsin.monitor.gates import Gates, fits
 from tocsin.monitor.housekeeping import keep_house
 from tocsin.monitor.inquiry import Inquiry
@@ -63,15 +64,17 @@ class Monitor(Questions):
         retention: Retention | None = None,
         false_alerts_per_week: float = DEFAULT_TOLERATED,
         on_commit: Callable[[], None] = lambda: None,
+        caches: Caches | None = None,
     ) -> None:
         self._store, self._clock, self.metrics = store, clock, metrics
         self._retention = retention or Retention()
         limits = concurrency or {}
-        self._gates = Gates(sources, clock, metrics, limits)
+        self._gates = Gates(sources, clock, metrics, limits, caches=caches)
         self._committer = Committer(store, on_commit)
-        self._evaluator = Evaluator(clock, self._committer, metrics)
-        self._scheduler = Scheduler(clock, metrics, self._evaluate)
         self._watches: dict[str, Watch] = {}
+        self.connections = Connections(clock, self._committer, self._gates, self._watches)
+        self._evaluator = Evaluator(clock, self._committer, metrics, self.connections.excuse)
+        self._scheduler = Scheduler(clock, metrics, self._evaluate)
         self.feedback = Feedback(
             store=store,
             clock=clock,
@@ -81,7 +84,8 @@ class Monitor(Questions):
             paused=self._paused,
         )
         self.events = Events(store=store, clock=clock, watches=self._watches, feedback=self.feedback)
-        self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked)
+        self._fleet = Fleet(false_alerts_per_week)
+        self._inquiry = Inquiry(clock, self._evaluator, self.feedback.marked, self._fleet)
         self.proposals = Proposals(
             store=store,
             clock=clock,
@@ -92,7 +96,6 @@ class Monitor(Questions):
             update=self.update_target,
         )
         self._people = People(store, clock, self._gates, self._watches)
-        self._fleet = Fleet(false_alerts_per_week)
         self.sources = Datasources(self._gates, self._watches, clock.now)
         self._overview = Overview(clock, metrics, self._gates, self._watches, fleet=self._fleet)
         self._shadowed: dict[str, Target] = {}
@@ -115,7 +118,9 @@ class Monitor(Questions):
         await self.events.open()
         for target in saved.values():
             self._watches[target.name] = self._fresh(target)
-        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.by_uid)
+        await recall(self._store, self._committer, self._clock.now(), self._watches, self._gates.recalled)
+        for uid in list(self._gates.awaited):
+            await self._unasked(uid, Reason.TARGET_DELETED)
         self._house = asyncio.create_task(
             keep_house(
                 self._store,
@@ -135,7 +140,7 @@ class Monitor(Questions):
         self._inquiry.close()
         async with self._editing:
             self._running = False
-            await self._scheduler.end_all()
+            await self._end()
         if self._house is not None:
             self._house.cancel()
             with suppress(asyncio.CancelledError):
@@ -160,7 +165,7 @@ class Monitor(Questions):
                 return False
             await self._store.save_setting(RUNNING, "no")
             self._running, self._since = False, None
-            await self._scheduler.end_all()
+            await self._end()
             return True
 
     @property
@@ -262,23 +267,11 @@ class Monitor(Questions):
         gate = self._gates.find(uid)
         return None if gate is None else gate.source
 
-    async def remove_source(self, uid: str) -> None:
-        """Ask a datasource no more; its targets say so, the alert about it ends."""
-        gate = self._gates.pop(uid)
-        if gate is not None:
-            await self._forget(gate, Reason.TARGET_DELETED)
-
-    def connect(self, connection: Connection) -> None:
-        """Take note of what brings datasources, in the place of the one with the same uid, if any."""
-        self._gates.connections[connection.uid] = connection
-
-    def disconnect(self, uid: str) -> None:
-        """It brings none any more."""
-        self._gates.connections.pop(uid, None)
-
-    def connections(self) -> Sequence[tuple[str, Standing]]:
-        """What brings datasources, by uid, and how it is doing."""
-        return [(uid, each.standing()) for uid, each in sorted(self._gates.connections.items())]
+    async def remove_source(self, uid: str, *, comes_again: bool = False) -> None:
+        """Ask a datasource no more; its targets say so, the alert about it ends, or waits where it may come again."""
+        telling = self._gates.pop(uid, comes_again=comes_again)
+        if telling is not None and not comes_again:
+            await telling.forget(self._committer, self._clock, Reason.TARGET_DELETED)
 
     def datasources(self) -> Sequence[DatasourceStatus]:
         """All datasources, by uid."""
@@ -328,8 +321,13 @@ class Monitor(Questions):
 
     def _begin(self) -> None:
         self._running, self._since = True, self._clock.now()
+        self.connections.begin()
         for name in self._watches:
             self._schedule(name)
+
+    async def _end(self) -> None:
+        await self.connections.end()
+        await self._scheduler.end_all()
 
     def _schedule(self, name: str) -> None:
         watch = self._watches[name]
@@ -350,7 +348,7 @@ class Monitor(Questions):
             await self._conclude(old, reason)
         await self._committer.save_or_owe(moved_in_shadow(old.active.values(), target, self._clock.now()))
         watch.active = {key: replace(alert, shadow=target.shadow) for key, alert in old.active.items()}
-        watch.last_over = old.last_over if same else {}
+        watch.last_over, watch.episodes = (old.last_over, old.episodes) if same else ({}, {})
         if all(getattr(old.target, name) == getattr(target, name) for name in SAME_MEMORY) and target.enabled:
             # What is possible may be another now: a bound is believed again until a sample lies beyond it.
             watch.memory, watch.cursor = replace(old.memory, refuted=(False, False)), old.cursor
@@ -379,15 +377,9 @@ class Monitor(Questions):
     async def _unasked(self, uid: str, reason: Reason) -> None:
         """End the alert about a datasource that no target asks any more: nobody would see it answer again."""
         targets = (watch.target for watch in self._watches.values())
-        gate = self._gates.find(uid)
-        if gate is not None and not any(one.enabled and one.datasource_uid == uid for one in targets):
-            await self._forget(gate, reason)
-
-    async def _forget(self, gate: Gate, reason: Reason) -> None:
-        async with gate.telling.lock:
-            alert, gate.telling.alert = gate.alert, None
-            if alert is not None:
-                await self._committer.end([alert], reason, alert.target_name, self._clock.now())
+        telling = self._gates.of_datasource(uid)
+        if telling is not None and not any(one.enabled and one.datasource_uid == uid for one in targets):
+            await telling.forget(self._committer, self._clock, reason)
 
     @staticmethod
     def _owned_by_api(target: Target) -> None:

@@ -30,10 +30,10 @@ class People:
         if alert_or_target.startswith("alert:"):
             return [(await self._store.alert(alert_or_target)).alert.id]
         if alert_or_target.startswith("datasource:"):
-            gate = self._gates.find(alert_or_target.removeprefix("datasource:"))
-            if gate is None:
+            telling = self._gates.telling(alert_or_target.removeprefix("datasource:"))
+            if telling is None:
                 raise NotFound(f"there is no datasource behind {alert_or_target!r}")
-            return [gate.alert.id] if gate.alert else []
+            return [telling.alert.id] if telling.alert else []
         watch = self._watches.get(alert_or_target)
         if watch is None:
             raise NotFound(f"there is no target named {alert_or_target!r}")

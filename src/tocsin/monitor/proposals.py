@@ -5,20 +5,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tocsin.domain.alert import Alert
 from tocsin.domain.errors import Conflict, NotFound, TocsinError
-from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, MarkedAlert, Verdict
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Verdict
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
-from tocsin.domain.proposal import FIELDS, Change, Difference, Proposal, ProposalKind, ProposalState, Step
+from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, ProposalState, Step
 from tocsin.domain.propose import LASTING, propose, with_field
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Asked
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.inquiry import Inquiry
-from tocsin.monitor.status import BacktestResult, TargetView
+from tocsin.monitor.status import TargetView
 from tocsin.monitor.watch import Watch
+from tocsin.monitor.weighing import Tried, Weighing, greater
 from tocsin.whole import whole
 
 SPAN = timedelta(days=30)
@@ -111,13 +111,18 @@ class Proposals:
         raise NotFound(f"there is no proposal {proposal_id!r}")
 
     async def compared(self, proposal_id: str) -> Proposal:
-        """The proposal with what a back-test says of it now, which is kept. Raises `NotFound`, `SourceError`,
-        `StoreError`.
+        """The proposal with what a back-test says of it now, which is kept. One that changes nothing is raised until it
+        does, or no longer offered. Raises `NotFound`, `Conflict` (applied: the target has the change, and what was said
+        before stays), `SourceError`, `StoreError`.
         """
         proposal = await self.proposal(proposal_id)
-        difference = await self._difference(proposal)
+        if proposal.state is ProposalState.APPLIED:
+            raise Conflict(f"proposal {proposal_id!r} is applied: what a back-test said of it before stays as it is")
+        found = await self._tried(proposal)
         async with self._changing:
-            known = replace(await self.proposal(proposal_id), difference=difference)
+            known = replace(await self.proposal(proposal_id), difference=found.difference)
+            if known.state is ProposalState.OPEN and known.change == proposal.change:
+                known = self._judged(known, found)
             await self._store.save_proposals([known])
         return known
 
@@ -219,37 +224,40 @@ class Proposals:
         begun = [(await self._store.alert(one)).alert.active_at for one in proposal.evidence]
         return max(start, min(begun, default=start))
 
-    async def _difference(self, proposal: Proposal) -> Difference:
+    def _judged(self, proposal: Proposal, found: Tried) -> Proposal:
+        """An open proposal after its comparison: as it is, raised, or no longer offered."""
+        if found.change != proposal.change:
+            words = (
+                f"{proposal.change.number:g} changes nothing in {COMPARED_OVER.days} days, {found.change.number:g} does"
+            )
+            return replace(proposal, change=found.change, why=f"{proposal.why}; {words}")
+        if found.seen and not found.effective:
+            note = f"no longer offered: it changes nothing in {COMPARED_OVER.days} days"
+            return self._moved(proposal, ProposalState.DISMISSED, Deed("tocsin", note))
+        return proposal
+
+    async def _tried(self, proposal: Proposal) -> Tried:
+        """What a back-test says of a change. Where that keeps nothing away though the alerts that it is about are found
+        again, greater numbers are tried; none counts that keeps away what was marked real.
+        """
         target = self._target(replace(proposal, change=Change(ProposalKind.LEVEL)))
         gate = self._gates.of(target)
         end = self._clock.now() - target.offset
         start = end - COMPARED_OVER
         known = self._feedback.marked(target.name)
         since = await self._since(proposal, start)
-        other, marked = _changed(target, known, proposal.change, since)
         before = await self._inquiry.backtest([Asked(target, gate, known)], start, end)
-        after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end)
         verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
-        false, real = (_seen(verdicts, verdict, before) for verdict in (Verdict.FALSE, Verdict.REAL))
-        notes = [
-            f"verdicts are compared with the {len(one.alerts):,} of {one.alerts_total:,} alerts that a back-test lists"
-            for one in (before, after)
-            if one.alerts_total > len(one.alerts)
-        ]
-        if proposal.change.kind is ProposalKind.LEVEL:
-            notes.append(_lasted(since, before, after))
-        return Difference(
-            start=before.window.start,
-            end=before.window.end,
-            alerts_before=before.alerts_total,
-            alerts_after=after.alerts_total,
-            false_seen=len(false),
-            false_removed=sum(not _among(one.alert, after) for one in false),
-            real_seen=len(real),
-            real_kept=sum(_among(one.alert, after) for one in real),
-            at=self._clock.now(),
-            notes=tuple(notes),
-        )
+        weighing = Weighing(proposal, before, verdicts, since, self._clock.now())
+        tried: list[Tried] = []
+        for change in greater(proposal.change):
+            other, marked = _changed(target, known, change, since)
+            after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end)
+            tried.append(weighing.of(change, after))
+            if tried[-1].effective or not tried[-1].seen or proposal.state is not ProposalState.OPEN:
+                break
+        # A greater one must not cost an alert that was real.
+        return tried[-1] if tried[-1].effective and tried[-1].keeps_the_real else tried[0]
 
 
 def _open(proposal: Proposal | None) -> bool:
@@ -260,7 +268,9 @@ def _renewed(made: Proposal, known: Proposal | None) -> Proposal:
     """What is proposed already stays as old as it is; what a back-test said of it stays too."""
     if known is None:
         return made
-    return replace(made, created_at=known.created_at, updated_at=known.updated_at, difference=known.difference)
+    stays = replace(made, created_at=known.created_at, updated_at=known.updated_at, difference=known.difference)
+    # The same id is the same proposal: one that was raised by its comparison stays so.
+    return stays if known.change == made.change else replace(stays, change=known.change, why=known.why)
 
 
 def _changed(target: Target, known: Marked, change: Change, since: datetime) -> tuple[Target, Marked]:
@@ -290,30 +300,3 @@ _ACCEPTED_AS = {
     ProposalKind.EXCLUDE: AcceptanceKind.EXCLUDED,
     ProposalKind.LEVEL: AcceptanceKind.LEVEL,
 }
-
-
-def _lasted(since: datetime, before: BacktestResult, after: BacktestResult) -> str:
-    """How long alerts last from then on, with and without the level."""
-
-    def hours(result: BacktestResult) -> float:
-        ends = [(one, one.ends_at or result.window.end) for one in result.alerts]
-        return sum((end - max(one.active_at, since)).total_seconds() for one, end in ends if end > since) / 3600.0
-
-    return (
-        f"accepted once it had lasted {LASTING / timedelta(hours=1):g} h, alerts since {since.isoformat()} last "
-        f"{hours(after):.1f} h in all; without that {hours(before):.1f} h"
-    )
-
-
-def _seen(verdicts: Sequence[MarkedAlert], verdict: Verdict, result: BacktestResult) -> list[MarkedAlert]:
-    return [one for one in verdicts if one.mark.verdict is verdict and _among(one.alert, result)]
-
-
-def _among(alert: Alert, result: BacktestResult) -> bool:
-    """Whether a back-test has an alert of that series at that time."""
-    return any(
-        one.labels == alert.labels
-        and (alert.ends_at is None or one.active_at <= alert.ends_at)
-        and (one.ends_at is None or one.ends_at >= alert.active_at)
-        for one in result.alerts
-    )

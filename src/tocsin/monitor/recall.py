@@ -1,13 +1,13 @@
 """After a start: active alerts come back to whom they belong."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Reason
 from tocsin.domain.evaluation import conclude, moved_in_shadow
 from tocsin.domain.ports import AlertFilter, Page, Store
 from tocsin.monitor.commit import Committer
-from tocsin.monitor.gate import Gate
+from tocsin.monitor.telling import Telling
 from tocsin.monitor.watch import Watch
 
 MOST_RECENT = 10_000
@@ -19,14 +19,19 @@ REMEMBERED_FOR = timedelta(days=14)
 
 
 async def recall(
-    store: Store, committer: Committer, now: datetime, watches: Mapping[str, Watch], gates: Mapping[str, Gate]
+    store: Store,
+    committer: Committer,
+    now: datetime,
+    watches: Mapping[str, Watch],
+    tellings: Callable[[str], Telling | None],
 ) -> None:
-    """Give each watch and gate its active alerts, and each watch the ends of recent ones, so that none is told twice.
+    """Give each watch, datasource and connection its active alerts, and each watch the ends of recent ones, so that
+    none is told twice.
 
     An alert that belongs to nobody any more ends as expired, with its reason. Raises `StoreError`.
     """
     for alert in await store.active_alerts():
-        if not _place(alert, watches, gates):
+        if not _place(alert, watches, tellings):
             # Still there means switched off: a file may do that while nothing runs.
             reason = Reason.TARGET_DISABLED if alert.target_name in watches else Reason.TARGET_DELETED
             await committer.save(conclude([alert], reason, alert.target_name, now))
@@ -47,12 +52,12 @@ async def recall(
             watch.ended[alert.fingerprint] = max(alert.ends_at, watch.ended.get(alert.fingerprint, alert.ends_at))
 
 
-def _place(alert: Alert, watches: Mapping[str, Watch], gates: Mapping[str, Gate]) -> bool:
+def _place(alert: Alert, watches: Mapping[str, Watch], tellings: Callable[[str], Telling | None]) -> bool:
     if alert.kind is AlertKind.DATASOURCE:
-        gate = gates.get(alert.target_name.removeprefix("datasource:"))
-        if gate is not None:
-            gate.telling.alert = alert
-        return gate is not None
+        telling = tellings(alert.target_name.removeprefix("datasource:"))
+        if telling is not None:
+            telling.alert = alert
+        return telling is not None
     watch = watches.get(alert.target_name)
     if watch is None or not watch.target.enabled:
         return False

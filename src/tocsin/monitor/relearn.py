@@ -32,10 +32,15 @@ def learnt_since(target: Target, memory: Memory) -> float:
 
 def concerns(target: Target, memory: Memory, marked: Marked) -> bool:
     """Whether what is said now changes what `memory` has learnt."""
+    return matters(target, memory, memory.marked, marked)
+
+
+def matters(target: Target, memory: Memory, before: Marked, after: Marked) -> bool:
+    """Whether the difference of what was said before and after reaches into the time that `memory` has learnt from."""
     if not memory.labels:
         return False
     newest = float(memory.timestamps[-1])
-    return reaches(memory.marked, marked, memory.labels, learnt_since(target, memory), newest)
+    return reaches(before, after, memory.labels, learnt_since(target, memory), newest)
 
 
 async def relearnt(

@@ -46,14 +46,16 @@ IN_VAIN = Cost(queries=1)
 @dataclass(frozen=True, slots=True)
 class DialView:
     """From how many sigma the series of a target are told: the least, the median and the most of them; how many were
-    `raised` above what the target itself asks for, the false alerts to be expected of all of them, how many weeks
-    that was learnt from, and whether that is `over` what is tolerated, though thresholds are as high as they can be.
+    `raised` above what the target itself asks for, how many `capped`, which would be higher still if `auto` could say
+    more, the false alerts to be expected of all of them, and how many weeks that was learnt from. `over`: with the
+    highest thresholds too more are to be expected than is tolerated, by a week of history at least.
     """
 
     sigma_least: float
     sigma_median: float
     sigma_most: float
     raised: int
+    capped: int
     expected_per_week: float
     weeks: float
     over: bool

@@ -11,6 +11,7 @@ from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.frame import Frame
 from tocsin.domain.grouping import Fired, fired
 from tocsin.domain.labels import Fingerprint
+from tocsin.domain.words import many
 
 MAX_LISTED = 1000
 """How many alerts, transitions and anomalies a result lists; the totals count all."""
@@ -76,7 +77,7 @@ class Tally:
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(self.dropped.items()))
             said.append(f"samples that cannot be judged were read as gaps: {counted}")
         if self.suppressed:
-            said.append(f"{self.suppressed} alerts were not begun: limit of one evaluation")
+            said.append(f"{many(self.suppressed, 'alert')} not begun: limit of one evaluation")
         return tuple(said)
 
     @property

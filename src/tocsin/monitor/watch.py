@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,25 +17,29 @@ from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.backfill import Backlog
 from tocsin.monitor.condition import Condition, condition_of, weightless
 from tocsin.monitor.memory import Memory, Painter, absorb
+from tocsin.monitor.pictures import PICTURE_SAMPLES, Episode, pictured
 from tocsin.monitor.status import TargetStatus
 
 MAX_REACH_BACK = timedelta(days=7)
 """How far before the lookback history is fetched: a long outage must not become its own baseline after a restart."""
 
 MOST_LAST = 10_000
-"""Series of a target of which the end of the last alert is remembered."""
+"""Series of a target of which the end of the last alert is remembered, and as many of which the last anomaly is."""
+
+T = TypeVar("T")
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """What one evaluation comes to: what to keep, and the memory to go on with once it is kept."""
+    """What one evaluation comes to: what to keep, and the memory and episodes to go on with once it is kept."""
 
     evaluation: Evaluation
     judged: Judged
     memory: Memory
     condition: Condition
+    episodes: Mapping[Fingerprint, Episode]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +52,8 @@ class Watch:
     `marked` is what people say now; what was learnt otherwise is learnt anew.
     `backlog` how far it has read back for its first evaluation,
     `last_over` when the last alert of a series had its last anomaly,
-    `left_out` the warning about what of that could not be read.
+    `left_out` the warning about what of that could not be read,
+    `episodes` the anomalies without an alert that were pictured last.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -62,6 +68,7 @@ class Watch:
     backlog: Backlog | None = None
     left_out: tuple[str, ...] = ()
     last_over: dict[Fingerprint, datetime] = field(default_factory=dict)
+    episodes: dict[Fingerprint, Episode] = field(default_factory=dict)
     floor: float = 0.0
     marked: Marked = field(default_factory=Marked)
 
@@ -114,13 +121,18 @@ class Watch:
         take_over(self.active, verdict.evaluation)
         for alert in verdict.evaluation.alerts:
             if not alert.active:
-                self._remember(alert)
+                # For whoever explains the next one.
+                _remember(self.last_over, alert.fingerprint, alert.last_anomalous_at)
+        for name, episode in verdict.episodes.items():
+            _remember(self.episodes, name, episode)
 
-    def _remember(self, alert: Alert) -> None:
-        """Take note of the end of an alert for whoever explains the next one; of series long gone no more."""
-        self.last_over[alert.fingerprint] = alert.last_anomalous_at
-        if len(self.last_over) > MOST_LAST:
-            del self.last_over[next(iter(self.last_over))]
+
+def _remember(known: dict[Fingerprint, T], name: Fingerprint, what: T) -> None:
+    """Take note of the newest of a series; of series that were heard of longest ago no more."""
+    known.pop(name, None)
+    known[name] = what
+    if len(known) > MOST_LAST:
+        del known[next(iter(known))]
 
 
 def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
@@ -145,7 +157,9 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     thin = weightless(watch.target, memory)
     painter = Painter(watch.target, watch.memory, judged, (thin,) if thin else ())
     evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
-    return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at))
+    small = replace(painter, samples=PICTURE_SAMPLES)
+    evaluation, episodes = pictured(watch.target, evaluation, judged.frame, watch.episodes, small)
+    return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at), episodes)
 
 
 def _alerts_to_follow(watch: Watch, at: datetime) -> Mapping[Fingerprint, Alert]:

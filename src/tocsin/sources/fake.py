@@ -8,8 +8,9 @@ from datetime import datetime
 
 import numpy as np
 
+from tocsin.domain.connection import Standing
 from tocsin.domain.datasource import Description, Skew
-from tocsin.domain.errors import Invalid, SourceError, SourceFailure
+from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import QueryType
@@ -51,7 +52,7 @@ class ScriptedSource:
         now: Callable[[], float] | None = None,
     ) -> None:
         self.uid = uid
-        self.query_type = query_type
+        self.query_type, self.whole_seconds = query_type, False
         self.late_s = 0.0
         self.delay_s = 0.0
         self.warnings: tuple[str, ...] = ()
@@ -192,4 +193,60 @@ def _raise_scripted(script: _Script) -> None:
         if script.errors_left <= 0:
             script.error = None
     # A new one each time: raising the same object again and again would grow its traceback.
+    if isinstance(error, LimitExceeded):
+        raise LimitExceeded(str(error), asked=error.asked)
     raise SourceError(str(error), failure=error.failure, transient=error.transient, retry_after_s=error.retry_after_s)
+
+
+class ScriptedConnection:
+    """Implements `Connection` without a server: it works until it is told to `fail`. `hidden` is a failure that only
+    shows when it is asked, and so is a recovery.
+    """
+
+    def __init__(self, uid: str, datasources: tuple[str, ...] = (), *, notes: tuple[str, ...] = ()) -> None:
+        self.uid = uid
+        self.datasources, self.notes = datasources, notes
+        self.failure: str | None = None
+        self.hidden: str | None = None
+        self.well = False
+        """It works again, which only shows when it is asked."""
+        self._open = asyncio.Event()
+        self._open.set()
+        self.failures = 2
+        """In a row, while it fails."""
+        self.asked = 0
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return "a script"
+
+    def fail(self, failure: str, *, hidden: bool = False) -> None:
+        """Fail from now on; while that is `hidden`, from when somebody asks."""
+        self.failure, self.hidden = (self.failure, failure) if hidden else (failure, None)
+        self.well = False
+
+    def recover(self, *, hidden: bool = False) -> None:
+        """Work again; while that is `hidden`, from when somebody asks."""
+        self.failure, self.hidden, self.well = self.failure if hidden else None, None, hidden
+        self._open.set()
+
+    def hang(self) -> None:
+        """Answer nothing at all until `recover`."""
+        self._open.clear()
+
+    def standing(self) -> Standing:
+        """As it was told."""
+        failures = 0 if self.failure is None else self.failures
+        return Standing(
+            self.failure, None if self.failure else "scripted", self.datasources, self.notes, failures=failures
+        )
+
+    async def describe(self) -> Description:
+        """What a script says of itself; raises SourceError while it fails."""
+        self.asked += 1
+        await self._open.wait()
+        self.failure, self.hidden = None if self.well else self.hidden or self.failure, None
+        if self.failure is not None:
+            raise SourceError(self.failure, failure=SourceFailure.UNREACHABLE, transient=True)
+        return Description("scripted", (f"brings {', '.join(self.datasources)}",), 0.0)

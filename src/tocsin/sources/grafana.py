@@ -12,6 +12,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.log_signal import templates_of
 from tocsin.domain.logql import check_metric
 from tocsin.domain.logs import LogPage
+from tocsin.domain.shared import Shared, Unshared
 from tocsin.domain.target import QueryType
 from tocsin.sources import up
 from tocsin.sources.grafana_deployments import Deployments
@@ -21,7 +22,7 @@ from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.grafana_tools import Argument
 from tocsin.sources.grafana_wire import Lines, label_names, log_lines, loki_frame, prometheus_frame
 from tocsin.sources.log_pages import MAX_LINES, Bounds, Span, newest_lines
-from tocsin.sources.log_zeros import SeriesSeen, counted
+from tocsin.sources.log_zeros import Zeros
 from tocsin.sources.loki_wire import Answered
 from tocsin.sources.parts import MAX_POINTS, QueryLimits, in_parts
 from tocsin.sources.query_text import check_text
@@ -37,6 +38,8 @@ _LOGQL = ("metric queries in LogQL, through Grafana", "log lines")
 
 class _OfGrafana:
     """What the datasources of a Grafana share: the connection is Grafana's, which tells no clock of theirs."""
+
+    whole_seconds = True
 
     def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
         self.uid = uid
@@ -108,14 +111,23 @@ class GrafanaLoki(_OfGrafana):
 
     query_type = QueryType.LOKI
 
-    def __init__(self, uid: str, link: GrafanaLink, deployments: Deployments, *, max_points: int = MAX_POINTS) -> None:
+    def __init__(
+        self,
+        uid: str,
+        link: GrafanaLink,
+        deployments: Deployments,
+        *,
+        max_points: int = MAX_POINTS,
+        shared: Shared | None = None,
+    ) -> None:
         super().__init__(uid, link, deployments, max_points=max_points)
-        self._seen = SeriesSeen(link.settings.max_series)
+        ask = self._frame, self._stream_names
+        self._zeros = Zeros(uid, link.settings.max_series, shared or Unshared(), ask)
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of a LogQL metric query, with its zeros (`log_zeros.py`); raises SourceError."""
         frame = await self._frame(query, window)
-        return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
+        return await self._zeros.counted(query, frame, window)
 
     async def _frame(self, query: str, window: Window) -> Frame:
         _check_step(window)
@@ -171,11 +183,11 @@ class GrafanaLoki(_OfGrafana):
         text = await answered(self._link, "query_loki_logs", asked)
         return loki_frame(text, window, max_series=settings.max_series, max_samples=settings.max_samples)
 
-    async def _stream_names(self, window: Window) -> frozenset[str]:
+    async def _stream_names(self, start: datetime, end: datetime) -> frozenset[str]:
         asked: dict[str, Argument] = {
             "datasourceUid": self.uid,
-            "startRfc3339": rfc3339(min(window.start, window.end - timedelta(hours=1))),
-            "endRfc3339": rfc3339(window.end),
+            "startRfc3339": rfc3339(start),
+            "endRfc3339": rfc3339(end),
         }
         return label_names(await answered(self._link, "list_loki_label_names", asked))
 

@@ -6,10 +6,12 @@ bounds a line, and hands on of a tool's answer the text alone: the numbers in it
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -198,27 +200,51 @@ async def opened(settings: GrafanaSettings) -> AsyncIterator[Session]:
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
                 client = await stack.enter_async_context(Client(transport, cache=None, raise_exceptions=True))
-        except (MCPError, ExceptionGroup):
+        except (MCPError, ExceptionGroup, TimeoutError) as error:
             if seen.status >= 400:
                 raise by_status(seen.status) from None
-            if child is not None:
-                raise SourceError(child.last_words(), failure=SourceFailure.UNREACHABLE, transient=True) from None
-            raise
+            if child is None or (isinstance(error, TimeoutError) and not child.began):
+                raise
+            if isinstance(error, TimeoutError):
+                # It says something, and no answer to the first question.
+                child.said_nonsense(child.began)
+            raise SourceError(child.last_words(), failure=SourceFailure.UNREACHABLE, transient=True) from None
         yield Session(settings, client, seen, child)
 
 
-def reason_of(error: Exception) -> SourceError:
+def reason_of(error: Exception, settings: GrafanaSettings) -> SourceError:
     """The first cause in what the transports raise, often a group within a group, as one error."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, SourceError):
         return error
+    called = _called(settings)
     if isinstance(error, TimeoutError):
-        return SourceError("mcp-grafana did not answer in time", failure=SourceFailure.TIMEOUT, transient=True)
+        return SourceError(f"{called} did not answer in time", failure=SourceFailure.TIMEOUT, transient=True)
     if isinstance(error, httpx2.HTTPStatusError):
         return by_status(error.response.status_code)
-    text = said(str(error)) or type(error).__name__
-    return SourceError(f"mcp-grafana is not reached: {text}", failure=SourceFailure.UNREACHABLE, transient=True)
+    return SourceError(f"{called} is not reached: {_why(error)}", failure=SourceFailure.UNREACHABLE, transient=True)
+
+
+def _why(error: Exception) -> str:
+    """What the system says, where it is among the causes; else the transport's own words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause
+        # The numbers of TLS are its own.
+        if isinstance(inner, OSError) and not isinstance(inner, ssl.SSLError) and inner.errno and inner.strerror:
+            return os.strerror(inner.errno).lower() if inner.errno > 0 else said(inner.strerror).lower()
+        cause = inner.__cause__ or inner.__context__
+    return said(str(error)) or type(error).__name__
+
+
+def _called(settings: GrafanaSettings) -> str:
+    """mcp-grafana with the address where it runs, of which nothing else is shown."""
+    if not settings.url:
+        return "mcp-grafana"
+    parts = urlsplit(settings.url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"mcp-grafana at {host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 @asynccontextmanager
@@ -231,12 +257,14 @@ async def _over_pipes(child: Child, max_bytes: int, ended: asyncio.Event) -> Asy
         async with to_client:
             try:
                 async for line in child.lines(max_bytes):
-                    message = _message(line)
+                    try:
+                        message = _message(line)
+                    except ValueError:
+                        # Whatever is waited for may never come. The end of the stream is told to all at once.
+                        child.said_nonsense(line.head if isinstance(line, TooLong) else line)
+                        return
                     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
                         await to_client.send(SessionMessage(message))
-            except ValueError as error:
-                # Not MCP: whatever is waited for may never come. The end of the stream is told to all at once.
-                child.said_nonsense(str(error))
             finally:
                 ended.set()
 
@@ -269,7 +297,10 @@ def _message(line: bytes | TooLong) -> types.JSONRPCMessage:
     try:
         spoken = _ANSWER.decode(line)
     except msgspec.MsgspecError:
-        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        if isinstance(message, types.JSONRPCRequest) and message.method == "initialize":
+            raise ValueError("it says what is said to it") from None
+        return message
     content = [{"type": each.type, "text": each.text} for each in spoken.result.content]
     result = {"content": content, "isError": spoken.result.is_error, "resultType": "complete"}
     return types.JSONRPCResponse(jsonrpc="2.0", id=spoken.id, result=result)

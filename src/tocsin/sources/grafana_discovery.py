@@ -2,19 +2,25 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
 
+from tocsin.domain.connection import Standing
+from tocsin.domain.datasource import Description
 from tocsin.domain.errors import LimitExceeded, SourceError
-from tocsin.domain.ports import MetricSource, Standing
+from tocsin.domain.ports import MetricSource
+from tocsin.domain.shared import Shared
+from tocsin.domain.target import QueryType
 from tocsin.sources.grafana import GrafanaLoki, GrafanaPrometheus
 from tocsin.sources.grafana_deployments import Deployed, Deployments
-from tocsin.sources.grafana_link import MAX_DELAY_S, GrafanaLink
+from tocsin.sources.grafana_link import GrafanaLink, pause_s
 from tocsin.sources.grafana_operations import GrafanaOperations, answered
 from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.grafana_wire import Listed, datasources
+from tocsin.whole import to_the_end
 
 log = structlog.get_logger(__name__)
 
@@ -33,17 +39,33 @@ class Grafana:
     """One Grafana, implements `Connection`. `start` connects and looks for its datasources until `close`."""
 
     def __init__(
-        self, settings: GrafanaSettings, found: Found, deployed: Deployed, *, look_again_s: float = LOOK_AGAIN_S
+        self,
+        settings: GrafanaSettings,
+        found: Found,
+        deployed: Deployed,
+        *,
+        look_again_s: float = LOOK_AGAIN_S,
+        shared: Shared | None = None,
     ) -> None:
         self.uid = settings.uid
         self.link = GrafanaLink(settings)
         self.operations = GrafanaOperations(self.link)
-        self._found, self._look_again_s = found, look_again_s
+        self._found, self._look_again_s, self._shared = found, look_again_s, shared
         self._deployments = Deployments(self.link, deployed)
         self._sources: dict[tuple[str, str], GrafanaPrometheus | GrafanaLoki] = {}
         self._taken: tuple[str, ...] = ()
         self._failure: str | None = "its datasources were not asked for yet"
+        self._failures = 0
+        self._asking = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def what(self) -> str:
+        """Where it leads to, and how."""
+        settings = self.link.settings
+        if settings.grafana_url:
+            return f"Grafana at {settings.redact(settings.grafana_url)} through mcp-grafana"
+        return f"Grafana through the mcp-grafana at {settings.redact(settings.url)}"
 
     def start(self) -> None:
         """Begin; returns at once, whether Grafana answers or not."""
@@ -73,28 +95,51 @@ class Grafana:
         failure = self._failure
         if self.link.failure is not None:
             failure = f"no connection to mcp-grafana: {self.link.failure}"
-        return Standing(failure, self.link.version, uids, notes)
+        return Standing(failure, self.link.version, uids, notes, self._failures)
+
+    async def describe(self) -> Description:
+        """Ask for its datasources now, which are taken over; raises SourceError."""
+        began = time.monotonic()
+        try:
+            # Whole, also when whoever asks is gone: half of it would be datasources that nobody has.
+            await to_the_end(self._ask())
+        except SourceError:
+            # The loop is not to wait until the next time that it would have looked.
+            self.link.changed.set()
+            raise
+        took_s, brings = time.monotonic() - began, ", ".join(self.standing().datasources)
+        abilities = (f"brings {brings}" if brings else "brings no datasource", f"{self.link.tools} tools")
+        return Description(self.link.version or "", abilities, took_s)
 
     async def _look(self) -> None:
-        delay_s = FIRST_RETRY_S
+        failures = 0
         while True:
             self.link.changed.clear()
+            try:
+                await self._ask()
+            except SourceError:
+                failures += 1
+                wait_s = pause_s(failures, FIRST_RETRY_S, random.random())  # noqa: S311 against crowds, not a secret
+            else:
+                wait_s, failures = self._look_again_s, 0
+            # A connection that was lost and made anew may lead to another Grafana.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self.link.changed.wait()
+
+    async def _ask(self) -> None:
+        async with self._asking:
             try:
                 listed = await self._list()
             except SourceError as error:
                 if self._failure != str(error):
                     log.warning("the datasources of a Grafana are not known", grafana=self.uid, why=str(error))
                 self._failure = str(error)
-                wait_s = delay_s * (0.5 + random.random())  # noqa: S311 chance against crowds, not a secret
-                delay_s = min(2 * delay_s, MAX_DELAY_S)
-            else:
-                await self._take(listed)
-                self._failure = None
-                wait_s, delay_s = self._look_again_s, FIRST_RETRY_S
-            # A connection that was lost and made anew may lead to another Grafana.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self.link.changed.wait()
+                # While the first connection is being made nothing was in vain yet.
+                self._failures += self.link.tried
+                raise
+            await self._take(listed)
+            self._failure, self._failures = None, 0
 
     async def _list(self) -> list[Listed]:
         found: list[Listed] = []
@@ -110,10 +155,9 @@ class Grafana:
     async def _take(self, listed: Sequence[Listed]) -> None:
         sources: dict[tuple[str, str], GrafanaPrometheus | GrafanaLoki] = {}
         for each in listed:
-            make = _MAKE.get(each.kind)
-            if make is not None:
+            if each.kind in _LANGUAGE:
                 key = (each.uid, each.kind)
-                sources[key] = self._sources.get(key) or make(each.uid, self.link, self._deployments)
+                sources[key] = self._sources.get(key) or self._made(each)
         # Each time, though nothing changed in Grafana: a uid that was taken may be free by now.
         taken = tuple(await self._found(list(sources.values())))
         for uid in taken:
@@ -121,11 +165,16 @@ class Grafana:
                 log.warning("a datasource of Grafana is not used: its uid is taken", grafana=self.uid, datasource=uid)
         self._sources, self._taken = sources, taken
 
+    def _made(self, listed: Listed) -> GrafanaPrometheus | GrafanaLoki:
+        if _LANGUAGE[listed.kind] is QueryType.LOKI:
+            return GrafanaLoki(listed.uid, self.link, self._deployments, shared=self._shared)
+        return GrafanaPrometheus(listed.uid, self.link, self._deployments)
 
-_MAKE: dict[str, Callable[[str, GrafanaLink, Deployments], GrafanaPrometheus | GrafanaLoki]] = {
-    "prometheus": GrafanaPrometheus,
-    "grafana-amazonprometheus-datasource": GrafanaPrometheus,
-    "grafana-azureprometheus-datasource": GrafanaPrometheus,
-    "loki": GrafanaLoki,
+
+_LANGUAGE = {
+    "prometheus": QueryType.PROMETHEUS,
+    "grafana-amazonprometheus-datasource": QueryType.PROMETHEUS,
+    "grafana-azureprometheus-datasource": QueryType.PROMETHEUS,
+    "loki": QueryType.LOKI,
 }
 """Grafana's words for the types that are used. Others (Tempo, Alertmanager, SQL) are left alone."""

@@ -17,7 +17,7 @@ from tocsin.sources.grafana_tools import KNOWN, Answer, Argument, Tool, not_call
 log = structlog.get_logger(__name__)
 
 FIRST_DELAY_S = 0.5
-MAX_DELAY_S = 60.0
+MAX_DELAY_S = 8.0
 STEADY_AFTER_S = 60.0
 """A connection that held so long ended by chance: the next try comes soon again."""
 
@@ -27,6 +27,11 @@ WAIT_FOR_CONNECTION_S = 5.0
 
 LONG_REST_S = 2.0
 """Where the next try is further off than this, questions do not wait for it."""
+
+
+def pause_s(failures: int, first_s: float, chance: float) -> float:
+    """How long to wait after so many failures in a row: twice as long each time, with a chance (0..1) in it."""
+    return min(first_s * 2.0 ** min(failures - 1, 16), MAX_DELAY_S) * (0.5 + chance)
 
 
 class Session(Protocol):
@@ -50,13 +55,13 @@ class Session(Protocol):
 class _Client(Protocol):
     def opened(self, settings: GrafanaSettings) -> AbstractAsyncContextManager[Session]: ...
 
-    def reason_of(self, error: Exception) -> SourceError: ...
+    def reason_of(self, error: Exception, settings: GrafanaSettings) -> SourceError: ...
 
 
 class GrafanaLink:
     """Keeps one connection open from `start` to `close`; `call` uses it.
 
-    A connection that ends is made again after a delay that doubles from half a second to a minute, with chance in it,
+    A connection that ends is made again after a delay that doubles from half a second to eight, with chance in it,
     so that many that lost the same server do not come back at once.
     """
 
@@ -70,6 +75,8 @@ class GrafanaLink:
         self._session: Session | None = None
         self._ready = asyncio.Event()
         self._refused: Mapping[str, str] = {}
+        self.tools = 0
+        """How many the server listed when it was connected last."""
         self._failure = SourceError("not connected yet", failure=SourceFailure.UNREACHABLE, transient=True)
         self._said_at = -1
         self._resting = False
@@ -89,6 +96,11 @@ class GrafanaLink:
     def failure(self) -> str | None:
         """Why there is no connection, None while there is one."""
         return None if self._session is not None else str(self._failure)
+
+    @property
+    def tried(self) -> bool:
+        """Whether a connection was made or has failed; before that there is nothing to say of it."""
+        return self.connections > 0 or self._said_at >= 0
 
     @property
     def complaints(self) -> tuple[str, ...]:
@@ -142,7 +154,7 @@ class GrafanaLink:
         return self._session
 
     async def _keep(self) -> None:
-        loop, delay_s = asyncio.get_running_loop(), FIRST_DELAY_S
+        loop, failures = asyncio.get_running_loop(), 0
         try:
             client = await _client()
         except SourceError as error:
@@ -153,19 +165,22 @@ class GrafanaLink:
             try:
                 await self._connected(client)
             except Exception as error:  # noqa: BLE001 the transports raise groups of anything
-                self._lost(client.reason_of(error))
-            delay_s = FIRST_DELAY_S if loop.time() - began > STEADY_AFTER_S else delay_s
-            pause_s = delay_s * (0.5 + self._chance())
-            self._resting = pause_s > LONG_REST_S
-            await asyncio.sleep(pause_s)
+                if _is_cancelled():
+                    # A transport that fails in the same moment makes an error of its own of it.
+                    raise asyncio.CancelledError from None
+                self._lost(client.reason_of(error, self.settings))
+            failures = 1 if loop.time() - began > STEADY_AFTER_S else failures + 1
+            rest_s = pause_s(failures, FIRST_DELAY_S, self._chance())
+            self._resting = rest_s > LONG_REST_S
+            await asyncio.sleep(rest_s)
             self._resting = False
-            delay_s = min(2 * delay_s, MAX_DELAY_S)
 
     async def _connected(self, client: _Client) -> None:
         """One connection, from its making to its end, which is always raised."""
         try:
             async with client.opened(self.settings) as session:
-                self._refused = refused(await session.tools())
+                listed = await session.tools()
+                self.tools, self._refused = len(listed), refused(listed)
                 for complaint in self._refused.values():
                     log.warning("a tool cannot be used", grafana=self.settings.uid, why=complaint)
                 self.connections += 1
@@ -188,6 +203,11 @@ class GrafanaLink:
             log.warning("no connection to mcp-grafana", grafana=self.settings.uid, why=text)
         self._said_at = self.connections
         self._failure = SourceError(text, failure=error.failure, transient=error.transient)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _client() -> _Client:

@@ -6,6 +6,7 @@ It ends with Tocsin in every case: its standard input is closed then, by us or b
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tocsin.domain.errors import SourceError, SourceFailure
+from tocsin.domain.redact import clean
 from tocsin.sources.grafana_settings import GrafanaSettings
 from tocsin.sources.wire_errors import said
 
@@ -26,6 +28,8 @@ MAX_STDERR_BYTES = 4096
 HEAD_BYTES = 256
 CHUNK_BYTES = 256 * 1024
 END_WITHIN_S = 1.0
+SHOWN_CHARACTERS = 80
+"""Of what a program writes that is no mcp-grafana; it may be anything."""
 
 _PASSED_ON = ("HOME", "PATH", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -85,7 +89,9 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, settings: GrafanaSettings) -> None:
         self._process, self._settings = process, settings
         self._heard = b""
-        self._nonsense = ""
+        self._nonsense: str | None = None
+        self.began = b""
+        """How its output begins."""
         self._listening = asyncio.create_task(self._listen(), name="mcp-grafana standard error")
 
     @classmethod
@@ -129,6 +135,7 @@ class Child:
         parts: list[bytes] = []
         size = 0
         while pipe is not None and (chunk := await pipe.read(CHUNK_BYTES)):
+            self.began = self.began or chunk[:HEAD_BYTES]
             *ended, rest = chunk.split(b"\n")
             for end in ended:
                 size += len(end)
@@ -162,16 +169,20 @@ class Child:
                     process.kill()
             self._listening.cancel()
 
-    def said_nonsense(self, what: str) -> None:
+    def said_nonsense(self, line: bytes) -> None:
         """Remember that it wrote something that is no MCP."""
-        self._nonsense = said(self._settings.redact(what))
+        text = line[: 4 * HEAD_BYTES].decode("utf-8", "replace").replace("\ufffd", " ")
+        self._nonsense = clean(self._settings.redact(text), SHOWN_CHARACTERS)
 
     def last_words(self) -> str:
         """How it ended and the last line it wrote to standard error, fit to be shown."""
-        if self._nonsense:
-            return f"mcp-grafana wrote something that is no MCP: {self._nonsense}"
+        command = self._settings.command
+        called = "mcp-grafana" if command is None else f"mcp-grafana ({command})"
+        if self._nonsense is not None:
+            wrote = repr(self._nonsense) if self._nonsense else "bytes that are no text"
+            return f"{called} does not speak MCP: it wrote {wrote}"
         code = self._process.returncode
-        how = "mcp-grafana ended" if code is None else f"mcp-grafana ended with code {code}"
+        how = f"{called} {how_it_ended(code)}"
         heard = self._heard.decode("utf-8", "replace").strip().splitlines()
         # Its warnings are of the ordinary day; an end is told as an error, or as plain text.
         lines = [line for line in heard if "level=WARN" not in line]
@@ -181,3 +192,13 @@ class Child:
         pipe = self._process.stderr
         while pipe is not None and (chunk := await pipe.read(MAX_STDERR_BYTES)):
             self._heard = (self._heard + chunk)[-MAX_STDERR_BYTES:]
+
+
+def how_it_ended(code: int | None) -> str:
+    """How a process ended; what the system counts below zero is the signal that killed it."""
+    if code is None or code >= 0:
+        return "ended" if code is None else f"ended with code {code}"
+    try:
+        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed by signal {-code}"

@@ -59,7 +59,7 @@ def refused(tools: Iterable[Tool]) -> Mapping[str, str]:
     for name, known in KNOWN.items():
         tool = listed.get(name)
         if tool is None:
-            wrong[name] = f"the tool {name} is not there; is it switched off, or renamed since mcp-grafana {PINNED}?"
+            wrong[name] = f"the tool {name} is not there: it is switched off, or renamed since mcp-grafana {PINNED}"
         elif not tool.reads:
             wrong[name] = f"the tool {name} no longer says that it only reads"
         elif schema_hash(tool.schema) != known:

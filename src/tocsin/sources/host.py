@@ -73,7 +73,7 @@ class HostSource:
     ) -> None:
         self._settings = settings or HostSettings()
         self.uid = self._settings.uid
-        self.query_type = QueryType.HOST
+        self.query_type, self.whole_seconds = QueryType.HOST, False
         self.failures = 0
         """How often taking a sample or saving the history failed since the start."""
         self._readings = readings or SystemReadings()
@@ -137,7 +137,7 @@ class HostSource:
                 transient=False,
             )
         if (window.end - window.start) / window.step >= MAX_INSTANTS:
-            raise LimitExceeded(f"a window of more than {MAX_INSTANTS:,} instants; ask for a longer step")
+            raise LimitExceeded(f"a window of more than {MAX_INSTANTS:,} instants; ask for a longer step", asked=False)
         grid = window.grid()
         labels = [each for each in self._history.series(selector.metric.name) if selector.matches(each)]
         values = self._history.means(labels, grid, window.step_s)

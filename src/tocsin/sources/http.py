@@ -34,6 +34,8 @@ class HttpAnswer:
     content_type: str
     body: bytes | bytearray
     retry_after_s: float | None = None
+    of_victoria: bool = False
+    """Whether it has the header with which a VictoriaMetrics names its machine."""
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class HttpClient:
                 return await self._try(method, url, form, asking)
         except TimeoutError as error:
             raise SourceError(
-                f"{self._base.host} did not answer within {timeout_s:g} s: {asking.heard}",
+                f"{self._base.host}:{self._base.port} did not answer within {timeout_s:g} s: {asking.heard}",
                 failure=SourceFailure.TIMEOUT,
                 transient=True,
             ) from error
@@ -163,7 +165,8 @@ class HttpClient:
                 heard(0)
                 body = await read_body(response, settings.max_response_bytes, stall_s=settings.stall_s, heard=heard)
                 again = retry_after_s(response.headers.get("Retry-After", ""), self._now())
-                return HttpAnswer(response.status, response.headers.get("Content-Type", ""), body, again)
+                kind, of_victoria = response.headers.get("Content-Type", ""), "X-Server-Hostname" in response.headers
+                return HttpAnswer(response.status, kind, body, again, of_victoria)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._explain(error) from None
 

@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 import aiohttp
@@ -45,17 +46,19 @@ async def read_body(
         # Before anything of it takes memory.
         raise _too_large(limit_bytes)
     body = bytearray()
-    if encoding in ("identity", ""):
+    with ExitStack() as failed:
+        # An error's traceback holds on to it, for as long as anybody holds on to the error.
+        failed.callback(body.clear)
+        compressed = None if encoding in ("identity", "") else _Compressed(encoding, limit_bytes)
         async for chunk in _chunks(response, stall_s):
-            _append(body, chunk, limit_bytes)
+            if compressed is None:
+                _append(body, chunk, limit_bytes)
+            else:
+                compressed.inflate(chunk, body)
             heard(len(body))
-        return body
-    compressed = _Compressed(encoding, limit_bytes)
-    async for chunk in _chunks(response, stall_s):
-        compressed.inflate(chunk, body)
-        heard(len(body))
-    if compressed.cut:
-        raise SourceError("the compressed answer is cut", failure=SourceFailure.BAD_ANSWER, transient=True)
+        if compressed is not None:
+            compressed.must_be_whole()
+        failed.pop_all()
     return body
 
 
@@ -106,10 +109,10 @@ class _Compressed:
         self._encoding, self._limit_bytes = encoding, limit_bytes
         self._inflater: _Inflater | None = None
 
-    @property
-    def cut(self) -> bool:
-        """Whether the end is missing."""
-        return self._inflater is not None and not self._inflater.eof
+    def must_be_whole(self) -> None:
+        """Raise SourceError where the end is missing."""
+        if self._inflater is not None and not self._inflater.eof:
+            raise SourceError("the compressed answer is cut", failure=SourceFailure.BAD_ANSWER, transient=True)
 
     def inflate(self, chunk: bytes, body: bytearray) -> None:
         """Append what a chunk holds to the body."""

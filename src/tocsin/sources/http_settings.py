@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from tocsin.domain.errors import Invalid
+from tocsin.domain.redact import without_credentials
 
 MEBIBYTE = 1024 * 1024
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
@@ -86,7 +87,7 @@ class HttpSettings:
         text = _USERINFO.sub("", text)
         for secret in self._secrets():
             text = text.replace(secret, "***")
-        return text
+        return without_credentials(text)
 
     def _basic(self) -> tuple[str | None, str]:
         if self.username is not None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -16,6 +17,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.logql import lines_within
 from tocsin.domain.logs import LogLine, LogPage
 from tocsin.domain.ports import LogSource
+from tocsin.domain.turns import Places
 from tocsin.sources.log_pages import nanoseconds
 from tocsin.sources.template_miner import MAX_TEMPLATES, NEW, Miner, missing
 from tocsin.sources.template_shelf import Shelf
@@ -23,6 +25,9 @@ from tocsin.sources.wire import MAX_NOTES
 from tocsin.whole import to_the_end
 
 LABEL = "template"
+EVERYWHERE: Places = nullcontext()
+"""A place for whoever asks for himself."""
+
 MAX_INSTANTS = 1500
 """Steps whose lines are read in one go; a longer window is read in parts."""
 
@@ -54,8 +59,9 @@ class TemplateCounts:
         self._one_at_a_time = asyncio.Lock()
         self._past: Miner | None = None
 
-    async def frame(self, query: str, window: Window) -> Frame:
-        """One series for each template with one of its own, one for new ones and one for all others.
+    async def frame(self, query: str, window: Window, places: Places = EVERYWHERE) -> Frame:
+        """One series for each template with one of its own, one for new ones and one for all others. Each page takes
+        a place of its own.
 
         Where it is not known whether the stream lives, all are gaps. Raises SourceError, and StoreError when what was
         learnt before cannot be read; what cannot be kept is a warning.
@@ -65,15 +71,17 @@ class TemplateCounts:
             raise SourceError(lacking, failure=SourceFailure.BAD_QUERY, transient=False)
         async with self._one_at_a_time:
             miner = await self._miner(query, window)
-            totals = await self._source.query_range(lines_within(query, window.step_s), window)
+            async with places:
+                totals = await self._source.query_range(lines_within(query, window.step_s), window)
             count = totals.values[0] if totals.labels else np.full(window.count, np.nan)
             tally = _Tally(miner, window, count, totals)
             if not miner.seeded and totals.labels:
-                await self._seed(miner, query, tally)
+                await self._seed(miner, query, tally, places)
             for first, last, limit in _parts(count):
                 # A step ends with its instant, which belongs to it; the end of a question does not.
                 end = tally.before(last + 1) + _TICK
-                page = await self._source.query_logs(query, tally.before(first), end, limit)
+                async with places:
+                    page = await self._source.query_logs(query, tally.before(first), end, limit)
                 # To its end: whoever gives up must not leave a thread behind in what others go on with.
                 await to_the_end(asyncio.to_thread(tally.take, page, first, last))
             frame = tally.frame()
@@ -107,11 +115,12 @@ class TemplateCounts:
             return replace(frame, warnings=(*frame.warnings, f"templates are not kept, a restart learns anew: {error}"))
         return frame
 
-    async def _seed(self, miner: Miner, query: str, tally: "_Tally") -> None:
+    async def _seed(self, miner: Miner, query: str, tally: "_Tally", places: Places) -> None:
         """A look at the day before, so that what comes every few hours is no news."""
         for back in range(SEED_HOURS, 0, -1):
             start = tally.before(0) - back * _HOUR
-            page = await self._source.query_logs(query, start, start + _HOUR, SEED_LINES)
+            async with places:
+                page = await self._source.query_logs(query, start, start + _HOUR, SEED_LINES)
             tally.asked(page)
             lines = [(line.timestamp_ns, line.text) for line in page.lines]
             await to_the_end(asyncio.to_thread(miner.mine, lines))
@@ -176,10 +185,15 @@ class _Tally:
                     rows[NEW] += counted
         values: Floats = np.round(np.array(list(rows.values()))).reshape(len(rows), len(grid))
         values[:, ~self._known] = np.nan
+        for row, name in zip(values, rows, strict=True):
+            # What is news is told once, by the series of new ones: its own begins afterwards, with a gap before and no
+            # zero, so that its beginning is no anomaly either.
+            row[grid * 1e9 < self._miner.new_until(name)] = np.nan
+        begun = [self._miner.new_until(name) <= nanoseconds(self._window.end) for name in rows]
         return Frame(
             grid,
-            values,
-            tuple(Labels({LABEL: name}) for name in rows),
+            values[np.array(begun, dtype=bool)],
+            tuple(Labels({LABEL: name}) for name, there in zip(rows, begun, strict=True) if there),
             warnings,
             size_bytes=self._bytes,
             queries=self._queries,

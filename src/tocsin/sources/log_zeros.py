@@ -8,6 +8,7 @@ there was nothing to say or nobody to say it: a gap. Queries that do not count l
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tocsin.domain.errors import Invalid, LimitExceeded
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.logql import Counting, counting, duration
+from tocsin.domain.shared import NamesKey, Shared, StreamsKey
 
 ALIVE_S = 900.0
 REMEMBERED_S = 7 * 86400.0
@@ -22,11 +24,17 @@ REMEMBERED_S = 7 * 86400.0
 
 MAX_QUERIES = 2000
 
+NAMES_OF_AT_LEAST = timedelta(hours=1)
+MAX_NAMES_SPAN = timedelta(days=29)
+"""The names of labels are those of so long a time at most: Loki refuses more than 30 days."""
+
+_MINUTE = timedelta(minutes=1)
+
 AskRange = Callable[[str, Window], Awaitable[Frame]]
 """A metric query as the server answers it, with its gaps."""
 
-AskNames = Callable[[Window], Awaitable[frozenset[str]]]
-"""The names of the labels that make streams in a window; those of single lines are not among them."""
+AskNames = Callable[[datetime, datetime], Awaitable[frozenset[str]]]
+"""The names of the labels that make streams between two instants; those of single lines are not among them."""
 
 
 class SeriesSeen:
@@ -64,51 +72,81 @@ class SeriesSeen:
         return tuple(known)
 
 
-async def counted(query: str, frame: Frame, window: Window, seen: SeriesSeen, ask: tuple[AskRange, AskNames]) -> Frame:
-    """The server's answer to `query` with the zeros that belong into it; raises SourceError."""
-    try:
-        found = counting(query)
-    except Invalid:
-        # The server took it: then it is a form of LogQL that is newer than this, and none that is known to count.
-        return frame
-    return frame if found is None else await with_zeros(frame, window, found, seen.known(query, frame), ask)
-
-
-async def with_zeros(
-    frame: Frame, window: Window, counting: Counting, known: Sequence[Labels], ask: tuple[AskRange, AskNames]
-) -> Frame:
-    """The frame of a counting query, with the series of `known` too, zero where the stream was alive.
-
-    Asks only where a point is missing: once for the names of labels where the series differ by some, and once for the
-    lines of the streams. Raises SourceError when that is not answered: a gap that nobody could look into is no zero.
+class Zeros:
+    """Puts the zeros into the answers of one datasource. `ask_range` and `ask_names` ask the server; what several
+    questions need of that is `shared`.
     """
-    rows = known or ((Labels(),) if counting.whole else ())
-    values: Floats = np.full((len(rows), len(frame.timestamps)), np.nan)
-    row_of = {labels: row for row, labels in enumerate(rows)}
-    if frame.labels:
-        values[[row_of[labels] for labels in frame.labels]] = frame.values
-    if not np.isnan(values).any():
-        return frame
-    ask_range, ask_names = ask
-    names, queries = sorted({name for labels in rows for name in labels}), 1
-    if names:
-        queries += 1
-        of_streams = await ask_names(window)
-        names = [name for name in names if name in of_streams]
-    alive = await ask_range(alive_query(counting, names), window)
-    streams = _Streams(alive)
-    for row, labels in enumerate(rows):
-        there = (alive.values[streams.of(labels)] > 0).any(axis=0)
-        values[row, np.isnan(values[row]) & there] = 0.0
-    kept = [row for row in range(len(rows)) if not np.isnan(values[row]).all()]
-    return replace(
-        frame,
-        values=values[kept],
-        labels=tuple(rows[row] for row in kept),
-        warnings=tuple(dict.fromkeys((*frame.warnings, *alive.warnings))),
-        size_bytes=frame.size_bytes + alive.size_bytes,
-        queries=frame.queries + alive.queries + queries - 1,
-    )
+
+    def __init__(self, uid: str, max_series: int, shared: Shared, ask: tuple[AskRange, AskNames]) -> None:
+        self._uid, self._shared = uid, shared
+        self._seen = SeriesSeen(max_series)
+        self._ask_range, self._ask_names = ask
+
+    async def counted(self, query: str, frame: Frame, window: Window) -> Frame:
+        """The server's answer to `query` with the zeros that belong into it; raises SourceError."""
+        try:
+            found = counting(query)
+        except Invalid:
+            # The server took it: then it is a form of LogQL that is newer than this, and none that is known to count.
+            return frame
+        return frame if found is None else await self._with_zeros(frame, window, found, self._seen.known(query, frame))
+
+    async def _with_zeros(self, frame: Frame, window: Window, counting: Counting, known: Sequence[Labels]) -> Frame:
+        """The frame of a counting query, with the series of `known` too, zero where the stream was alive.
+
+        Asks only where a point is missing: once for the names of labels where the series differ by some, and once for
+        the lines of the streams. Raises SourceError when that is not answered: a gap that nobody could look into is no
+        zero.
+        """
+        rows = known or ((Labels(),) if counting.whole else ())
+        values: Floats = np.full((len(rows), len(frame.timestamps)), np.nan)
+        row_of = {labels: row for row, labels in enumerate(rows)}
+        if frame.labels:
+            values[[row_of[labels] for labels in frame.labels]] = frame.values
+        if not np.isnan(values).any():
+            return frame
+        names, asked = await self._of_streams(sorted({name for labels in rows for name in labels}), window)
+        alive = await self._alive(alive_query(counting, names), window)
+        streams = _Streams(alive)
+        for row, labels in enumerate(rows):
+            there = (alive.values[streams.of(labels)] > 0).any(axis=0)
+            values[row, np.isnan(values[row]) & there] = 0.0
+        kept = [row for row in range(len(rows)) if not np.isnan(values[row]).all()]
+        return replace(
+            frame,
+            values=values[kept],
+            labels=tuple(rows[row] for row in kept),
+            warnings=tuple(dict.fromkeys((*frame.warnings, *alive.warnings))),
+            size_bytes=frame.size_bytes + alive.size_bytes,
+            queries=frame.queries + alive.queries + asked,
+        )
+
+    async def _of_streams(self, names: list[str], window: Window) -> tuple[list[str], bool]:
+        """Those of the names that make streams, and whether the server was asked for it.
+
+        Asked over whole minutes, so that all who judge within one ask the same. Whether a stream had lines is no part
+        of the answer: a label that a stream has lost since is found missing in the answer about its lines.
+        """
+        if not names:
+            return names, False
+        start, end = _whole_minutes(window)
+        key = NamesKey(self._uid, tuple(names), start, end)
+        found, asked = await self._shared.names(key, lambda: self._ask_names(start, end))
+        return [name for name in names if name in found], asked
+
+    async def _alive(self, query: str, window: Window) -> Frame:
+        """The lines of the streams: of this very window, as it judges the present."""
+        key = StreamsKey(self._uid, query, window)
+        alive, asked = await self._shared.streams(key, lambda: self._ask_range(query, window))
+        return alive if asked else replace(alive, queries=0, size_bytes=0)
+
+
+def _whole_minutes(window: Window) -> tuple[datetime, datetime]:
+    """The minutes that a window touches, an hour of them at least: streams of which no line falls into it count."""
+    start, end = min(window.start, window.end - NAMES_OF_AT_LEAST), window.end
+    start = start - timedelta(seconds=start.second, microseconds=start.microsecond)
+    end = end + (-timedelta(seconds=end.second, microseconds=end.microsecond)) % _MINUTE
+    return max(start, end - MAX_NAMES_SPAN), end
 
 
 class _Streams:

@@ -14,12 +14,15 @@ from tocsin.domain.logql import check_metric, duration, lines_within, parse
 from tocsin.domain.logql_tree import Binary, Call, LinesWithin, Node
 from tocsin.domain.logs import LogPage
 from tocsin.domain.ports import SettingStore
+from tocsin.domain.shared import Shared, Unshared
 from tocsin.domain.target import QueryType
+from tocsin.domain.turns import Places
+from tocsin.domain.words import many
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import Bounds, Span, nanoseconds, newest_lines
-from tocsin.sources.log_templates import MAX_INSTANTS, TemplateCounts
-from tocsin.sources.log_zeros import SeriesSeen, counted
+from tocsin.sources.log_templates import EVERYWHERE, MAX_INSTANTS, TemplateCounts
+from tocsin.sources.log_zeros import Zeros
 from tocsin.sources.loki_http import body_of
 from tocsin.sources.loki_wire import (
     Answered,
@@ -49,7 +52,7 @@ CONTEXT_WITHIN_S = 3.0
 
 
 class LokiSource:
-    """Implements `MetricSource` and `LogSource` over the HTTP API. Makes its connections with the first query."""
+    """Implements `MetricSource`, `AsksInTurns` and `LogSource` over the HTTP API. Connects with the first query."""
 
     def __init__(
         self,
@@ -58,13 +61,15 @@ class LokiSource:
         limits: QueryLimits | None = None,
         *,
         kept: SettingStore | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.uid = uid
-        self.query_type = QueryType.LOKI
+        self.query_type, self.whole_seconds = QueryType.LOKI, False
         self._client = http if isinstance(http, HttpClient) else HttpClient(http)
         self._limits = limits or QueryLimits()
         self._cache = LabelCache(2 * self._limits.max_series)
-        self._seen = SeriesSeen(self._limits.max_series)
+        ask = self._frame, self._stream_names
+        self._zeros = Zeros(uid, self._limits.max_series, shared or Unshared(), ask)
         self._page_lines = MAX_ENTRIES
         self._templates = TemplateCounts(self, Shelf(uid, kept))
 
@@ -74,13 +79,21 @@ class LokiSource:
         A window without lines is zero where the query counts lines and the stream is alive (`log_zeros.py`).
         Templates are counted from the lines themselves (`log_templates.py`).
         """
-        templates = templates_of(query)
-        if templates is not None:
-            return await in_parts(
-                window, self._limits, lambda part: self._templates.frame(templates, part), at_most=MAX_INSTANTS
-            )
+        if self.in_turns(query):
+            return await self.query_in_turns(query, window, EVERYWHERE)
         frame = await self._frame(query, window)
-        return await counted(query, frame, window, self._seen, (self._frame, self._stream_names))
+        return await self._zeros.counted(query, frame, window)
+
+    def in_turns(self, query: str) -> bool:
+        """Templates are read in many pages."""
+        return templates_of(query) is not None
+
+    async def query_in_turns(self, query: str, window: Window, places: Places) -> Frame:
+        """The counts of templates, each page read in a place of its own; raises SourceError."""
+        lines = templates_of(query) or query
+        return await in_parts(
+            window, self._limits, lambda part: self._templates.frame(lines, part, places), at_most=MAX_INSTANTS
+        )
 
     async def query_logs(self, query: str, start: datetime, end: datetime, limit: int) -> LogPage:
         """At most `limit` lines of `query` in [start, end), the newest where there are more; raises `SourceError`."""
@@ -133,7 +146,7 @@ class LokiSource:
             ) from error
         lines, minutes = decode_count(body), CONTEXT / timedelta(minutes=1)
         when = f"in the {minutes:g} minutes before {at:%H:%M:%S} UTC"
-        return (f"{selector} had {lines:,} lines {when}" if lines else f"{selector} had no line at all {when}",)
+        return (f"{selector} had {many(lines, 'line')} {when}" if lines else f"{selector} had no line at all {when}",)
 
     def check_query(self, query: str) -> None:
         """Raise `Invalid("query", why)` for text that is no LogQL metric query, as far as its structure tells."""
@@ -192,9 +205,8 @@ class LokiSource:
             raise self._client.redacted(error) from None
         return replace(frame, warnings=tuple(map(self._client.settings.redact, frame.warnings)))
 
-    async def _stream_names(self, window: Window) -> frozenset[str]:
-        reach = min(window.start, window.end - timedelta(hours=1))
-        form = {"start": str(nanoseconds(max(reach, window.end - MAX_RANGE))), "end": str(nanoseconds(window.end))}
+    async def _stream_names(self, start: datetime, end: datetime) -> frozenset[str]:
+        form = {"start": str(nanoseconds(start)), "end": str(nanoseconds(end))}
         return decode_names(await body_of(self._client, "loki/api/v1/labels", form))
 
 

@@ -8,6 +8,7 @@ from tocsin.domain.labels import Labels
 from tocsin.domain.log_services import SERVICE, LogCatalogue, Services, plain_label, services_of
 from tocsin.domain.log_signal import LEVEL
 from tocsin.domain.logql import duration
+from tocsin.domain.words import many
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.log_pages import nanoseconds
@@ -45,13 +46,13 @@ class LokiCatalogue:
         notes = []
         odd = sum(not plain_label(name) and not name.startswith("__") for name in names)
         if odd:
-            notes.append(f"{odd} labels were not looked at: LogQL cannot name them")
+            notes.append(f"{many(odd, 'label')} not looked at: LogQL cannot name them")
         if len(order) > MAX_LABELS:
-            notes.append(f"{len(order) - MAX_LABELS} labels were not looked at: {MAX_LABELS} are the limit")
+            notes.append(f"{many(len(order) - MAX_LABELS, 'label')} not looked at: {MAX_LABELS} are the limit")
         found = await self._streams(order[:MAX_LABELS], window, notes, lambda done: progress(0.8 * done))
         streams, total = tuple(found[:MAX_STREAMS]), len(found)
         if total > len(streams):
-            notes.append(f"{total - len(streams):,} streams were not looked at: {MAX_STREAMS:,} are the limit")
+            notes.append(f"{many(total - len(streams), 'stream')} not looked at: {MAX_STREAMS:,} are the limit")
         services, lines, levels = services_of(streams), None, False
         if services is not None:
             try:

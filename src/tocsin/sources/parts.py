@@ -38,12 +38,14 @@ class QueryLimits:
         if span_s > self.max_range_s:
             raise LimitExceeded(
                 f"a window of {span_s / 86400:,.1f} days, more than {self.max_range_s / 86400:,.1f}; "
-                "ask for a shorter one, or raise max_range"
+                "ask for a shorter one, or raise max_range",
+                asked=False,
             )
         if instants > self.max_samples:
             raise LimitExceeded(
                 f"a window of {instants:,} instants, more than {self.max_samples:,} samples; "
-                "ask for a shorter window or a longer step, or raise max_samples"
+                "ask for a shorter window or a longer step, or raise max_samples",
+                asked=False,
             )
 
 

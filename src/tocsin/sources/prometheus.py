@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from math import ceil
 
 import msgspec
 
@@ -21,6 +22,10 @@ from tocsin.sources.wire import LabelCache, decode_matrix
 from tocsin.sources.wire_errors import decode_error, said
 
 UNKNOWN = "version unknown"
+REWRITTEN_STEP_S, REWRITTEN_FOR_S = 60.0, 60.0
+"""A VictoriaMetrics repeats an older value in place of the newest where the step is shorter; it does for its
+`-search.latencyOffset`, 30 s unless it is told otherwise.
+"""
 
 
 class _Build(msgspec.Struct):
@@ -66,11 +71,12 @@ class PrometheusSource:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.uid = uid
-        self.query_type = QueryType.PROMETHEUS
+        self.query_type, self.whole_seconds = QueryType.PROMETHEUS, False
         self._client = http if isinstance(http, HttpClient) else HttpClient(http)
         self._limits = limits or QueryLimits()
         self._now = now
         self._cache = LabelCache(2 * self._limits.max_series)
+        self._of_victoria = False
 
     async def query_range(self, query: str, window: Window) -> Frame:
         """The series of a PromQL query on the window's grid; raises SourceError.
@@ -128,6 +134,36 @@ class PrometheusSource:
         await self._client.close()
 
     async def _query_part(self, query: str, window: Window) -> Frame:
+        asked = self._beyond(window) if self._of_victoria else window
+        answer = await self._answer(query, asked)
+        if answer.of_victoria and not self._of_victoria:
+            self._of_victoria = True
+            asked = self._beyond(window)
+            if asked != window:
+                answer = await self._answer(query, asked)
+        if answer.status != 200:
+            raise self._refused(answer)
+        limits = self._limits
+        try:
+            frame = decode_matrix(
+                answer.body,
+                asked,
+                cache=self._cache,
+                max_series=limits.max_series,
+                max_samples=limits.max_samples * asked.count // window.count,
+            )
+        except LimitExceeded:
+            raise
+        except SourceError as error:
+            raise self._client.redacted(error) from None
+        if asked != window:
+            frame = frame.until(window.count)
+        if not frame.warnings:
+            return frame
+        warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
+        return replace(frame, warnings=warnings)
+
+    async def _answer(self, query: str, window: Window) -> HttpAnswer:
         parameters = {
             "query": query,
             "start": _seconds(window.start.timestamp()),
@@ -135,31 +171,25 @@ class PrometheusSource:
             "step": _seconds(window.step_s),
             "timeout": _duration(self._client.settings.timeout_s),
             # VictoriaMetrics only: without the first it moves the window to a grid of its own; without the second it
-            # repeats an older value in place of the last 30 s (1.79 does so anyway when the step is under a minute:
-            # a target there needs an offset of 30 s). Prometheus ignores what it does not know.
+            # repeats an older value in place of the last 30 s (see `_beyond` for versions that do so anyway).
+            # Prometheus ignores what it does not know.
             "nocache": "1",
             "latency_offset": "1ms",
         }
-        answer = await self._client.ask("api/v1/query_range", parameters)
-        if answer.status != 200:
-            raise self._refused(answer)
-        limits = self._limits
-        try:
-            frame = decode_matrix(
-                answer.body,
-                window,
-                cache=self._cache,
-                max_series=limits.max_series,
-                max_samples=limits.max_samples,
-            )
-        except LimitExceeded:
-            raise
-        except SourceError as error:
-            raise self._client.redacted(error) from None
-        if not frame.warnings:
-            return frame
-        warnings = tuple(self._client.settings.redact(each) for each in frame.warnings)
-        return replace(frame, warnings=warnings)
+        return await self._client.ask("api/v1/query_range", parameters)
+
+    def _beyond(self, window: Window) -> Window:
+        """The window with as many instants of the future as a VictoriaMetrics needs to leave the newest values as they
+        are: 1.79 rewrites them, whatever it is asked, in an answer that ends before a step from now.
+        """
+        now_s, step_s = self._now(), window.step_s
+        missing_s = now_s - window.end.timestamp()
+        if step_s >= REWRITTEN_STEP_S or missing_s > REWRITTEN_FOR_S:
+            return window
+        skew = self.skew
+        ahead_s = 0.0 if skew is None else max(0.0, skew.ahead_s + skew.within_s)
+        more = max(0, ceil((missing_s + ahead_s) / step_s)) + 2
+        return replace(window, end=window.end + more * window.step)
 
     def _time(self, answer: HttpAnswer) -> float:
         """The one number of an answer: a scalar of Prometheus, a vector of VictoriaMetrics."""

@@ -10,6 +10,7 @@ from tocsin.domain.catalogue import Catalogue, Metric, MetricKind
 from tocsin.domain.errors import LimitExceeded
 from tocsin.domain.labels import Labels
 from tocsin.domain.suggest import plain
+from tocsin.domain.words import many
 from tocsin.sources.http import HttpClient
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.wire_errors import bad_answer, decode_error
@@ -60,9 +61,9 @@ class PrometheusCatalogue:
         notes = []
         odd = sum(not plain(name) for name in names)
         if odd:
-            notes.append(f"{odd} metrics were not looked at: their names would have to be quoted")
+            notes.append(f"{many(odd, 'metric')} not looked at: the name would have to be quoted")
         if len(chosen) > MAX_METRICS:
-            notes.append(f"{len(chosen) - MAX_METRICS} metrics were not looked at: {MAX_METRICS} are the limit")
+            notes.append(f"{many(len(chosen) - MAX_METRICS, 'metric')} not looked at: {MAX_METRICS} are the limit")
         metrics = []
         for number, name in enumerate(chosen[:MAX_METRICS]):
             asked = {

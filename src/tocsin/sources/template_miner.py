@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tocsin.domain.redact import clean
+from tocsin.domain.words import many
 
 if TYPE_CHECKING:
     from drain3.drain import Drain
@@ -161,6 +162,10 @@ class Miner:
         each = self._known.get(key)
         return each.name if each is not None and each.own else OTHER
 
+    def new_until(self, name: str) -> int:
+        """How long (unix ns) what a series counts is news, told by the series of new ones; 0 where it is none."""
+        return min((each.new_until for each in self._known.values() if each.own and each.name == name), default=0)
+
     def is_new(self, key: int, at: int) -> bool:
         """Whether a line of a template is that of a new one."""
         each = self._known.get(key)
@@ -173,10 +178,13 @@ class Miner:
         if name == NEW:
             new = [each for each in known if each.first <= at < each.new_until + NEW_NS and each.name]
             new.sort(key=lambda each: -each.last)
-            more = [f"and {len(new) - most} more new templates"] if len(new) > most else []
-            return (*(f'never seen before: "{each.name}", as in: "{each.example}"' for each in new[:most]), *more)
+            more = [f"and {many(len(new) - most, 'more new template')}"] if len(new) > most else []
+            return (
+                *(f"never seen before: {_quoted(each.name)}, as in: {_quoted(each.example)}" for each in new[:most]),
+                *more,
+            )
         found = [each for each in known if each.name == name]
-        return tuple(f'a line of it: "{each.example}"' for each in found[:1])
+        return tuple(f"a line of it: {_quoted(each.example)}" for each in found[:1])
 
     def _one(self, at: int, text: str) -> int:
         shown = clean(_spoken(text), MAX_LINE_CHARACTERS)
@@ -251,3 +259,8 @@ def _spoken(text: str) -> str:
     level = next((fields[name] for name in _LEVELS if isinstance(fields.get(name), str)), "")
     said = next((fields[name] for name in _SPOKEN if isinstance(fields.get(name), str)), None)
     return text if said is None else f"{level} {said}".strip()
+
+
+def _quoted(text: str) -> str:
+    """In quotes, unless it has some of its own: doubled they would be read as one."""
+    return text if '"' in text else f'"{text}"'

@@ -1,6 +1,6 @@
 """Where the templates of a datasource's queries are kept: a bounded number of places in the store's settings."""
 
-from tocsin.domain.errors import LimitExceeded
+from tocsin.domain.errors import LimitExceeded, StoreError
 from tocsin.domain.ports import SettingStore
 from tocsin.sources.template_miner import Miner
 
@@ -31,7 +31,8 @@ class Shelf:
         if not free:
             raise LimitExceeded(
                 f"templates of {MAX_QUERIES} queries are kept for a datasource; give up one for a day, or declare the "
-                "datasource again under another uid"
+                "datasource again under another uid",
+                asked=False,
             )
         miner = Miner(query)
         miner.asked = end
@@ -60,7 +61,12 @@ class Shelf:
 
     async def _loaded(self) -> list[Miner | None]:
         if self._places is None:
-            self._places = [await self._read(place) for place in range(MAX_QUERIES)]
+            try:
+                self._places = [await self._read(place) for place in range(MAX_QUERIES)]
+            except StoreError as error:
+                raise StoreError(
+                    f"the templates that are known cannot be read from the store: {error}", transient=error.transient
+                ) from error
         return self._places
 
     async def _read(self, place: int) -> Miner | None:

@@ -1,22 +1,28 @@
 """`FeedbackStore` over SQL: what people say afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
-from sqlalchemy import RowMapping, delete, select
+from sqlalchemy import BigInteger, RowMapping, delete, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tocsin.detect import Severity
 from tocsin.domain.alert import AlertKind
 from tocsin.domain.errors import NotFound
-from tocsin.domain.feedback import Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
+from tocsin.domain.feedback import OCCASION, Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
+from tocsin.domain.labels import Labels
 from tocsin.domain.proposal import Proposal
 from tocsin.store import codec
+from tocsin.store.columns import MICROSECOND
 from tocsin.store.feedback_documents import FORMAT, document, read
 from tocsin.store.part import Part, reads
-from tocsin.store.schema import acceptances, alerts, marked_windows, marks, proposals
+from tocsin.store.schema import acceptances, alerts, anomalies, marked_windows, marks, proposals
 
 _MOST_MARKS: Final = 10_000
+_IN_PARTS: Final = {"yield_per": 500}
+"""So many rows at a time: of tens of thousands only what is made of them is held at once."""
 
 
 class SqlFeedback(Part):
@@ -150,17 +156,61 @@ class SqlFeedback(Part):
             .order_by(table.starts_at.desc(), table.id)
             .limit(limit)
         )
-        rows = (await connection.execute(asked)).all()
+        rows, labels_of = await connection.stream(asked, execution_options=_IN_PARTS), _shared_labels()
         return [
             Firing(
                 row.id,
                 row.target_name,
-                codec.labels_of(row.labels),
+                labels_of(row.labels),
                 row.starts_at,
                 (row.value or 0.0) - (row.expected_value or 0.0),
             )
-            for row in rows
+            async for row in rows
         ]
+
+    @reads
+    async def held_back(self, connection: AsyncConnection, since: datetime, limit: int) -> Sequence[Firing]:
+        """When series stood out at or after an instant of which no alert fired, by occasion, the most severe first."""
+        table = anomalies.c
+        first, rank = func.min(table.timestamp).label("first"), func.max(table.severity_rank).label("rank")
+        deviation = table.value - table.expected_value
+        asked = (
+            select(
+                table.target_name,
+                func.min(table.labels).label("labels"),
+                first,
+                rank,
+                func.max(deviation).label("above"),
+                func.min(deviation).label("below"),
+            )
+            .select_from(anomalies.outerjoin(alerts, alerts.c.id == table.alert_id))
+            .where(table.timestamp >= since, alerts.c.starts_at.is_(None))
+            .group_by(
+                table.target_name,
+                table.fingerprint,
+                type_coerce(table.timestamp, BigInteger) // (OCCASION // MICROSECOND),
+            )
+            .order_by(rank.desc(), first.desc(), table.target_name, table.fingerprint)
+            .limit(limit)
+        )
+        rows = await connection.stream(asked, execution_options=_IN_PARTS)
+        labels_of, ranked = _shared_labels(), list(Severity)
+        return [
+            Firing(
+                None,
+                row.target_name,
+                labels_of(row.labels),
+                row.first,
+                max(row.above or 0.0, row.below or 0.0, key=abs),
+                ranked[row.rank],
+            )
+            async for row in rows
+        ]
+
+
+def _shared_labels() -> Callable[[str], Labels]:
+    """Reads labels; a series has one object for all its rows, of which there are thousands."""
+    return cache(codec.labels_of)
 
 
 def _mark(row: RowMapping) -> Mark:

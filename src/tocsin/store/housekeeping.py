@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, select
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tocsin.domain.alert import ACTIVE
@@ -47,14 +47,15 @@ class SqlHousekeeping(SqlSettings, Part):
     """Care of the store itself."""
 
     async def prune(self, retention: Retention, now: datetime) -> int:
-        """Delete ended alerts (with transitions, evidence, acknowledgements, marks) and anomalies beyond the limits,
-        the oldest first, and what people said so long ago that nothing reaches back to it; how many rows went. Active
-        alerts never go. Many small transactions: one that fails leaves the earlier ones done, and the next call goes
-        on.
+        """Delete ended alerts (with transitions, evidence, acknowledgements, marks), anomalies and evidence of those
+        without an alert beyond the limits, the oldest first, and what people said so long ago that nothing reaches back
+        to it; how many rows went. Active alerts never go. Many small transactions: one that fails leaves the earlier
+        ones done, and the next call goes on.
         """
         cutoff = now - timedelta(seconds=retention.max_age_s)
         gone = await self._prune_anomalies(cutoff, retention.max_anomalies)
         gone += await self._prune_alerts(cutoff, retention.max_alerts)
+        await self._prune_pictures(retention.max_pictures)
         gone += await self._prune_feedback(cutoff, now - REMEMBERED)
         gone += await self._sweep(evidence.c.id, _unnamed_evidence())
         await self._sweep(series_labels.c.fingerprint, _unnamed_series())
@@ -86,6 +87,20 @@ class SqlHousekeeping(SqlSettings, Part):
             return gone
 
         return await self._repeat(work)
+
+    async def _prune_pictures(self, most: int) -> None:
+        """Only the newest anomalies without an alert go on naming evidence; what nobody names is swept away."""
+        pictured = anomalies.c.alert_id.is_(None) & anomalies.c.evidence_id.is_not(None)
+        newest = (anomalies.c.timestamp.desc(), anomalies.c.id.desc())
+        beyond = select(anomalies.c.id).where(pictured).order_by(*newest).offset(most).limit(CHUNK)
+
+        async def work(connection: AsyncConnection) -> int:
+            ids = (await connection.scalars(beyond)).all()
+            if ids:
+                await connection.execute(update(anomalies).where(anomalies.c.id.in_(ids)).values(evidence_id=None))
+            return len(ids)
+
+        await self._repeat(work)
 
     async def _prune_feedback(self, cutoff: datetime, reach: datetime) -> int:
         async def work(connection: AsyncConnection) -> int:

@@ -48,7 +48,6 @@ class MemoryStore(MemoryFeedback):
         self._acknowledgements: dict[str, Acknowledgement] = {}
         self._transitions: dict[tuple[str, datetime, str, str], SequencedTransition] = {}
         self._evidence: dict[str, Evidence] = {}
-        self._anomalies: dict[str, Anomaly] = {}
         self._sequence = 0
 
     # targets and settings
@@ -231,6 +230,9 @@ class MemoryStore(MemoryFeedback):
         anomalies = sorted(self._anomalies.values(), key=lambda one: (one.timestamp, one.id))
         for anomaly in _beyond(anomalies, lambda one: one.timestamp < cutoff, len(anomalies) - retention.max_anomalies):
             del self._anomalies[anomaly.id]
+        pictured = [one for one in anomalies if one.id in self._anomalies and not one.alert_id and one.evidence_id]
+        for anomaly in pictured[: max(0, len(pictured) - retention.max_pictures)]:
+            self._anomalies[anomaly.id] = replace(anomaly, evidence_id=None)
         over = [(one.ends_at, one.id) for one in self._alerts.values() if one.ends_at is not None and not one.active]
         for _, alert_id in _beyond(sorted(over), lambda one: one[0] < cutoff, len(self._alerts) - retention.max_alerts):
             del self._alerts[alert_id]

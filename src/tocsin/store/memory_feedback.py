@@ -1,20 +1,24 @@
 """The part of the store that forgets which keeps what people say afterwards."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from math import isnan
 
 from tocsin.domain.alert import Alert, AlertKind
+from tocsin.domain.anomaly import Anomaly
 from tocsin.domain.errors import NotFound
 from tocsin.domain.events import MAX_EVENTS, Event
-from tocsin.domain.feedback import REMEMBERED, Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
+from tocsin.domain.feedback import OCCASION, REMEMBERED, Acceptance, Firing, Mark, MarkedAlert, MarkedWindow
 from tocsin.domain.proposal import Proposal
 
 
 class MemoryFeedback:
-    """`FeedbackStore` in dictionaries, beside the `alerts` of the store that it is a part of."""
+    """`FeedbackStore` in dictionaries, beside the alerts and anomalies of the store that it is a part of."""
 
     def __init__(self) -> None:
         self._alerts: dict[str, Alert] = {}
+        self._anomalies: dict[str, Anomaly] = {}
         self._marks: dict[str, Mark] = {}
         self._windows: dict[str, MarkedWindow] = {}
         self._acceptances: dict[str, Acceptance] = {}
@@ -113,8 +117,24 @@ class MemoryFeedback:
             for one in self._alerts.values()
             if one.starts_at is not None and one.starts_at >= since and one.kind is AlertKind.ANOMALY
         ]
-        found.sort(key=lambda one: one.alert_id)
+        found.sort(key=lambda one: one.alert_id or "")
         return sorted(found, key=lambda one: one.starts_at, reverse=True)[:limit]
+
+    async def held_back(self, since: datetime, limit: int) -> Sequence[Firing]:
+        """When series stood out at or after an instant of which no alert fired, by occasion, the most severe first."""
+        self._check()
+        found: dict[tuple[str, str, int], Firing] = {}
+        for one in sorted(self._anomalies.values(), key=lambda one: one.timestamp):
+            alert = None if one.alert_id is None else self._alerts.get(one.alert_id)
+            if one.timestamp < since or (alert is not None and alert.starts_at is not None):
+                continue
+            key = (one.target_name, one.labels.fingerprint, int(one.timestamp.timestamp() // OCCASION.total_seconds()))
+            deviation = 0.0 if isnan(one.deviation) else one.deviation
+            known = found.get(key, Firing(None, one.target_name, one.labels, one.timestamp))
+            most = max(known.deviation, deviation, key=abs)
+            found[key] = replace(known, deviation=most, severe=max(known.severe, one.severity))
+        ordered = sorted(found.values(), key=lambda one: (one.target_name, one.labels.fingerprint))
+        return sorted(ordered, key=lambda one: (one.severe, one.starts_at), reverse=True)[:limit]
 
     def _prune_feedback(self, cutoff: datetime, now: datetime) -> int:
         """Forget what is too old; how many went, those of alerts that are gone among them."""

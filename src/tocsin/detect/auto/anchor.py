@@ -18,8 +18,10 @@ HOLDING = 0.5
 CALM = 3
 """So many samples in a row nearer than that end it."""
 
-REST = 10
-"""After it came back, so many samples begin nothing new: the fast voices still look at where it was."""
+REST = 40
+"""After it came back, so many samples begin nothing new, and are not told more for what lasts: the voices still look at
+where it was.
+"""
 
 LEAST_SIZE = 2.0
 """Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
@@ -29,11 +31,12 @@ Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
-    """``held`` (S, K): still away. For each row the level it left (NaN = none), how far, at which age (without a
-    level: from which age on it may leave one), calm samples.
+    """``held`` (S, K): still away; ``back``: it came back a short while ago. For each row the level it left (NaN =
+    none), how far, at which age (without a level: from which age on it may leave one), calm samples.
     """
 
     held: Flags
+    back: Flags
     level: Array
     size: Array
     begun: Ints
@@ -58,6 +61,7 @@ def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags
     values, level, sigma = verdict.deseasoned, verdict.level, verdict.sigma
     found = Anchors(
         np.zeros(values.shape, bool),
+        _came_back(state, values.shape[1]),
         state.anchor.copy(),
         state.anchor_size.copy(),
         state.anchor_begun.copy(),
@@ -67,6 +71,12 @@ def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags
     for row in np.flatnonzero(odd.any(axis=1) | ~np.isnan(found.level)):
         _follow(found, int(row), state, _Row(values[row], level[row], odd[row], seen[row], bool(hold[row])))
     return found
+
+
+def _came_back(state: AutoState, columns: int) -> Flags:
+    ages = state.age[:, None] + np.arange(columns)
+    result: Flags = np.isnan(state.anchor)[:, None] & (ages < state.anchor_begun[:, None])
+    return result
 
 
 def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
@@ -96,6 +106,7 @@ def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
             found.level[row] = np.nan
             found.size[row], found.calm[row] = 0.0, 0
             found.begun[row] = age + column + (REST if over.size else 0)
+            found.back[row, column : int(found.begun[row]) - age] = True
         else:
             found.calm[row] = int(calm[-1]) if len(calm) else found.calm[row]
             return

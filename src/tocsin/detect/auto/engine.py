@@ -22,15 +22,13 @@ from tocsin.detect.auto.learn import (
     learn,
     reference_scale,
 )
+from tocsin.detect.auto.precedent import tell
 from tocsin.detect.auto.ruler import BINS, places
 from tocsin.detect.auto.score import Verdicts, verdicts
-from tocsin.detect.auto.state import DAYS, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.state import LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
 from tocsin.detect.auto.voices import SMALLEST
 from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
-
-HOT = 2.5
-"""The |sigma| from which a sample belongs to an episode, of which a bursty series has many."""
 
 FULL_COUNTS = 16384
 """Columns after which a row learns even if the day is not over: what waits is counted in 16 bits."""
@@ -208,10 +206,13 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         seen = valid[rows]
         told = seen & part.ready[:, None]
         anchors = follow_anchors(part, verdict, told, known[0][rows])
+        heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
+        verdict = verdict._replace(sigma=heard.sigma, agreeing=_agreeing(verdict, heard.sigma))
         _write(out, rows, verdict, told)
         out.held[rows] = anchors.held
         weight = _weights(verdict, seen, (known[0][rows], known[1][rows]))
         changes = _wait(part, filled[rows], all_bins, verdict, weight, mute=mute[rows])
+        changes |= heard.changes
         changes |= {
             "anchor": anchors.level,
             "anchor_size": anchors.size,
@@ -278,6 +279,13 @@ def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, see
     out.ready[rows] = seen
 
 
+def _agreeing(verdict: Verdicts, told: Array) -> NDArray[np.uint16]:
+    """Who stands by what is told at 3 sigma: the voices that would say it alone, or else the loudest."""
+    loudest = np.left_shift(np.uint16(1), verdict.strongest.astype(np.uint16))
+    agreeing: NDArray[np.uint16] = np.where(verdict.agreeing > 0, verdict.agreeing, loudest)
+    return np.where(np.abs(told) >= ANOMALOUS, agreeing, np.uint16(0))
+
+
 def _weights(verdict: Verdicts, seen: Flags, known: Known) -> Halves:
     """How much each sample teaches, in halves. What stands out counts half: counted whole, incidents become normal; not
     at all, a bursty series floods. While its alert is active it teaches nothing.
@@ -301,7 +309,7 @@ def _wait(
     counts = np.bincount(
         flat.ravel(), np.broadcast_to(weight, flat.shape).ravel(), minlength=state.new_counts.size
     ).reshape(state.new_counts.shape)
-    size = np.rint(np.minimum(np.exp(verdict.log_z), SIZE_CAP) * SIZE_UNIT) * teach
+    size = np.rint(np.minimum(verdict.size, SIZE_CAP) * SIZE_UNIT) * teach
     spot = (who * len(VOICES) + voices) * state.grid.hours + hours
     sizes = np.bincount(spot.ravel(), size.ravel(), minlength=state.new_size.size).reshape(state.new_size.shape)
     each = np.arange(rows)[:, None]
@@ -314,7 +322,6 @@ def _wait(
     change = np.abs(values - filled[:, LEAD - 1 : -1])
     tied = (change <= SMALLEST) & teach
     gap = np.where(~tied & teach, change, np.inf).min(axis=1)
-    episodes, last = _episodes(state, (np.abs(verdict.sigma) >= HOT) & ~mute)
     references, count = _remembered(state, filled, all_bins, mute)
     shape = state.new_day.shape
     days = np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape)
@@ -329,22 +336,9 @@ def _wait(
         "new_ties": state.new_ties + tied.sum(axis=1),
         "new_day": state.new_day + days.astype(np.int32),
         "new_day_seen": state.new_day_seen + days_seen.astype(np.uint16),
-        "new_episodes": state.new_episodes + episodes,
-        "last_hot": last,
         "references": references,
         "reference_count": count,
     }
-
-
-def _episodes(state: AutoState, hot: Flags) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many episodes begin in these columns, and the age at which each row was last hot."""
-    begun, last = np.zeros(state.rows, np.int64), state.last_hot.copy()
-    apart = max(state.grid.a_day // 24, 10)
-    for row in np.flatnonzero(hot.any(axis=1)):
-        ages = np.flatnonzero(hot[row]) + state.age[row]
-        begun[row] = int((np.diff(ages, prepend=last[row]) > apart).sum())
-        last[row] = ages[-1]
-    return begun, last
 
 
 def _remembered(
@@ -355,7 +349,7 @@ def _remembered(
     """
     columns = mute.shape[1]
     kept = REFERENCES - WAITING_REFERENCES
-    sparsest = max(1, state.grid.a_day * DAYS // kept)
+    sparsest = max(1, state.grid.memory // kept)
     ages = state.age[:, None] + np.arange(columns)
     every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
     pick = (ages % every == 0) & ~mute

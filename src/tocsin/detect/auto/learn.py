@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import tails
-from tocsin.detect.auto.state import DAY_ROWS, DAYS, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
+from tocsin.detect.auto.state import DAY_ROWS, ENOUGH, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
 from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
 from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
@@ -31,7 +31,6 @@ _MEAN_SIZE = 0.79
 """E|z| of a Gaussian, with |z| cut at ``SIZE_CAP``."""
 
 _TIES = 0.05
-_RATE_DAYS = 28.0
 _GROWTH = 4.0
 _SEASON_GAIN = 0.9
 _SEASON_MEMORY = 0.25
@@ -74,18 +73,16 @@ def first_learning(state: AutoState) -> AutoState:
 
 def learn(state: AutoState, *, day_over: bool) -> AutoState:
     """Fold what waited since the last learning into what is known; ``day_over``: the local day ended."""
-    weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age, state.grid.a_day * DAYS), 1))
+    memory, a_day = state.grid.memory, state.grid.a_day
+    weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age, memory), 1))
     seen = np.maximum(state.new_seen.sum(axis=1), 1)
-    scale = _scale(state, np.maximum(weight, 1.0 / DAYS))
+    scale = _scale(state, np.maximum(weight, a_day / memory))
     center, spread = _middle(state, weight, seen)
     tied = state.new_ties > _TIES * seen
     resolution = np.where(np.isfinite(state.new_gap) & tied, state.new_gap, 0.0)
-    fading = np.where(state.age > 2 * state.grid.a_day, np.exp(-state.since / (state.grid.a_day * DAYS)), 1.0)
+    fading = np.where(state.age > max(2 * a_day, 2 * ENOUGH), np.exp(-state.since / memory), 1.0)
     counts = state.counts * fading[:, None, None, None].astype(np.float32) + 0.5 * state.new_counts.astype(np.float32)
     log_far, shape = tails(counts)
-    days = state.since / state.grid.a_day
-    span = np.clip(state.age / state.grid.a_day, 1.0, _RATE_DAYS)
-    rate = state.rate + (7.0 * state.new_episodes / np.maximum(days, 1e-9) - state.rate) * np.minimum(1.0, days / span)
     after = replace(
         state,
         scale=scale,
@@ -96,7 +93,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         log_far=log_far.astype(np.float32),
         shape=shape.astype(np.float32),
         mass=state.mass * fading + state.new_seen.sum(axis=1),
-        rate=rate,
+        peaks=state.peaks * fading[:, None].astype(np.float32),
         learnt=state.learnt + 1,
         known_references=state.reference_count,
         since=np.zeros_like(state.since),
@@ -107,7 +104,6 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         new_away=np.zeros_like(state.new_away),
         new_gap=np.full_like(state.new_gap, np.inf),
         new_ties=np.zeros_like(state.new_ties),
-        new_episodes=np.zeros_like(state.new_episodes),
     )
     return _day(state, after) if day_over else _carried_day(state, after)
 

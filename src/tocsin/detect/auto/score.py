@@ -18,12 +18,6 @@ GAIN = 1.13
 DOUBT = 0.8
 """How much a short history counts against a verdict: 1 + DOUBT / sqrt(samples beyond ``FAR``)."""
 
-BURSTY = 0.1
-"""How much a bursty past counts against a verdict, for each doubling of its episodes a week over ``USUAL``."""
-
-USUAL = 4.0
-"""Episodes a week that cost nothing."""
-
 QUICK_SHARE = 0.9
 """What the mean of the quick voices alone counts: an onset need not wait for the slow ones, which hear it late."""
 
@@ -38,7 +32,8 @@ _LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])
 
 
 class Verdicts(NamedTuple):
-    """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``log_z``, ``below`` (9, S, K).
+    """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``size`` is |z|, ``log_z`` its
+    logarithm, bounded, ``below`` whether z is below zero (9, S, K).
     ``level`` and ``deseasoned`` are what was expected and what came, in the row's own unit without the season.
 
     ``strongest`` (S, K) is an index into ``VOICES``; ``agreeing`` has bit v where voice v alone would be at 3 sigma.
@@ -50,6 +45,7 @@ class Verdicts(NamedTuple):
     upper: Array
     strongest: NDArray[np.int8]
     agreeing: NDArray[np.uint16]
+    size: Array
     log_z: Array
     below: NDArray[np.bool_]
     level: Array
@@ -81,7 +77,8 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
     sigma = np.interp(total, _NATS, _SIGMA)
     leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
     agreeing = np.zeros(sigma.shape, np.uint16)
-    loud = sigma >= ANOMALOUS
+    # What is told may be a sigma more than what these samples say, see ``precedent.py``.
+    loud = sigma >= ANOMALOUS - 1.0
     if loud.any():
         alone = said[:, loud] * (GAIN / np.broadcast_to(damp, sigma.shape)[loud]) >= _LIMIT
         agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
@@ -95,6 +92,7 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
         (expected + reach[0]) * unit + offset,
         said.argmax(axis=0).astype(np.int8),
         agreeing,
+        z,
         log_z,
         below,
         found.level,
@@ -103,9 +101,8 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
 
 
 def discount(state: AutoState) -> Array:
-    """(S,), 1 and more: what a short and what a bursty history take off."""
-    doubt = 1.0 + DOUBT / np.sqrt(np.maximum(state.mass, 1.0) * FAR)
-    result: Array = doubt * (1.0 + BURSTY * np.log2(1.0 + state.rate / USUAL))
+    """(S,), 1 and more: what a short history takes off."""
+    result: Array = 1.0 + DOUBT / np.sqrt(np.maximum(state.mass, 1.0) * FAR)
     return result
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.auto.anchor import REST
 from tocsin.detect.auto.state import AutoState
 
 FEWEST = 3
@@ -22,8 +23,11 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
     """
     anchor, size = state.anchor.copy(), state.anchor_size.copy()
     begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
-    anchor[rows], size[rows], begun[rows], calm[rows] = np.nan, 0.0, state.age[rows], 0
+    anchor[rows], size[rows], begun[rows], calm[rows] = np.nan, 0.0, state.age[rows] + REST, 0
     recent, center = state.recent.copy(), state.center.copy()
+    # How it came here is no precedent.
+    lasting, peak, near = state.lasting.copy(), state.peak.copy(), state.last_near.copy()
+    lasting[rows], peak[rows], near[rows] = 0.0, 0.0, -(1 << 40)
     columns = recent.shape[1]
     for row, age in zip(rows.tolist(), ages.tolist(), strict=True):
         first = max(0, columns - age)
@@ -35,5 +39,14 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         recent[row, :first] += moved
         center[row] += moved
     return replace(
-        state, anchor=anchor, anchor_size=size, anchor_begun=begun, anchor_calm=calm, recent=recent, center=center
+        state,
+        anchor=anchor,
+        anchor_size=size,
+        anchor_begun=begun,
+        anchor_calm=calm,
+        recent=recent,
+        center=center,
+        lasting=lasting,
+        peak=peak,
+        last_near=near,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.calibrate import Array
 
-VERSION = 2
+VERSION = 4
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
@@ -26,7 +26,7 @@ LEAD = 132
 
 DAY_S = 86400.0
 DAYS = 14
-"""Days after which a day counts e times less in what is learnt."""
+"""Days after which a day counts e times less in what is learnt; with few samples a day ``Grid.memory`` is longer."""
 
 ENOUGH = 192
 ENOUGH_DAYS = 0.5
@@ -49,6 +49,9 @@ STRIDE = 4
 
 SPAN = STRIDE * (LAG - 1) + 1
 
+PEAKS = 24
+"""Levels of the peaks that are counted (see ``precedent.py``)."""
+
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
@@ -70,6 +73,11 @@ class Grid:
         a_day = max(1, round(DAY_S / step_s))
         return cls(step_s, a_day, min(a_day, DAY_BINS), 24 if a_day >= 24 else 1)
 
+    @property
+    def memory(self) -> int:
+        """Columns after which what is learnt counts e times less: ``DAYS``, or twice what a tail must rest on."""
+        return max(self.a_day * DAYS, 2 * ENOUGH)
+
     def bins_of(self, local: Array) -> NDArray[np.intp]:
         """The profile bin of each local time (unix seconds plus the offset of the time zone)."""
         return np.floor((local % DAY_S) / DAY_S * self.bins).astype(np.intp)
@@ -90,8 +98,8 @@ class AutoState:
     (S, 9, hours) is each voice's usual size, ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and
     ``shape`` its tail. ``days`` (S, 8, bins) are finished days, ``profile`` (S, bins) what the next one should be,
     ``references`` (S, 120, 8) windows of the past, ``anchor`` the level that a row left and is still away from (see
-    ``anchor.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does not
-    matter in which parts the samples came.
+    ``anchor.py``), ``peaks`` how often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the
+    next learning and is whole numbers, so that it does not matter in which parts the samples came.
     """
 
     grid: Grid
@@ -121,8 +129,12 @@ class AutoState:
     references: NDArray[np.float16]
     reference_count: Ints
     known_references: Ints
-    rate: Array
+    lasting: Array
+    peaks: NDArray[np.float32]
+    peak: Array
+    peak_begun: Ints
     last_hot: Ints
+    last_near: Ints
     anchor: Array
     anchor_size: Array
     anchor_begun: Ints
@@ -136,7 +148,6 @@ class AutoState:
     new_ties: Ints
     new_day: NDArray[np.int32]
     new_day_seen: NDArray[np.uint16]
-    new_episodes: Ints
 
     @classmethod
     def empty(cls, rows: int, step_s: float) -> AutoState:
@@ -269,8 +280,12 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         references=np.zeros((rows, REFERENCES, LAG), np.float16),
         reference_count=whole,
         known_references=whole,
-        rate=zero,
+        lasting=zero,
+        peaks=np.zeros((rows, PEAKS), np.float32),
+        peak=zero,
+        peak_begun=np.full(rows, -(1 << 40)),
         last_hot=np.full(rows, -(1 << 40)),
+        last_near=np.full(rows, -(1 << 40)),
         anchor=np.full(rows, np.nan),
         anchor_size=zero,
         anchor_begun=whole,
@@ -284,7 +299,6 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         new_ties=whole,
         new_day=np.zeros((rows, bins), np.int32),
         new_day_seen=np.zeros((rows, bins), np.uint16),
-        new_episodes=whole,
     )
 
 

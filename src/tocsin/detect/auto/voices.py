@@ -26,7 +26,7 @@ _VOLATILITY_FLOOR = 0.1
 _SHAPE_FLOOR = 0.02
 _SMALL = 1 << 14
 _LONG = 64
-_AT_ONCE = 192
+_AT_ONCE = 256
 
 
 class Residuals(NamedTuple):
@@ -128,9 +128,10 @@ def _nearest(query: NDArray[np.float32], window: NDArray[np.float32], columns: i
     result = np.empty(columns)
     for start in range(0, columns, _AT_ONCE):
         stop = min(start + _AT_ONCE, columns)
-        total = np.zeros((len(window), stop - start), np.float32)
+        total = query[start:stop] - window[:, :1]
+        np.multiply(total, total, out=total)
         part = np.empty_like(total)
-        for lag in range(LAG):
+        for lag in range(1, LAG):
             np.subtract(query[STRIDE * lag + start : STRIDE * lag + stop], window[:, lag, None], out=part)
             np.multiply(part, part, out=part)
             np.add(total, part, out=total)

@@ -99,7 +99,7 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
     return Advanced(state, said._replace(starts=tuple(starts), facts=tuple(facts)))
 
 
-def words(facts: Array, shift: float) -> str:  # noqa: ARG001 - the form of every method
+def words(facts: Array, shift: float, unit: str) -> str:  # noqa: ARG001 - the form of every method
     """How long nothing came, in words."""
     gone, usual = facts.tolist()
     often = "without a gap until now" if usual == 0 else f"usually after gaps of at most {number(usual)} s"

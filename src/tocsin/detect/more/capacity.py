@@ -10,7 +10,7 @@ import numpy as np
 
 from tocsin.detect import combine
 from tocsin.detect.calibrate import ANOMALOUS, Array
-from tocsin.detect.explain import number
+from tocsin.detect.explain import distance, number
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Context, Flags, Method, Rows, Said, median_of, sigma_for
 from tocsin.detect.student import t_of_sigma
@@ -32,6 +32,7 @@ RESET = 0.4
 EXHAUSTED_SIGMA = 4.0
 """What is said of a series that stands at its limit."""
 
+_ROUNDING = 1e-6
 _HAVE = 0.8
 _SLOTS = 60
 _LARGEST_MEMORY = 0.95
@@ -42,7 +43,8 @@ class CapacityState(Rows):
     """``cells`` of an hour, two weeks of them, and (S,) what the last finished hour says of each series.
 
     ``sigma`` (NaN before a day), ``expected`` where the trend began, ``reach`` how far it had to go to be one,
-    ``facts`` (S, 4): limit, early and late end (local times), slope an hour. 8.5 KB a series.
+    ``facts`` (S, 5): limit, early and late end (local times), slope an hour, 1 where the limit is inferred. 8.5 KB a
+    series.
     """
 
     SHARED: ClassVar[tuple[str, ...]] = ()
@@ -67,7 +69,7 @@ def fresh(rows: int, step_s: float) -> CapacityState:  # noqa: ARG001 - the form
     """Series of which nothing is known."""
     nothing = np.full(rows, np.nan)
     cells = Cells.empty(rows, HOUR_S, slots=_SLOTS, kept=KEPT_HOURS)
-    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 4), np.nan))
+    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 5), np.nan))
 
 
 def advance(state: CapacityState, new: Columns) -> Advanced:
@@ -92,14 +94,16 @@ def advance(state: CapacityState, new: Columns) -> Advanced:
     return Advanced(state, said._replace(starts=tuple(starts), facts=tuple(facts)))
 
 
-def words(facts: Array, shift: float) -> str:
+def words(facts: Array, shift: float, unit: str) -> str:
     """The range of dates in words, in UTC."""
-    limit, early, late, slope = facts.tolist()
+    limit, early, late, slope, inferred = facts.tolist()
+    whence = " that was inferred from the unit or the query (capacity_limit sets another)" if inferred else ""
     if early == late:
-        return f"the limit of {number(limit)} is reached"
+        return f"the limit of {number(limit, unit)}{whence} is reached"
     first, last = (f"{datetime.fromtimestamp(at - shift, UTC):%Y-%m-%d %H:%M}" for at in (early, late))
-    pace = f"{'rising' if slope > 0 else 'falling'} by {number(abs(slope) * 24)} a day"
-    return f"{pace}, it reaches {number(limit)} between {first} and {last} UTC (90 % interval)"
+    pace = f"{'rising' if slope > 0 else 'falling'} by {distance(slope * 24, unit)} a day"
+    to = f"the limit of {number(limit, unit)}{whence}" if inferred else number(limit, unit)
+    return f"{pace}, it reaches {to} between {first} and {last} UTC (90 % interval)"
 
 
 METHOD = Method(fresh, advance, history_s=7 * DAY_S, words=words)
@@ -169,7 +173,7 @@ def pace_of(x: Array) -> Pace | None:
 def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
     rows = len(state.sigma)
     sigma, expected, reach = (np.full(rows, np.nan) for _ in range(3))
-    facts = np.full((rows, 4), np.nan)
+    facts = np.full((rows, 5), np.nan)
     middle = state.cells.middle
     day = (~np.isnan(middle[:, -24:])).sum(axis=1) >= _HAVE * 24
     for row in np.flatnonzero(day & ~np.isnan(middle[:, :-24]).all(axis=1)):
@@ -179,10 +183,10 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
         expected[row] = float(median_of(x[-24:]))
         reach[row] = unit
         newest = float(median_of(x[-2:]))
-        for limit, upwards in _limits(context, float(median_of(x))):
+        for limit, upwards, inferred in _limits(context, float(median_of(x)), float(np.nanmax(x))):
             side = 1.0 if upwards else -1.0
             if side * (newest - limit) >= 0.0:
-                sigma[row], facts[row] = side * EXHAUSTED_SIGMA, (limit, now, now, 0.0)
+                sigma[row], facts[row] = side * EXHAUSTED_SIGMA, (limit, now, now, 0.0, inferred)
                 continue
             found = _nearing(side * x / unit, side * limit / unit, context.horizon_s)
             if found is not None and found.sigma > abs(sigma[row]):
@@ -191,7 +195,7 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
                     side * found.begin * unit,
                     found.reach * unit,
                 )
-                facts[row] = (limit, now + found.early, now + found.late, side * found.slope * unit)
+                facts[row] = (limit, now + found.early, now + found.late, side * found.slope * unit, inferred)
     return replace(state, sigma=sigma, expected=expected, reach=reach, facts=facts)
 
 
@@ -242,9 +246,22 @@ def _came_back(x: Array, top: float) -> bool:
     return bool((before[~np.isnan(before)] >= top).any())
 
 
-def _limits(context: Context, usual: float) -> list[tuple[float, bool]]:
-    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level says which."""
+class _Limit(NamedTuple):
+    value: float
+    upwards: bool
+    inferred: bool = False
+
+
+def _limits(context: Context, usual: float, highest: float) -> list[_Limit]:
+    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level says which.
+
+    An inferred one does not where an hour lay beyond it, which is then no bound, nor where the series usually stands
+    at it: availability at 100 percent is not exhausted.
+    """
     if context.limit is not None:
-        return [(context.limit, usual <= context.limit)]
-    found = [] if context.upper_limit is None else [(context.upper_limit, True)]
-    return found if context.lower_limit is None else [*found, (context.lower_limit, False)]
+        return [_Limit(context.limit, usual <= context.limit)]
+    found = [] if context.upper_limit is None else [_Limit(context.upper_limit, upwards=True)]
+    inferred = context.inferred_limit
+    if not found and inferred is not None and usual < inferred and highest <= inferred + _ROUNDING * abs(inferred):
+        found = [_Limit(inferred, upwards=True, inferred=True)]
+    return found if context.lower_limit is None else [*found, _Limit(context.lower_limit, upwards=False)]

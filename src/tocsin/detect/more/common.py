@@ -33,13 +33,15 @@ class Context:
     """What a method is told beside the samples.
 
     ``lower_limit`` and ``upper_limit`` are where something is exhausted, either may be the one that counts; ``limit``
-    is the same where the side is not known. ``horizon_s`` is how far ``capacity`` looks ahead. ``blind``: nobody could
-    look at the time of these columns, so that a gap in them says nothing.
+    is the same where the side is not known. ``inferred_limit`` is an upper one that only a unit or a name says, for
+    where no other is given. ``horizon_s`` is how far ``capacity`` looks ahead. ``blind``: nobody could look at the time
+    of these columns, so that a gap in them says nothing.
     """
 
     limit: float | None = None
     lower_limit: float | None = None
     upper_limit: float | None = None
+    inferred_limit: float | None = None
     horizon_s: float = 4 * DAY_S
     blind: bool = False
 
@@ -121,14 +123,15 @@ class Advanced(NamedTuple):
 class Method(NamedTuple):
     """One method: how its state begins, how it goes on, how much history it wants (seconds), its ``words``.
 
-    ``words(facts, stamp_shift)`` puts a row of ``Said.facts`` into words; local times in it become unix seconds when
-    ``stamp_shift`` is taken off. ``slow``: it learns for so long that it must not be waited for by others.
+    ``words(facts, stamp_shift, unit)`` puts a row of ``Said.facts`` into words, ``unit`` as in ``number``; local times
+    in it become unix seconds when ``stamp_shift`` is taken off. ``slow``: it learns for so long that it must not be
+    waited for by others.
     """
 
     fresh: Callable[[int, float], Any]
     advance: Callable[[Any, Columns], Advanced]
     history_s: float
-    words: Callable[[Array, float], str] | None = None
+    words: Callable[[Array, float, str], str] | None = None
     slow: bool = False
 
 

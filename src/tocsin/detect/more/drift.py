@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tocsin.detect import combine
 from tocsin.detect.calibrate import ANOMALOUS, Array
-from tocsin.detect.explain import number
+from tocsin.detect.explain import distance
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import (
     DAY_S,
@@ -118,10 +118,10 @@ def advance(state: DriftState, new: Columns) -> Advanced:
     return Advanced(state, said._replace(starts=tuple(starts), facts=tuple(facts)))
 
 
-def words(facts: Array, shift: float) -> str:  # noqa: ARG001 - the form of every method
+def words(facts: Array, shift: float, unit: str) -> str:  # noqa: ARG001 - the form of every method
     """The trend in words."""
     slope, days = facts.tolist()
-    return f"{'rising' if slope > 0 else 'falling'} by {number(abs(slope))} a day for {days:.0f} days"
+    return f"{'rising' if slope > 0 else 'falling'} by {distance(slope, unit)} a day for {days:.0f} days"
 
 
 METHOD = Method(fresh, advance, history_s=14 * DAY_S, words=words)

@@ -1,0 +1,18 @@
+"""Small words for people: how many of something, about how long."""
+
+from datetime import timedelta
+
+
+def many(count: int, one: str, plural: str = "") -> str:
+    """How many there are: `1 event`, `2 events`; `plural` where that is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else plural or one + 's'}"
+
+
+def timespan(length: timedelta) -> str:
+    """About how long something is: `20 seconds`, `14 minutes`, `13 hours`, `3 days`."""
+    hours = length / timedelta(hours=1)
+    if hours * 60 < 2:
+        return many(round(length.total_seconds()), "second")
+    if hours < 2:
+        return many(round(hours * 60), "minute")
+    return many(round(hours), "hour") if hours < 48 else many(round(hours / 24), "day")

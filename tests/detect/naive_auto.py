@@ -1,0 +1,184 @@
+"""Plain twins of what `auto` does with one series: sample by sample, as its docstrings say it (scipy for the Gaussian).
+
+A row is a namespace of plain numbers and lists under the names of ``AutoState``.
+"""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+from scipy import stats
+from tests.detect.naive import mean, median
+
+from tocsin.detect.auto import VOICES
+from tocsin.detect.auto.state import AutoState
+
+LEAD = 132
+LIMIT = -math.log(2 * stats.norm.sf(3.0))
+"""The nats of 3 sigma."""
+
+FAR_NATS = -math.log(0.002)
+UNSIGNED = ("volatility", "shape")
+
+
+def row_of(state: AutoState, row: int) -> SimpleNamespace:
+    """What is known of one series."""
+    parts = {
+        name: getattr(state, name)[row].tolist()
+        for name in AutoState.__dataclass_fields__
+        if name not in ("grid", "day", "recent_bins")
+    }
+    return SimpleNamespace(**parts, grid=state.grid, ready=bool(state.ready[row]), enough=state.enough)
+
+
+def filled(values, season):
+    """Before the first sample stands the first sample; a gap takes what was there 64 samples before, or was filled in
+    there, moved along the season; gaps among the first 64 stay.
+    """
+    there = [i for i, x in enumerate(values) if not math.isnan(x)]
+    level = [x - s for x, s in zip(values, season, strict=True)]
+    if there:
+        level[: there[0]] = [level[there[0]]] * there[0]
+    for i in range(64, len(level)):
+        if math.isnan(level[i]):
+            level[i] = level[i - 64]
+    return [v + s if math.isnan(x) else x for x, v, s in zip(values, level, season, strict=True)]
+
+
+def floor(row):
+    """The least scale: of the unrest, of half the resolution, of the level."""
+    level = abs(row.center + row.offset / row.unit)
+    return max(0.04 * row.spread, 0.5 * row.resolution, 1e-4 * level, 1e-12)
+
+
+def voice_floor(row, name):
+    return {"volatility": 0.1, "shape": 0.02}.get(name, floor(row))
+
+
+def reference_scale(row):
+    return max(row.spread, floor(row))
+
+
+def looks(x, y, row):
+    """The nine residuals of the newest sample of ``x`` (``y``: without the season), and what was expected."""
+
+    def back(values, lag):
+        return values[len(values) - 1 - lag]
+
+    def ten(values, lag):
+        return mean([back(values, lag + i) for i in range(10)])
+
+    level = median([back(y, lag) for lag in range(1, 10)])
+    unrest = [0.0] + [abs(b - a) for a, b in itertools.pairwise(x)]
+    restless = [math.log(ten(unrest, lag) + floor(row)) for lag in (0, 24, 48, 72, 96, 120)]
+    found = {
+        "change": back(x, 0) - back(x, 1),
+        "spike": back(x, 0) - median([back(x, lag) for lag in (1, 2, 3)]),
+        "level": back(y, 0) - level,
+        "step": mean([back(y, 0), back(y, 1)]) - median([back(y, lag) for lag in range(2, 7)]),
+        "shift": ten(x, 0) - median([ten(x, lag) for lag in (10, 20, 30, 40, 50)]),
+        "volatility": restless[0] - median(restless[1:]),
+        "shape": distance(y, row),
+        "away": ten(y, 0) - row.center,
+        "astray": mean([back(y, lag) for lag in range(30)]) - row.center,
+    }
+    return [found[name] for name in VOICES], level
+
+
+def distance(y, row):
+    """How far the last window of eight is from the nearest that was known at the last learning."""
+    if row.known_references < 40:
+        return 0.0
+    scale = row.spread + 3 * floor(row)
+    window = [math.asinh((y[len(y) - 29 + 4 * i] - row.center) / scale) for i in range(8)]
+    nearest = math.inf
+    for number in range(max(0, row.known_references - 96), row.known_references):
+        other = [math.asinh(value / scale) for value in row.references[number % 120]]
+        nearest = min(nearest, sum((a - b) ** 2 for a, b in zip(window, other, strict=True)))
+    return math.sqrt(nearest / 8) + 1e-3
+
+
+def tail_nats(size, log_far, shape):
+    """-ln p = 6.2 (|z| / z2)^k, at most 24."""
+    return min(FAR_NATS * math.exp(min(shape * (math.log(size) - log_far), 4.0)), 24.0)
+
+
+def verdict(row, x, bins):
+    """What is said of the newest of (more than 132) samples ``x`` in the row's own unit; ``bins`` of the day."""
+    season = [row.profile[b] for b in bins]
+    y = [a - b for a, b in zip(x, season, strict=True)]
+    hour = bins[-1] * row.grid.hours // row.grid.bins
+    parts, level = looks(x, y, row)
+    damp = 1 + 0.8 / math.sqrt(max(row.mass, 1.0) * 0.002)
+    nats, sizes, below, scales = [], [], [], []
+    for v, (name, part) in enumerate(zip(VOICES, parts, strict=True)):
+        scale = math.hypot(row.scale[v][hour], voice_floor(row, name))
+        side = int(part < 0)
+        size = min(max(abs(part / scale), 0.5e-6), 0.5 * 1.25**31)
+        said = tail_nats(size, row.log_far[v][side], row.shape[v][side])
+        nats.append(min(said, 12.0) if name in ("shape", "away", "astray") else said)
+        sizes.append(size)
+        below.append(bool(side))
+        scales.append(scale)
+    total = max(0.9 * mean(nats[:6]), mean(nats)) * 1.13 / damp if row.ready else 0.0
+    leaning = sum(
+        -one if low else one for name, one, low in zip(VOICES, nats, below, strict=True) if name not in UNSIGNED
+    )
+    sigma = float(stats.norm.isf(0.5 * math.exp(-total)))
+    alone = {name: one * 1.13 / damp for name, one in zip(VOICES, nats, strict=True)}
+    expected = level + season[-1]
+    wanted = min(LIMIT * damp / 1.13, 30.0)
+    voice = VOICES.index("level")
+    up, down = (
+        scales[voice] * math.exp(row.log_far[voice][side] + math.log(wanted / FAR_NATS) / row.shape[voice][side])
+        for side in (0, 1)
+    )
+    return SimpleNamespace(
+        sigma=sigma,
+        leaning=leaning,
+        expected=expected * row.unit + row.offset,
+        lower=(expected - down) * row.unit + row.offset,
+        upper=(expected + up) * row.unit + row.offset,
+        alone=alone if sigma >= 2 else {},
+        nats=nats,
+        sizes=sizes,
+        below=below,
+        level=level,
+        deseasoned=y[-1],
+    )
+
+
+def anchors(row, samples, *, hold):
+    """Held and back for each of ``samples`` (value, what was expected, sigma, seen), and where the row is after them.
+
+    It goes away with a sample of 3 sigma and twice the usual size; it is held while half of that is left; the third
+    calm sample in a row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
+    """
+    level, size, begun, calm = row.anchor, row.anchor_size, row.anchor_begun, row.anchor_calm
+    held, back = [], []
+    for now, (value, expected, sigma, seen) in enumerate(samples, row.age):
+        odd = seen and abs(sigma) >= 3 and abs(value - expected) >= 2 * reference_scale(row)
+        held.append(False)
+        if not math.isnan(level) and not hold and now >= begun + row.grid.a_day:
+            level, size, begun, calm = math.nan, 0.0, now, 0
+        back.append(math.isnan(level) and now < begun)
+        if math.isnan(level) and now >= begun and odd:
+            level, size, begun, calm = expected, value - expected, now, 0
+        if math.isnan(level) or not seen:
+            continue
+        if (value - level) / size >= 0.5:
+            held[-1], calm = True, 0
+        else:
+            calm += 1
+        if calm == 3:
+            level, size, begun, calm = math.nan, 0.0, now + 1 + 40, 0
+    return held, back, (level, size, begun, calm)
+
+
+def weight(sigma, *, seen, hold, strange, mute):
+    """How much a sample teaches, in halves."""
+    if not seen or mute:
+        return 0
+    if abs(sigma) < 3 and not strange:
+        return 2
+    return 0 if hold else 1

@@ -1,0 +1,139 @@
+"""The dial against a plain twin that keeps every alert and reckons each midnight anew from all of them."""
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tocsin.detect import DIAL_LEVELS, Dial, Reviews, Seen, Tolerance, advance_dial
+from tocsin.detect.dial import common_level
+
+DAY = 24
+STEP_S = 3600.0
+LEVELS = DIAL_LEVELS.tolist()
+
+
+def likely_wrong(sigma, *, auto):
+    """One less the confidence: a logistic curve of sigma for auto, of its logarithm for the named methods."""
+    if auto:
+        return 1 / (1 + math.exp(0.45 + 1.5 * (sigma - 3))) if sigma >= 3 else 1.0
+    return 1 / (1 + math.exp(-3.9 + 2.3 * math.log(max(sigma, 3) / 3)))
+
+
+def level_of(sigma):
+    return max([n for n, level in enumerate(LEVELS) if level <= sigma], default=0)
+
+
+def alerts_of(sigma, odd, auto, merge, until):
+    """Of one series until a column: what each alert counts as, at its highest sample: (day of that, level, wrong)."""
+    found, last = [], None
+    for column in range(until):
+        if not odd[column]:
+            continue
+        size = abs(sigma[column])
+        one = (column // DAY, level_of(size), likely_wrong(size, auto=auto[column]), size)
+        if last is None or column - last > merge:
+            found.append(one)
+        elif size > found[-1][3]:
+            found[-1] = one
+        last = column
+    return [one[:3] for one in found]
+
+
+def rates_of(alerts, looked, said, day):
+    """False alerts a week at each level and above, as counted when ``day`` begins, a day e times less in four weeks."""
+    counted = [0.0] * len(LEVELS)
+    for begun, level, wrong in alerts:
+        counted[level] += wrong * math.exp(-(day - begun) / 28)
+    for sigma, auto, begun, false in said:
+        if begun < day:
+            counted[level_of(sigma)] += (false - likely_wrong(sigma, auto=auto)) * math.exp(-(day - begun) / 28)
+    weeks = sum(columns / DAY / 7 * math.exp(-(day - before) / 28) for before, columns in enumerate(looked[:day]))
+    return [sum(max(one, 0.0) for one in counted[n:]) / max(weeks, 1.0) for n in range(len(LEVELS))]
+
+
+def chosen(rates, tolerance):
+    """The lowest level of each series that keeps to its share, raised together until all keep to the total."""
+    own = []
+    for row in rates:
+        fits = [n for n, rate in enumerate(row) if rate <= tolerance.per_series + 1e-9]
+        own.append(fits[0] if fits else len(LEVELS) - 1)
+    for floor in range(len(LEVELS)):
+        levels = [max(one, floor) for one in own]
+        if sum(row[n] for row, n in zip(rates, levels, strict=True)) <= tolerance.total + 1e-9:
+            return [LEVELS[n] for n in levels]
+    return [LEVELS[-1]] * len(rates)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.floats(0.02, 3.0),
+    st.floats(0.1, 8.0),
+    st.integers(1, 30),
+    st.sampled_from([0.0, 3.5, 9.0]),
+)
+def test_the_thresholds_are_those_of_the_plain_twin(seed, per_series, total, merge, least):
+    rng = np.random.default_rng(seed)
+    days, rows = 12, 3
+    sigma = np.clip(rng.standard_t(rng.integers(1, 4), (rows, days * DAY)), -38, 38)
+    sigma[rng.random(sigma.shape) < 0.1] = np.nan
+    sigma[:, int(rng.integers(0, 6)) * DAY :][:, : 3 * DAY] = np.nan
+    sigma[0, rng.integers(0, days * DAY, 5)] = rng.choice([3.0, 3.25, 38.0, -38.0, 6.0], 5)
+    odd = (np.abs(np.nan_to_num(sigma)) >= 3) & (rng.random(sigma.shape) < 0.9)
+    auto = rng.random(sigma.shape) < 0.7
+    tolerance = Tolerance(per_series, total, merge, least)
+    many = int(rng.integers(0, 6))
+    reviews = Reviews(
+        rng.integers(0, rows, many),
+        rng.uniform(3, 8, many),
+        rng.random(many) < 0.5,
+        rng.integers(0, days, many),
+        rng.random(many) < 0.5,
+    )
+    said = list(zip(*(part.tolist() for part in reviews), strict=True))
+    _, entry = advance_dial(
+        Dial.fresh(rows, STEP_S), np.arange(days * DAY) * STEP_S, Seen(sigma, odd, auto), tolerance, reviews
+    )
+    looked = (~np.isnan(sigma)).reshape(rows, days, DAY).sum(axis=2).tolist()
+    for day in range(days):
+        rates = [
+            rates_of(
+                alerts_of(sigma[row].tolist(), odd[row], auto[row], merge, day * DAY),
+                looked[row],
+                [one[1:] for one in said if one[0] == row],
+                day,
+            )
+            for row in range(rows)
+        ]
+        want = chosen(rates, tolerance) if day else [0.0] * rows
+        got = entry[:, day * DAY : (day + 1) * DAY]
+        assert (got == got[:, :1]).all(), "a threshold changes at midnight only"
+        assert got[:, 0].tolist() == [max(one, least) for one in want]
+
+
+def test_an_alert_that_rises_after_midnight_counts_once_at_its_highest_level():
+    sigma = np.zeros((1, 4 * DAY))
+    sigma[0, DAY - 2 : DAY + 2] = 3.1, 3.2, 4.1, 3.3
+    dial, _ = advance_dial(
+        Dial.fresh(1, STEP_S),
+        np.arange(4 * DAY) * STEP_S,
+        Seen(sigma, np.abs(sigma) >= 3, np.ones(sigma.shape, bool)),
+        Tolerance(0.35, 100.0, 2),
+    )
+    want = np.zeros(len(LEVELS))
+    want[LEVELS.index(4.0)] = likely_wrong(4.1, auto=True) * math.exp(-2 / 28)
+    assert np.allclose(dial.false[0], want, rtol=1e-12, atol=1e-15)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.floats(0.0, 20.0))
+def test_the_common_level_is_the_first_that_keeps_to_the_total(seed, rows, total):
+    rng = np.random.default_rng(seed)
+    rates = np.sort(rng.random((rows, len(LEVELS))) * 3, axis=1)[:, ::-1]
+    own = rng.integers(0, len(LEVELS), rows)
+    floor = common_level(rates, own, total)
+    sums = [sum(rates[row, max(int(own[row]), n)] for row in range(rows)) for n in range(len(LEVELS))]
+    assert all(one > total for one in sums[:floor])
+    assert sums[floor] <= total + 1e-9 or floor == len(LEVELS) - 1
