@@ -1,6 +1,12 @@
 """What holds for every test."""
 
+import os
+
 from hypothesis import settings
+
+# What a CI asks of terminals would colour the output that tests read; typer looks when it is imported.
+for wish in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):
+    os.environ.pop(wish, None)
 
 # An example has no time limit: a machine that is busy elsewhere is no failure of what is tested. The examples are the
 # same in every run, so that a red run is the change's doing; `--hypothesis-profile=hunt` looks for new ones. Both begin
