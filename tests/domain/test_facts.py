@@ -92,6 +92,13 @@ def test_what_methods_tell_beside_is_a_sentence_of_its_own():
     assert drifting.sentence == replace(drifting, told=()).sentence + " Rising by 3 a day for 4 days; and more."
 
 
+def test_a_date_in_the_future_is_said_first_where_nothing_else_stands_out():
+    full = replace(FACTS, methods=("capacity",), told=("rising by 3 a day, it reaches 90 between A and B",))
+    plain = replace(full, told=()).sentence
+    assert full.sentence == f"Rising by 3 a day, it reaches 90 between A and B. {plain}"
+    assert replace(full, methods=("level", "capacity")).sentence.startswith(FACTS.sentence[:20])
+
+
 def test_a_sample_that_is_missed_has_only_words():
     nan = float("nan")
     gone = Facts(nan, nan, nan, nan, -3.8, ("absence",), threshold=3.5, told=("no sample for 300 s",))

@@ -143,6 +143,17 @@ async def test_what_a_person_has_changed_since_is_not_overwritten(scene):
     assert (await monitor.proposals.proposal(floor.id)).state is ProposalState.APPLIED
 
 
+async def test_what_was_applied_to_a_target_that_is_deleted_can_be_taken_back(scene):
+    monitor = scene.monitor
+    await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    await monitor.proposals.apply(floor.id, ANN)
+    await monitor.delete_target("errors")
+    reverted = await monitor.proposals.revert(floor.id, ANN)
+    assert reverted.state is ProposalState.REVERTED
+    assert await monitor.proposals.proposals("errors") == [reverted]
+
+
 async def test_a_verdict_that_is_taken_back_takes_its_proposals_along_and_dismissed_ones_do_not_come_again(scene):
     monitor = scene.monitor
     first, second, _ = await mark_all(scene, monitor)
@@ -215,6 +226,7 @@ async def test_hours_of_their_own_raise_the_threshold_there_and_nowhere_else():
     assert (hours.change.slot.begin, hours.change.slot.end) == (12 * 60, 12 * 60 + 59)
     difference = (await monitor.proposals.compared(hours.id)).difference
     assert difference.alerts_before - difference.alerts_after == 1, "the one at 12:20; those at 13:40 and 14:40 stay"
+    assert (difference.expected_seen, difference.expected_removed, difference.false_seen) == (1, 1, 0)
     await monitor.proposals.apply(hours.id, ANN)
     assert monitor._watches["errors"].marked.exempt == tuple(monitor.feedback.acceptances())
     await monitor.close()

@@ -22,7 +22,7 @@ class ChangeAnswer(AnswerModel):
 
 class ComparedAnswer(AnswerModel):
     """What a back-test says: alerts without and with the change; of the verdicts on alerts that it finds again without
-    it (`…_seen`) those false that are gone, and those real that are still there.
+    it (`…_seen`) those false and those expected that are gone, and those real that are still there.
     """
 
     start: datetime
@@ -31,6 +31,8 @@ class ComparedAnswer(AnswerModel):
     alerts_after: int
     false_seen: int
     false_removed: int
+    expected_seen: int
+    expected_removed: int
     real_seen: int
     real_kept: int
     at: datetime
@@ -109,6 +111,8 @@ def _difference(one: Difference) -> ComparedAnswer:
         alerts_after=one.alerts_after,
         false_seen=one.false_seen,
         false_removed=one.false_removed,
+        expected_seen=one.expected_seen,
+        expected_removed=one.expected_removed,
         real_seen=one.real_seen,
         real_kept=one.real_kept,
         at=one.at,

@@ -11,6 +11,7 @@ from tocsin.cli.alerts import alerts, user
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
 from tocsin.cli.exits import EPILOG, Exit, fail
+from tocsin.cli.progress import spinner
 from tocsin.cli.tables import show_table, table
 from tocsin.cli.targets import labels_of, targets
 from tocsin.cli.terminal import console, facts, instant, joined, number, print_json, safe, series
@@ -197,7 +198,8 @@ def show(which: Which, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
     path = f"/monitoring/proposals/{segment(which)}"
     answer = call(url, "GET", path)
     if answer["state"].text() == "open":
-        answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)
+        with spinner("back-testing the last fourteen days without it and with it"):
+            answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)
     _show_proposal(answer, as_json=as_json)
 
 
@@ -249,6 +251,7 @@ def _show_proposal(answer: Answer, *, as_json: bool) -> None:
             ("compared", safe(f"{instant(found['start'].text())} to {instant(found['end'].text())}")),
             ("alerts", safe(f"{found['alerts_before'].count()} without it, {found['alerts_after'].count()} with it")),
             ("false", safe(f"{found['false_removed'].count()} of {found['false_seen'].count()} gone")),
+            ("expected", safe(f"{found['expected_removed'].count()} of {found['expected_seen'].count()} gone")),
             ("real", safe(f"{found['real_kept'].count()} of {found['real_seen'].count()} still there")),
             *(("note", safe(each, "yellow")) for each in found["notes"].words()),
         ]

@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Ground, agreeing, explain, needed_words
+from tocsin.detect import AHEAD, Ground, agreeing, explain, needed_words
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Fingerprint
 
@@ -52,7 +52,7 @@ class Facts:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence; what methods tell beside is another one."""
+        """All of it in one sentence; what methods tell beside is another one, the first where that is the news."""
         told = "; ".join(self.told)
         told = told[:1].upper() + told[1:]
         if isnan(self.value):
@@ -69,7 +69,9 @@ class Facts:
             unit=self.unit,
             ground=Ground(self.samples, self.season, self.threshold, self.floor, last),
         )
-        return f"{said} {told}." if told else said
+        if not told:
+            return said
+        return f"{told}. {said}" if set(self.methods) <= set(AHEAD) else f"{said} {told}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,8 +43,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a back-test says of a change: alerts over the window without it and with it, how many of those marked false
-    would not have come, how many of those marked real would still have. `seen` counts the marked alerts that the
+    """What a back-test says of a change: alerts over the window without it and with it, how many of those marked false,
+    and of those marked expected, would not have come, how many of those marked real would still have. `seen` counts the marked alerts that the
     back-test without the change finds again: only those can be compared.
     """
 
@@ -58,6 +58,8 @@ class Difference:
     real_kept: int
     at: datetime
     notes: tuple[str, ...] = ()
+    expected_seen: int = 0
+    expected_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

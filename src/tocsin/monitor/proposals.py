@@ -155,11 +155,13 @@ class Proposals:
 
     @whole
     async def revert(self, proposal_id: str, deed: Deed) -> Proposal:
-        """Take the change back; raises `NotFound`, `Conflict` (not applied, changed by others since), `StoreError`."""
+        """Take the change back; of a target that is deleted nothing is left to change. Raises `NotFound`, `Conflict`
+        (not applied, changed by others since), `StoreError`.
+        """
         async with self._changing:
             proposal = await self._in(proposal_id, ProposalState.APPLIED)
             field = FIELDS.get(proposal.change.kind)
-            if field is not None:
+            if field is not None and proposal.target_name in self._watches:
                 target = self._target(proposal)
                 value = getattr(target, field)
                 if value not in (proposal.change.number, proposal.before):

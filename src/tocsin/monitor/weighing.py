@@ -53,7 +53,8 @@ class Weighing:
     def of(self, change: Change, after: BacktestResult) -> Tried:
         """What the back-test with a change says of it."""
         before, since = self.before, self.since
-        false, real = (_seen(self.verdicts, verdict, before) for verdict in (Verdict.FALSE, Verdict.REAL))
+        marked = (Verdict.FALSE, Verdict.EXPECTED, Verdict.REAL)
+        false, expected, real = (_seen(self.verdicts, verdict, before) for verdict in marked)
         notes = [
             f"verdicts are compared with the {len(one.alerts):,} of {one.alerts_total:,} alerts that a back-test lists"
             for one in (before, after)
@@ -77,6 +78,8 @@ class Weighing:
             real_kept=sum(_among(one.alert, after) for one in real),
             at=self.at,
             notes=tuple(notes),
+            expected_seen=len(expected),
+            expected_removed=sum(not _among(one.alert, after) for one in expected),
         )
         return Tried(change, difference, effective, bool(seen))
 
