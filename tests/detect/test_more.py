@@ -212,3 +212,15 @@ def test_names_that_are_wrong_are_refused():
 
 def test_every_name_has_its_method():
     assert tuple(sorted(BY_NAME)) == tuple(sorted(MORE))
+
+
+@pytest.mark.parametrize("name", ["seasonal", "drift", "outlier", "capacity", "isolation_forest"])
+def test_the_first_opinion_comes_when_it_is_said_to(name):
+    state, hours, step = BY_NAME[name].fresh(5, 300.0), 0, 300.0
+    rng = np.random.default_rng(1)
+    while not state.ready.any():
+        local = 20000.0 * 86400.0 + hours * 3600.0 + np.arange(12) * step
+        values = 50.0 + 0.02 * hours + rng.standard_normal((5, 12))
+        new = Columns(local, values, np.zeros(5, bool), Context(limit=100.0))
+        state, hours = BY_NAME[name].advance(state, new).state, hours + 1
+    assert BY_NAME[name].first_s / 3600.0 == pytest.approx(hours, abs=4)

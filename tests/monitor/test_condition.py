@@ -108,3 +108,35 @@ def test_seasons_are_named_when_they_are_known_and_announced_before():
     assert condition.eta is None
     condition, _, _ = after(5 * 1440)
     assert "1 without a season" in condition.reason
+
+
+def test_methods_that_need_days_say_how_many_and_when_they_are_over():
+    one = target(detection_methods=("seasonal", "drift"), step=5 * MINUTE, check_interval=5 * MINUTE)
+    times = START.timestamp() + np.arange(288) * 300.0
+    frame = Frame(times, noise(times)[None] + 50.0, (Labels({}),))
+    judged, memory = absorb(one, Memory.empty(one), frame, {})
+    seen = condition_of(one, memory, judged, instant(times[-1]))
+    assert seen.state is TargetState.WARMING_UP
+    said = (
+        "there is not yet as much history as seasonal and drift need, 2 days for a first opinion; ready in about 24 h"
+    )
+    assert seen.reason == said
+    assert seen.eta == instant(times[0] + 2 * 86400.0)
+
+
+def test_days_of_which_most_is_missing_are_no_history():
+    one = target(detection_methods=("seasonal",), step=5 * MINUTE, check_interval=5 * MINUTE)
+    times = START.timestamp() + np.arange(600) * 300.0
+    values = np.where((np.arange(600) < 12) | (np.arange(600) > 588), noise(times), np.nan)
+    judged, memory = absorb(one, Memory.empty(one), Frame(times, values[None], (Labels({}),)), {})
+    seen = condition_of(one, memory, judged, instant(times[-1]))
+    assert seen.eta is None
+    assert seen.reason.endswith("2 days for a first opinion: too few of its samples are there, or the day is not over")
+
+
+def test_a_method_of_hours_is_not_waited_for_because_of_one_of_days():
+    one = target(detection_methods=("outlier", "seasonal"), step=5 * MINUTE, check_interval=5 * MINUTE)
+    times = START.timestamp() + np.arange(12) * 300.0
+    frame = Frame(times, np.stack([noise(times + n) for n in range(4)]), tuple(Labels({"n": str(n)}) for n in range(4)))
+    judged, memory = absorb(one, Memory.empty(one), frame, {})
+    assert condition_of(one, memory, judged, instant(times[-1])).eta == instant(times[0] + 4 * 3600.0)

@@ -45,8 +45,8 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     )
     said = silent + (f"; {thin}" if thin else "")
     if not ready and target.reads_back and not choose(target.detection_methods).classic:
-        names = " and ".join(target.detection_methods)
-        return Condition(TargetState.WARMING_UP, f"there is not yet as much history as {names} needs{said}")
+        waits, eta = _of_history(target, memory, at)
+        return Condition(TargetState.WARMING_UP, waits + said, eta)
     if not ready:
         known = ~np.isnan(memory.values)
         have = int(known.sum(axis=1).max())
@@ -82,13 +82,32 @@ def _newest(memory: Memory) -> datetime | None:
     return instant(memory.timestamps[columns[-1]]) if len(columns) else None
 
 
+def _of_history(target: Target, memory: Memory, at: datetime) -> tuple[str, datetime | None]:
+    """What the methods that need days of history wait for."""
+    names = " and ".join(target.detection_methods)
+    words = f"there is not yet as much history as {names} need{'s' * (len(target.detection_methods) == 1)}"
+    state = memory.learnt.more
+    needed, missing = (0.0, 0.0) if state is None else state.wait(_local(target, at))
+    if not needed:
+        return words, None
+    words += f", {span_in_words(timedelta(seconds=needed))} for a first opinion"
+    if missing <= 0:
+        return f"{words}: too few of its samples are there, or the day is not over", None
+    wait = timedelta(seconds=missing)
+    return f"{words}; ready in about {span_in_words(wait)}", at + wait
+
+
+def _local(target: Target, at: datetime) -> float:
+    """Unix seconds plus the offset of the target's time zone."""
+    return at.timestamp() + float(np.asarray(utc_offsets(np.array([at.timestamp()]), target.timezone)).reshape(-1)[0])
+
+
 def _of_auto(target: Target, memory: Memory, at: datetime) -> tuple[list[str], datetime | None]:
     """What is waited for until `auto` judges all, and which seasons it knows."""
     state = memory.learnt.auto
     if state is None:
         return [], None
-    local = at.timestamp() + float(np.asarray(utc_offsets(np.array([at.timestamp()]), target.timezone)).reshape(-1)[0])
-    seen = outlook(state, local)
+    seen = outlook(state, _local(target, at))
     words, eta = [], None
     if seen.have is not None and seen.wait_s is not None:
         many = int((~state.ready).sum())

@@ -106,7 +106,7 @@ def words(facts: Array, shift: float, unit: str) -> str:
     return f"{pace}, it reaches {to} between {first} and {last} UTC (90 % interval)"
 
 
-METHOD = Method(fresh, advance, history_s=7 * DAY_S, words=words)
+METHOD = Method(fresh, advance, history_s=7 * DAY_S, first_s=(WINDOWS[0] + 1) * HOUR_S, words=words)
 
 
 class Pace(NamedTuple):

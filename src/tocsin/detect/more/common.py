@@ -123,6 +123,8 @@ class Advanced(NamedTuple):
 class Method(NamedTuple):
     """One method: how its state begins, how it goes on, how much history it wants (seconds), its ``words``.
 
+    ``first_s`` are the seconds of history that its first opinion takes, about; 0 where a few samples do.
+
     ``words(facts, stamp_shift, unit)`` puts a row of ``Said.facts`` into words, ``unit`` as in ``number``; local times
     in it become unix seconds when ``stamp_shift`` is taken off. ``slow``: it learns for so long that it must not be
     waited for by others.
@@ -131,6 +133,7 @@ class Method(NamedTuple):
     fresh: Callable[[int, float], Any]
     advance: Callable[[Any, Columns], Advanced]
     history_s: float
+    first_s: float = 0.0
     words: Callable[[Array, float, str], str] | None = None
     slow: bool = False
 

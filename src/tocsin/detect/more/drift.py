@@ -124,7 +124,7 @@ def words(facts: Array, shift: float, unit: str) -> str:  # noqa: ARG001 - the f
     return f"{'rising' if slope > 0 else 'falling'} by {distance(slope, unit)} a day for {days:.0f} days"
 
 
-METHOD = Method(fresh, advance, history_s=14 * DAY_S, words=words)
+METHOD = Method(fresh, advance, history_s=14 * DAY_S, first_s=WINDOWS[0] * DAY_S, words=words)
 
 
 class Trend(NamedTuple):

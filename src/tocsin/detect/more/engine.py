@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.base import Scores
-from tocsin.detect.calibrate import ANOMALOUS
+from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.more.common import Columns, Flags, Ints, Said, unseen_after
 from tocsin.detect.more.registry import BY_NAME
 
@@ -18,16 +18,20 @@ _NEVER = 1 << 40
 
 @dataclass(frozen=True)
 class MoreState:
-    """A state a method, and ``unseen`` (S,): columns since the last sample of each series."""
+    """A state a method; ``unseen`` (S,): columns since the last sample of each series, ``first`` (S,): the local time
+    of its first one, NaN = none yet.
+    """
 
     names: tuple[str, ...]
     unseen: Ints
+    first: Array
     states: tuple[Any, ...]
 
     @classmethod
     def empty(cls, rows: int, names: tuple[str, ...], step_s: float) -> MoreState:
         """Series of which nothing is known."""
-        return cls(names, np.full(rows, _NEVER), tuple(BY_NAME[name].fresh(rows, step_s) for name in names))
+        first = np.full(rows, np.nan)
+        return cls(names, np.full(rows, _NEVER), first, tuple(BY_NAME[name].fresh(rows, step_s) for name in names))
 
     @property
     def ready(self) -> Flags:
@@ -42,7 +46,8 @@ class MoreState:
         index = np.asarray(rows, dtype=np.intp)
         unseen = np.full(len(index), _NEVER)
         unseen[index >= 0] = self.unseen[index[index >= 0]]
-        return replace(self, unseen=unseen, states=tuple(state.select(index) for state in self.states))
+        first = np.where(index >= 0, self.first[index], np.nan) if len(self.first) else np.full(len(index), np.nan)
+        return replace(self, unseen=unseen, first=first, states=tuple(state.select(index) for state in self.states))
 
     def anew(self, rows: NDArray[np.intp]) -> MoreState:
         """The same after ``rows`` are known no more; when they were seen is."""
@@ -50,10 +55,18 @@ class MoreState:
         index[rows] = -1
         return replace(self.select(index), unseen=self.unseen)
 
+    def wait(self, local: float) -> tuple[float, float]:
+        """Of the method that speaks first: the seconds of history that it needs, about, and those that are missing at
+        ``local`` time of the series that has the most; 0 and less where something else is missing, as samples.
+        """
+        needed = min(BY_NAME[name].first_s for name in self.names)
+        known = self.first[~np.isnan(self.first)]
+        return needed, needed - (local - float(known.min()) if known.size else 0.0)
+
     @property
     def size_bytes(self) -> int:
         """Bytes that all series hold."""
-        return self.unseen.nbytes + sum(int(state.size_bytes) for state in self.states)
+        return self.unseen.nbytes + self.first.nbytes + sum(int(state.size_bytes) for state in self.states)
 
 
 class GoneOn(NamedTuple):
@@ -70,8 +83,10 @@ def go_on(known: MoreState, columns: Columns) -> GoneOn:
     if not len(columns.values):
         return GoneOn(known, tuple(Said.nothing(columns.values.shape) for _ in known.names))
     advanced = [BY_NAME[name].advance(state, columns) for name, state in zip(known.names, known.states, strict=True)]
-    unseen = unseen_after(known.unseen, columns.values)
-    state = replace(known, unseen=unseen, states=tuple(one.state for one in advanced))
+    unseen, valid = unseen_after(known.unseen, columns.values), ~np.isnan(columns.values)
+    begun = np.where(valid.any(axis=1), columns.local[valid.argmax(axis=1)], np.nan)
+    first = np.where(np.isnan(known.first), begun, known.first)
+    state = replace(known, unseen=unseen, first=first, states=tuple(one.state for one in advanced))
     return GoneOn(state, tuple(one.said for one in advanced))
 
 

@@ -99,7 +99,13 @@ def fresh(rows: int, step_s: float) -> ForetoldState:  # noqa: ARG001 - the form
 
 def method_of(fit: Fit) -> Method:
     """The method that lets ``fit`` speak."""
-    return Method(fresh, lambda state, new: advance(state, new, fit), history_s=KEPT_HOURS * HOUR_S, slow=True)
+    return Method(
+        fresh,
+        lambda state, new: advance(state, new, fit),
+        history_s=KEPT_HOURS * HOUR_S,
+        first_s=FEWEST_HOURS * HOUR_S,
+        slow=True,
+    )
 
 
 def advance(state: ForetoldState, new: Columns, fit: Fit) -> Advanced:

@@ -127,7 +127,7 @@ def advance(state: ForestState, new: Columns) -> Advanced:
     return Advanced(state, said)
 
 
-METHOD = Method(fresh, advance, history_s=DAYS * DAY_S, slow=True)
+METHOD = Method(fresh, advance, history_s=DAYS * DAY_S, first_s=2 * DAY_S, slow=True)
 
 
 def _stretch(state: ForestState, new: Columns, out: list[Array]) -> ForestState:

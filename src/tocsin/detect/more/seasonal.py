@@ -118,7 +118,7 @@ def advance(state: SeasonalState, new: Columns) -> Advanced:
     return Advanced(state, said)
 
 
-METHOD = Method(fresh, advance, history_s=KEPT_DAYS * DAY_S)
+METHOD = Method(fresh, advance, history_s=KEPT_DAYS * DAY_S, first_s=FEWEST_DAYS * DAY_S)
 
 
 def _moved(state: SeasonalState, cell: int, day: int) -> SeasonalState:
