@@ -44,8 +44,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What a back-test says of a change: alerts over the window without it and with it, how many of those marked false,
-    and of those marked expected, would not have come, how many of those marked real would still have. `seen` counts the marked alerts that the
-    back-test without the change finds again: only those can be compared.
+    and of those marked expected, would not have come, how many of those marked real would still have. `seen` counts
+    the marked alerts that the back-test without the change finds again: only those can be compared.
     """
 
     start: datetime
