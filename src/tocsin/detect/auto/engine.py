@@ -165,7 +165,8 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
         state = state.put(fresh, first_learning(state.select(fresh)))
     due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(state.age, state.since, state.grid.a_day)))
     if due.size:
-        state = state.put(due, learn(state.select(due), day_over=day_over))
+        part = state if due.size == state.rows else state.select(due)
+        state = state.put(due, learn(part, day_over=day_over))
     return state
 
 

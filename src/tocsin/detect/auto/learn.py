@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,11 +156,14 @@ def _carried_day(before: AutoState, after: AutoState) -> AutoState:
 
 def _day(before: AutoState, after: AutoState) -> AutoState:
     """A day is over: keep its shape, choose what the next one is expected to look like by what served so far."""
-    after = replace(after, new_day=np.zeros_like(before.new_day), new_day_seen=np.zeros_like(before.new_day_seen))
+    changes: dict[str, Any] = {
+        "new_day": np.zeros_like(before.new_day),
+        "new_day_seen": np.zeros_like(before.new_day_seen),
+    }
     whole = (before.new_day_seen > 0).mean(axis=1) > 0.8
     rows = np.flatnonzero(whole)
     if before.grid.a_day < FEWEST_A_DAY or not rows.size:
-        return after
+        return replace(after, **changes)
     size = reference_scale(before)[rows, None]
     finished = before.new_day[rows] / DAY_UNIT * size / np.maximum(before.new_day_seen[rows], 1)
     finished[before.new_day_seen[rows] == 0] = 0.0
@@ -170,12 +174,12 @@ def _day(before: AutoState, after: AutoState) -> AutoState:
     finished -= middle + rise * ((np.arange(before.grid.bins) + 0.5) / before.grid.bins - 0.5)
     day_level = before.day_level.copy()
     day_level[rows] = level
-    after = replace(after, day_level=day_level)
+    changes["day_level"] = day_level
     # The first day has none before it, so that nobody knows how much of it is a rise.
     known = ~np.isnan(before.day_level[rows])
     rows, finished = rows[known], finished[known]
     if not rows.size:
-        return after
+        return replace(after, **changes)
     error = _season_errors(before, rows, finished)
     days, counts = before.days.copy(), before.day_count.copy()
     days[rows, :-1], days[rows, -1] = before.days[rows, 1:], np.clip(finished, -6e4, 6e4).astype(np.float16)
@@ -184,8 +188,9 @@ def _day(before: AutoState, after: AutoState) -> AutoState:
     memory = np.where(errors[rows] > 0, 1.0 - _SEASON_MEMORY, 0.0)
     errors[rows] = memory * errors[rows] + (1.0 - memory) * error
     season = _chosen(errors, counts)
-    after = replace(after, days=days, day_count=counts, season_error=errors, season=season)
-    return replace(after, profile=np.clip(_profile(after), -6e4, 6e4).astype(np.float16))
+    profile = _candidates(days.astype(np.float64), counts, 1)[season, np.arange(before.rows)]
+    changes |= {"days": days, "day_count": counts, "season_error": errors, "season": season}
+    return replace(after, **changes, profile=np.clip(profile, -6e4, 6e4).astype(np.float16))
 
 
 def _candidates(days: Array, counts: Ints, ahead: int) -> Array:
@@ -214,9 +219,3 @@ def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
     week = (counts >= 7) & (errors[:, 2] < _SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
     first = (counts == 2) & ~week
     return np.where(week, 2, np.where(day | first, 1, 0)).astype(np.int8)
-
-
-def _profile(state: AutoState) -> Array:
-    candidates = _candidates(state.days.astype(np.float64), state.day_count, 1)
-    result: Array = candidates[state.season, np.arange(state.rows)]
-    return result

@@ -79,7 +79,7 @@ def tell(state: AutoState, sigma: Array, seen: Flags, mute: Flags, back: Flags) 
     sums = said + np.where(back, 0.0, LASTING * means)
     kept = {name: getattr(state, name).copy() for name in ("peaks", "peak", "peak_begun", "last_hot")}
     table = _table(state.peaks, state.mass / state.grid.a_day)
-    told = _weighed(sums, table)
+    told = _weighed(sums, table, np.arange(len(sums))[:, None])
     hot = (sums >= LOWEST) & seen & ~mute
     for row in np.flatnonzero(hot.any(axis=1)):
         _count(state, int(row), kept, sums=sums[row], hot=hot[row], told=told[row])
@@ -113,11 +113,8 @@ def _means(before: Array, heard: Array) -> Array:
 
 
 def _means_of(mean: Any, heard: Iterable[Any]) -> list[Any]:
-    means = []
-    for new in heard:
-        mean = mean + MEMORY * (new - mean)
-        means.append(mean)
-    return means
+    share = MEMORY
+    return [mean := mean + share * (new - mean) for new in heard]
 
 
 def _count(state: AutoState, row: int, kept: dict[str, Any], *, sums: Array, hot: Flags, told: Array) -> None:
@@ -127,29 +124,30 @@ def _count(state: AutoState, row: int, kept: dict[str, Any], *, sums: Array, hot
     age, a_day = int(state.age[row]), state.grid.a_day
     apart, longest = max(a_day // 24, 1), max(LONGEST_HOURS * a_day // 24, 1)
     begun, last, peak = int(kept["peak_begun"][row]), int(kept["last_hot"][row]), float(kept["peak"][row])
-    peaks, days = kept["peaks"][row : row + 1], state.mass[row : row + 1] / a_day
-    where, known = np.flatnonzero(hot), []
+    peaks, where = kept["peaks"][row], np.flatnonzero(hot)
+    begins, known = [], []
     for column, height in zip(where.tolist(), sums[where].tolist(), strict=True):
         now = age + column
         if now - last > apart or now - begun >= longest:
             if peak > 0:
-                peaks[0, min(int((peak - LOWEST) / LEVEL), PEAKS - 1)] += 1.0
-                known.append((column, _table(peaks, days)))
+                peaks[min(int((peak - LOWEST) / LEVEL), PEAKS - 1)] += 1.0
+                begins.append(column)
+                known.append(peaks.copy())
             begun, peak = now, 0.0
         peak, last = max(peak, height), now
-    for place, (column, table) in enumerate(known):
-        stop = known[place + 1][0] if place + 1 < len(known) else len(sums)
-        told[column:stop] = _weighed(sums[None, column:stop], table)[0]
+    if known:
+        tables = _table(np.stack(known), np.full(len(known), state.mass[row] / a_day))
+        which = np.searchsorted(begins, np.arange(begins[0], len(sums)), side="right") - 1
+        told[begins[0] :] = _weighed(sums[begins[0] :], tables, which)
     kept["peak_begun"][row], kept["last_hot"][row], kept["peak"][row] = begun, last, peak
 
 
-def _weighed(sums: Array, table: Array) -> Array:
-    """Sums (S, K) less what the past takes off, in ``table`` (S, PEAKS): between the middles of two levels and below
-    ``LOWEST`` in proportion, so that a larger deviation is never told less than a smaller one.
+def _weighed(sums: Array, table: Array, rows: NDArray[np.intp]) -> Array:
+    """Sums less what the past takes off, in ``rows`` of ``table`` (n, PEAKS): between the middles of two levels and
+    below ``LOWEST`` in proportion, so that a larger deviation is never told less than a smaller one.
     """
     place = np.minimum(np.maximum((sums - LOWEST) / LEVEL - 0.5, 0.0), PEAKS - 1.0)
     level = np.minimum(place.astype(np.int64), PEAKS - 2)
-    rows = np.arange(len(sums))[:, None]
     here = table[rows, level]
     less = here + (table[rows, level + 1] - here) * (place - level)
     result: Array = sums - less * np.minimum(sums / LOWEST, 1.0)

@@ -50,26 +50,28 @@ def tails(histogram: Counts) -> tuple[Array, Array]:
     largest samples do not touch, so that incidents of the past do not blind it.
     """
     total = histogram.sum(axis=(-1, -2), dtype=np.float64)[..., None]
-    body = np.maximum(_quantile(histogram, total * BODY), _LEAST_Z)
-    far = np.maximum(_quantile(histogram, total * FAR), _LEAST_SPREAD * body)
+    body, far = _quantiles(histogram, np.stack([total * BODY, total * FAR]))
+    body = np.maximum(body, _LEAST_Z)
+    far = np.maximum(far, _LEAST_SPREAD * body)
     shape = np.clip(math.log(FAR_NATS / _BODY_NATS) / np.log(far / body), *_SHAPES)
     return np.log(far), shape
 
 
-def _quantile(histogram: Counts, mass: Array) -> Array:
-    """The |z| above which ``mass`` lies on each side, between the edges of a bin by the logarithm of the mass."""
-    above = np.cumsum(histogram[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
-    wanted = np.broadcast_to(np.maximum(mass, 1e-9), above.shape[:-1])
-    last = np.maximum((above >= wanted[..., None]).sum(axis=-1) - 1, 0)
-    here = np.take_along_axis(above, last[..., None], axis=-1)[..., 0]
-    after = np.take_along_axis(above, np.minimum(last + 1, BINS - 1)[..., None], axis=-1)[..., 0]
-    after = np.where(last + 1 < BINS, after, 0.0)
+def _quantiles(histogram: Counts, masses: Array) -> Array:
+    """The |z| above which each of ``masses`` (n, ..., 1) lies on each side (n, ..., 2), between the edges of a bin by
+    the logarithm of the mass.
+    """
+    above = np.zeros((*histogram.shape[:-1], BINS + 1))
+    above[..., :BINS] = np.cumsum(histogram[..., ::-1], axis=-1, dtype=np.float64)[..., ::-1]
+    sides = above.reshape(-1, BINS + 1)
+    wanted = np.broadcast_to(np.maximum(masses, 1e-9), (len(masses), *above.shape[:-1])).reshape(len(masses), -1)
+    last = np.maximum((sides[:, :BINS] >= wanted[..., None]).sum(axis=-1) - 1, 0)
+    each = np.arange(len(sides))
+    here, after = np.maximum(sides[each, last], 1e-9), sides[each, last + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.log(np.maximum(here, 1e-9) / wanted) / np.log(
-            np.maximum(here, 1e-9) / np.maximum(after, 0.3 * wanted)
-        )
+        share = np.log(here / wanted) / np.log(here / np.maximum(after, 0.3 * wanted))
     result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(np.nan_to_num(share), 0.0, 1.0))
-    return result
+    return result.reshape(len(masses), *above.shape[:-1])
 
 
 def nats(log_z: Array, log_far: Array, shape: Array) -> Array:
