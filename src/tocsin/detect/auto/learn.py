@@ -119,7 +119,8 @@ def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
     whole = size.sum(axis=2, keepdims=True) / np.maximum(state.new_seen.sum(axis=1), 1)[:, None, None]
     hourly = size / seen
     if state.grid.hours > 1:
-        near = (np.roll(hourly, 1, axis=2) + hourly + np.roll(hourly, -1, axis=2)) / 3.0
+        hour = np.arange(state.grid.hours)
+        near = (hourly[:, :, hour - 1] + hourly + hourly[:, :, hour - state.grid.hours + 1]) / 3.0
         old_enough = (state.age >= 2 * state.grid.a_day)[:, None, None]
         hourly = np.where(old_enough, 0.7 * near + 0.3 * whole, whole)
     else:
@@ -167,10 +168,11 @@ def _day(before: AutoState, after: AutoState) -> AutoState:
     size = reference_scale(before)[rows, None]
     finished = before.new_day[rows] / DAY_UNIT * size / np.maximum(before.new_day_seen[rows], 1)
     finished[before.new_day_seen[rows] == 0] = 0.0
-    middle = np.median(finished, axis=1, keepdims=True)
+    middle = _median(finished, 1)[:, None]
     # What rises all day is no season: without this a steady ramp would end every day with a jump.
     level = before.center[rows] + middle[:, 0]
-    rise = np.nan_to_num(level - before.day_level[rows])[:, None]
+    rise = level - before.day_level[rows]
+    rise = np.where(np.isnan(rise), 0.0, rise)[:, None]
     finished -= middle + rise * ((np.arange(before.grid.bins) + 0.5) / before.grid.bins - 0.5)
     day_level = before.day_level.copy()
     day_level[rows] = level
@@ -199,7 +201,7 @@ def _candidates(days: Array, counts: Ints, ahead: int) -> Array:
     median = np.zeros_like(nothing)
     for count in distinct(counts[counts >= 2]):
         rows = counts == count
-        median[rows] = np.median(days[rows, DAY_ROWS - count :], axis=1)
+        median[rows] = _median(days[rows, DAY_ROWS - count :], 1)
     week = np.where((counts >= 7)[:, None], days[:, DAY_ROWS - 8 + ahead], median)
     return np.stack([nothing, median, week])
 
@@ -208,7 +210,7 @@ def _season_errors(before: AutoState, rows: NDArray[np.intp], finished: Array) -
     """How far each candidate was from the day that is over, levels aside; (R, 3)."""
     known = before.days[rows].astype(np.float64)
     rest = finished[None] - _candidates(known, before.day_count[rows], 1)
-    rest -= np.median(rest, axis=2, keepdims=True)
+    rest -= _median(rest, 2)[:, :, None]
     result: Array = np.abs(rest).mean(axis=2).T
     return result
 
@@ -219,3 +221,12 @@ def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
     week = (counts >= 7) & (errors[:, 2] < _SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
     first = (counts == 2) & ~week
     return np.where(week, 2, np.where(day | first, 1, 0)).astype(np.int8)
+
+
+def _median(values: Array, axis: int) -> Array:
+    """The median along an axis, of numbers without NaN: ``numpy.median`` without what it costs for a few of them."""
+    count = values.shape[axis]
+    halves = (count - 1) // 2, count // 2
+    ordered = np.partition(values, halves, axis=axis)
+    result: Array = 0.5 * (ordered.take(halves[0], axis) + ordered.take(halves[1], axis))
+    return result

@@ -70,7 +70,7 @@ def _quantiles(histogram: Counts, masses: Array) -> Array:
     here, after = np.maximum(sides[each, last], 1e-9), sides[each, last + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.log(here / wanted) / np.log(here / np.maximum(after, 0.3 * wanted))
-    result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(np.nan_to_num(share), 0.0, 1.0))
+    result: Array = LOWEST * RATIO ** (last - 1.0 + np.clip(np.where(np.isnan(share), 0.0, share), 0.0, 1.0))
     return result.reshape(len(masses), *above.shape[:-1])
 
 
