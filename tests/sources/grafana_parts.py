@@ -2,8 +2,9 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
 
 from tests.grafana import TOKEN, FakeGrafana
 from tests.servers import free_port
@@ -21,13 +22,13 @@ WITHIN_S = 30.0
 class Book:
     """Keeps what a Grafana finds."""
 
-    def __init__(self, taken: Sequence[str] = ()) -> None:
+    def __init__(self, taken: Mapping[str, str] = MappingProxyType({})) -> None:
         self.sources: dict[str, MetricSource] = {}
         self.times = 0
         self.taken = taken
         self.deployed: list[Annotation] = []
 
-    async def found(self, sources: Sequence[MetricSource]) -> Sequence[str]:
+    async def found(self, sources: Sequence[MetricSource]) -> Mapping[str, str]:
         self.sources = {source.uid: source for source in sources}
         self.times += 1
         return self.taken

@@ -189,7 +189,7 @@ async def test_an_answer_over_the_limit_and_none_at_all(grafana, misbehaving) ->
 
 async def test_discovery_waits_for_grafana_and_follows_it(grafana) -> None:
     grafana.set(status=503, where="/api/datasources")
-    book = Book(taken=["loki"])
+    book = Book(taken={"loki": "it is another's"})
     settings = GrafanaSettings("g", grafana_url=grafana.url, token=TOKEN)
     async with running(settings, book, look_again_s=0.2) as link:
         await until(lambda: "503" in (link.standing().failure or ""), "the reason")
@@ -200,13 +200,27 @@ async def test_discovery_waits_for_grafana_and_follows_it(grafana) -> None:
         await until(lambda: link.standing().notes, "the note")
         standing = link.standing()
         assert (standing.failure, standing.datasources) == (None, ("prom",))
-        assert "'loki'" in standing.notes[0]
+        assert standing.notes == ("the datasource 'loki' of this Grafana is not used: it is another's",)
         assert standing.server == "mcp-grafana v2.1.1"
         kept = book.sources["prom"]
         grafana.set(listed=[LISTED[0], {**LISTED[0], "id": 9, "uid": "second"}])
         await until(lambda: "second" in book.sources, "the second one")
         assert set(book.sources) == {"prom", "second"}
         assert book.sources["prom"] is kept
+
+
+async def test_a_grafana_that_lists_nothing_is_a_failure_and_takes_nothing_away(grafana) -> None:
+    book = Book()
+    settings = GrafanaSettings("g", grafana_url=grafana.url, token=TOKEN)
+    async with running(settings, book, look_again_s=0.2) as link:
+        await until(lambda: book.times > 0, "found")
+        kept = dict(book.sources)
+        grafana.set(listed=[])
+        await until(lambda: "datasources:read" in (link.standing().failure or ""), "the reason")
+        assert book.sources == kept
+        assert link.standing().datasources == ("loki", "prom")
+        grafana.set(reset=True)
+        await until(lambda: link.standing().failure is None, "it is well again")
 
 
 async def test_what_cannot_be_started_is_said(grafana) -> None:

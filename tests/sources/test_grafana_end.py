@@ -11,8 +11,8 @@ from tocsin.sources.grafana_settings import GrafanaSettings
 
 
 async def test_closing_ends_also_in_the_moment_in_which_the_connection_changes() -> None:
-    async def found(_sources: object) -> tuple[str, ...]:
-        return ()
+    async def found(_sources: object) -> dict[str, str]:
+        return {}
 
     async def deployed(_annotations: object) -> None:
         return None

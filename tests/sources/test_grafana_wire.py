@@ -131,6 +131,7 @@ def test_listed_datasources() -> None:
         ("prom_ds_is_loki", SourceFailure.NOT_FOUND, False),
         ("prom_too_many_points", SourceFailure.LIMIT, False),
         ("prom_unknown_arg", SourceFailure.BAD_ANSWER, False),
+        ("prom_string", SourceFailure.BAD_ANSWER, False),
         ("prom_missing_endtime", SourceFailure.BAD_ANSWER, False),
         ("loki_bad_logql", SourceFailure.BAD_QUERY, False),
         ("loki_too_long_range", SourceFailure.BAD_QUERY, False),
@@ -147,6 +148,23 @@ def test_errors_that_were_not_recorded() -> None:
     odd = tool_error("something that nobody has seen before")
     assert (odd.failure, odd.transient) == (SourceFailure.SERVER_ERROR, True)
     assert "nobody has seen" in str(odd)
+
+
+@pytest.mark.parametrize("way", ["querying Prometheus range: bad_response: ", "list datasources: "])
+def test_an_answer_that_is_no_json_is_not_blamed_on_the_query(way: str) -> None:
+    html = tool_error(f"{way}invalid character '<' looking for beginning of value")
+    assert (html.failure, html.transient) == (SourceFailure.BAD_ANSWER, False)
+    assert "is this a login page" in str(html)
+
+
+def test_an_answer_that_is_cut_is_asked_for_again() -> None:
+    cut = tool_error("querying Prometheus range: bad_response: unexpected end of JSON input")
+    assert (cut.failure, cut.transient) == (SourceFailure.BAD_ANSWER, True)
+    assert "cut or damaged" in str(cut)
+
+
+def test_a_redirect_of_grafana_is_one() -> None:
+    assert "is this its own URL" in str(tool_error("list datasources: [GET /datasources][302] getDatasources  {}"))
 
 
 def listed() -> list[Tool]:

@@ -161,7 +161,7 @@ async def build(config: Config) -> Application:
         security=Security(token=revealed(config.server.token), allowed_hosts=allowed_hosts(config)),
         wake=wake,
     )
-    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA], caches)
+    grafanas = Grafanas(monitor, [one for one in config.datasources if one.kind == GRAFANA], caches, store)
     return Application(config, store, monitor, host, sources, create_app(services), stopping, grafanas, caches)
 
 

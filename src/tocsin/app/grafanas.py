@@ -1,15 +1,16 @@
 """The Grafanas of the settings, and what they bring: each of their datasources as one of Tocsin's."""
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
 from tocsin.config.model import DatasourceConfig
 from tocsin.config.secret import Secret
-from tocsin.domain.errors import Invalid
+from tocsin.domain.errors import Invalid, SourceError, SourceFailure, StoreError
 from tocsin.domain.events import MAX_TITLE, Event, EventKind
 from tocsin.domain.operations import Annotation
-from tocsin.domain.ports import MetricSource
+from tocsin.domain.ports import MetricSource, SettingStore
 from tocsin.domain.shared import Shared
 from tocsin.monitor.monitor import Monitor
 from tocsin.sources.grafana_discovery import Grafana
@@ -17,16 +18,25 @@ from tocsin.sources.grafana_settings import GrafanaSettings
 
 log = structlog.get_logger(__name__)
 
+_KEY = "grafana of datasource "
+
 
 class Grafanas:
-    """All of them. A datasource that is declared, or that an earlier Grafana brought, keeps its uid."""
+    """All of them. A uid is of the datasource that is declared, or of the Grafana that brought it first, also after a
+    restart: until that is gone from the settings, or has told that it does not have it any more.
+    """
 
-    def __init__(self, monitor: Monitor, given: Sequence[DatasourceConfig], shared: Shared) -> None:
-        self._monitor, self._shared = monitor, shared
+    def __init__(
+        self, monitor: Monitor, given: Sequence[DatasourceConfig], shared: Shared, settings: SettingStore
+    ) -> None:
+        self._monitor, self._shared, self._settings = monitor, shared, settings
         self._given: dict[str, DatasourceConfig] = {}
         self._running: dict[str, Grafana] = {}
         self._brought: dict[str, str] = {}
         """Each datasource that a Grafana brought, with the uid of that Grafana."""
+        self._told: set[str] = set()
+        """Those that have told in this process which datasources they have."""
+        self._sorting = asyncio.Lock()
         for one in given:
             self._make(one)
 
@@ -47,9 +57,10 @@ class Grafanas:
             if new.get(uid) != before:
                 await self._running.pop(uid).close()
                 self._given.pop(uid)
+                self._told.discard(uid)
                 if uid not in new:
                     await self._monitor.connections.pop(uid)
-                await self._found(uid, before, [], come_again=uid in new)
+                await self._gone(uid, frozenset(), come_again=uid in new)
         for uid, one in new.items():
             if uid not in self._given:
                 self._make(one)
@@ -61,8 +72,9 @@ class Grafanas:
             self._brought.pop(uid, None)
 
     def _make(self, given: DatasourceConfig) -> None:
-        async def found(sources: Sequence[MetricSource]) -> Sequence[str]:
-            return await self._found(given.uid, given, sources)
+        async def found(sources: Sequence[MetricSource]) -> Mapping[str, str]:
+            async with self._sorting:
+                return await self._found(given.uid, given, sources)
 
         async def deployed(annotations: Sequence[Annotation]) -> None:
             await self._deployed(given.uid, annotations)
@@ -81,26 +93,57 @@ class Grafanas:
             except Invalid as error:
                 log.warning("a deployment is left out", grafana=grafana, annotation=each.id, why=str(error))
 
-    async def _found(
-        self, grafana: str, given: DatasourceConfig, sources: Sequence[MetricSource], *, come_again: bool = False
-    ) -> Sequence[str]:
-        """Put the datasources of one Grafana in the place of those it brought before; the uids that are taken. Where
-        its settings have changed those that are gone may `come_again`, and what is told of them waits.
+    async def _found(self, grafana: str, given: DatasourceConfig, sources: Sequence[MetricSource]) -> Mapping[str, str]:
+        """Put the datasources of one Grafana in the place of those it brought before; the uids that are others', with
+        whose they are. Raises `SourceError` where that is not known.
         """
         now = {source.uid: source for source in sources}
-        for uid in [uid for uid, by in self._brought.items() if by == grafana and uid not in now]:
-            del self._brought[uid]
-            await self._monitor.remove_source(uid, comes_again=come_again)
-        known = {status.uid for status in self._monitor.datasources()} | self._given.keys()
-        taken = []
+        await self._gone(grafana, now.keys())
+        self._told.add(grafana)
+        taken = {}
         for uid, source in now.items():
-            mine = self._brought.get(uid) == grafana
-            if uid in known and not mine:
-                taken.append(uid)
-            elif not mine or self._monitor.source(uid) is not source:
+            whose = await self._whose(uid)
+            if whose not in (None, grafana):
+                taken[uid] = f"this uid is that of a datasource of {whose!r}"
+            elif whose is None and (uid in self._given or self._monitor.source(uid) is not None):
+                taken[uid] = "the settings declare another one with this uid"
+            elif whose is None or self._monitor.source(uid) is not source:
+                if whose is None:
+                    await self._keep(uid, grafana)
                 self._brought[uid] = grafana
                 self._monitor.replace_source(source, given.concurrency)
         return taken
+
+    async def _gone(self, grafana: str, now: Collection[str], *, come_again: bool = False) -> None:
+        """Ask no more what a Grafana brought and does not have `now`. Where its settings have changed it may
+        `come_again`, and what is told of it waits.
+        """
+        for uid in [uid for uid, by in self._brought.items() if by == grafana and uid not in now]:
+            del self._brought[uid]
+            await self._monitor.remove_source(uid, comes_again=come_again)
+
+    async def _whose(self, uid: str) -> str | None:
+        """The Grafana that a uid belongs to: that which brought it, or did so before the restart and has not told yet
+        what it has now. Else another one with the same uid would be judged in its place.
+        """
+        if uid in self._brought:
+            return self._brought[uid]
+        try:
+            before = await self._settings.setting(_KEY + uid)
+        except StoreError as error:
+            raise _unknown(error) from error
+        return before if before in self._given and before not in self._told else None
+
+    async def _keep(self, uid: str, grafana: str) -> None:
+        try:
+            await self._settings.save_setting(_KEY + uid, grafana)
+        except StoreError as error:
+            raise _unknown(error) from error
+
+
+def _unknown(error: StoreError) -> SourceError:
+    words = f"which Grafana a datasource belongs to is not known: {error}"
+    return SourceError(words, failure=SourceFailure.SERVER_ERROR, transient=True)
 
 
 def grafana_settings(given: DatasourceConfig) -> GrafanaSettings:

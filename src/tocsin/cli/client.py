@@ -124,6 +124,8 @@ async def _call(asked: _Asked) -> Answer:
         # A server of an earlier version knows no lines: what it says is the result.
         return Answer({"result": parsed.json})
     if refused:
+        if not any((parsed or Answer(None))[name] for name in ("detail", "title")):
+            fail(f"{_origin(address)} does not answer like Tocsin: HTTP {status}, no reason given", Exit.REFUSED)
         fail(_refusal(status, parsed), Exit.REFUSED)
     if data and parsed is None:
         fail(f"{_origin(address)} does not answer like Tocsin: no JSON", Exit.REFUSED)

@@ -99,7 +99,7 @@ def check_config(
     named = file or (None if os.environ.get("TOCSIN_CONFIG") else DEFAULT_FILE)
     path = named or Path(os.environ["TOCSIN_CONFIG"])
     if not path.is_file():
-        fail(f"{path}: there is no such file", Exit.INPUT)
+        fail(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}", Exit.INPUT)
     try:
         settings = load(path, os.environ, Overrides())
     except ConfigError as error:

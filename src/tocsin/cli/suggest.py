@@ -61,8 +61,8 @@ def suggest(
     from tocsin.domain.errors import SourceError  # noqa: PLC0415
 
     given = _given(Overrides(prometheus=prometheus, loki=loki), config, datasource)
-    if output is not None and output.exists():
-        fail(f"{output}: is there already", Exit.INPUT)
+    if output is not None and (why := unwritable(output)):
+        fail(f"{output}: {why}", Exit.INPUT)
     past = timedelta(days=days)
     try:
         with share("reading what is there and trying targets") as progress:
@@ -75,9 +75,24 @@ def suggest(
     elif output is None:
         typer.echo(text, nl=False)
     if output is not None:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with output.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            # Minutes of looking are not to be lost.
+            typer.echo(text, nl=False)
+            fail(f"{output}: {error.strerror}; what was to be written there stands on standard output", Exit.INPUT)
     _tell(looked, trials, past, output)
+
+
+def unwritable(path: Path) -> str:
+    """Why no new file can be written there; "" where one can."""
+    if path.exists():
+        return "is there already"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    return "" if os.access(folder, os.W_OK) else f"the folder {folder} cannot be written to"
 
 
 def _given(urls: "Overrides", config: Path | None, uid: str | None) -> "DatasourceConfig":

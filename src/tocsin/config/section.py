@@ -121,7 +121,7 @@ class Section:
             return None
         path = self.document.folder / Path(value).expanduser()
         if not path.is_file():
-            self.place(key).complain("names a file that does not exist")
+            self.place(key).complain("names a folder" if path.is_dir() else "names a file that does not exist")
             return None
         return path
 
@@ -133,6 +133,9 @@ class Section:
             return None
         if plain is not None:
             value = self.text(key)
+            if value is not None and not value.isprintable():
+                plain.complain("has characters that no header may have, or a line break")
+                return None
             return None if value is None else Secret(value)
         path = self.path(f"{key}_file")
         if path is None:
@@ -195,6 +198,9 @@ def read_secret(path: Path) -> Secret:
         raise ValueError("names a file that is not UTF-8 text") from error
     if not value or len(data) > MAX_SECRET_BYTES:
         raise ValueError("names a file that is empty" if not value else f"is larger than {MAX_SECRET_BYTES:,} bytes")
+    if not value.isprintable():
+        lines = "more than one line" if "\n" in value or "\r" in value else "characters that no header may have"
+        raise ValueError(f"names a file with {lines}")
     return Secret(value)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
+from tocsin.domain.redact import without_credentials
 from tocsin.domain.words import many
 
 MAX_EVENTS = 10_000
@@ -90,6 +91,11 @@ class Event:
             raise Invalid("url", "must begin with http:// or https:// and name a host")
         if self.url and "@" in urlsplit(self.url).netloc:
             raise Invalid("url", "must hold no credentials: whoever sees the event sees it")
+        if without_credentials(self.url) != self.url:
+            raise Invalid("url", "must hold no token, key or password: whoever sees the event sees it")
+        for name, value in self.labels.items():
+            if without_credentials(value) != value:
+                raise Invalid("labels", f"{name} must hold no token or key: whoever sees the event sees it")
         return self
 
 

@@ -13,7 +13,7 @@ _SECRETS = (
 )
 _NAME = (
     r"[A-Za-z0-9_-]{0,40}?(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credentials?|auth|sid"
-    r"|(?:api|access|private|secret|signing)[_-]?key|session(?:[_-]?id)?)"
+    r"|(?:api|access|private|secret|signing)[_-]?key|signature|session(?:[_-]?id)?)"
 )
 _VALUE = r"""(?:\\+"[^"]*"?|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|\{[^}]*\}?|[^\s,;&"'}]+)"""
 # The rest of the line: what follows these names has parts of its own.
@@ -26,6 +26,7 @@ _NAMED = re.compile(
 )
 _OPTION = re.compile(rf"(--?{_NAME}\s+)(?!-)\S+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b((?:bearer|basic|digest)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_SIGNED = re.compile(r"([?&]sig=)[^&\s]+", re.IGNORECASE)
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ def without_credentials(text: str) -> str:
     """The same text without what looks like a token, a key or a password: what a server says of itself, a title."""
     for secret in _SECRETS[:3]:
         text = secret.sub(HIDDEN, text)
-    for pattern in (_WHOLE, _SCHEME, _NAMED, _OPTION):
+    for pattern in (_WHOLE, _SCHEME, _NAMED, _OPTION, _SIGNED):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
 

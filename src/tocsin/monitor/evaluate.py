@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from tocsin.domain.errors import NotAsked, SourceError, StoreError
+from tocsin.domain.errors import NotAsked, SourceError, SourceFailure, StoreError
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
 from tocsin.domain.source_alert import datasource_alert, words_again, words_of
@@ -30,6 +30,9 @@ from tocsin.monitor.watch import Verdict, Watch, conclude_evaluation
 from tocsin.whole import to_the_end
 
 log = structlog.get_logger(__name__)
+
+_OWN_FAULTS = frozenset({SourceFailure.BAD_QUERY, SourceFailure.LIMIT})
+"""Failures of a query that asking again soon does not mend."""
 
 BIG_BLOCK = 2_000_000
 """Samples in memory above which judging goes to a thread, so that the loop stays responsive."""
@@ -91,6 +94,7 @@ class Evaluator:
             watch.status.failures += 1
             watch.status.reason = f"not kept by the store: {error}"
             return False
+        watch.hopeless = 0
         self._succeeded(watch, gate, verdict, (frame, cost), began=began)
         await self.report(gate)
         return True
@@ -152,6 +156,7 @@ class Evaluator:
 
     def _source_failed(self, watch: Watch, error: SourceError) -> None:
         self._metrics.failures.labels(error.failure.value).inc()
+        watch.hopeless = watch.hopeless + 1 if error.failure in _OWN_FAULTS else 0
         # While nobody asks there is no news: the failures that led to it were told.
         tell = log.debug if isinstance(error, NotAsked) else log.warning
         tell(

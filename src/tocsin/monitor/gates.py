@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tocsin.domain.denominator import OFF, check_denominator
-from tocsin.domain.errors import Invalid, NotFound
+from tocsin.domain.errors import Invalid, NotFound, SourceError, SourceFailure
 from tocsin.domain.ports import Clock, MetricSource
 from tocsin.domain.target import Target
 from tocsin.monitor.caches import Caches
@@ -111,10 +111,15 @@ class Gates:
         return gone
 
     def of(self, target: Target) -> Gate:
-        """The gate of the target's datasource; raises `NotFound`."""
+        """The gate of the target's datasource; raises `NotFound`, and `SourceError` where a connection may bring it
+        whose datasources are not known now.
+        """
         gate = self.find(target.datasource_uid)
         if gate is None:
-            raise NotFound(f"the datasource {target.datasource_uid!r} of target {target.name!r} is not configured")
+            words = f"target {target.name!r}: {self.unknown(target.datasource_uid)}"
+            if self.unseen() and target.datasource_uid not in self.connections:
+                raise SourceError(words, failure=SourceFailure.UNREACHABLE, transient=True)
+            raise NotFound(words)
         return gate
 
     def accept(self, target: Target) -> None:

@@ -15,7 +15,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER = timedelta(seconds=10)
 """After a failure a target is tried again at the latest after this, however long its interval; the earliest after half
-of it, each at a time of its own, so that those who failed together do not come back together.
+of it, each at a time of its own, so that those who failed together do not come back together. Where the query itself
+cannot work, each time after twice as long, until it is the interval again.
 """
 
 
@@ -58,7 +59,8 @@ class Scheduler:
             following = next_due(watch.target, due)
             if following <= now:
                 following = self._overrun(watch, following, now)
-            due = following if good else min(following, now + RETRY_AFTER * (1.0 + share_of(watch.target)) / 2)
+            wait = RETRY_AFTER * (1.0 + share_of(watch.target)) / 2 * 2 ** min(max(watch.hopeless - 1, 0), 16)
+            due = following if good else min(following, now + wait)
             watch.status.next_evaluation_at = due
 
     def _overrun(self, watch: Watch, missed: datetime, now: datetime) -> datetime:

@@ -54,6 +54,7 @@ class Watch:
     `last_over` when the last alert of a series had its last anomaly,
     `left_out` the warning about what of that could not be read,
     `episodes` the anomalies without an alert that were pictured last.
+    `hopeless` counts failures in a row that are the query's own.
     `blind` since the last evaluation nothing could be seen: at the start, and while the datasource does not answer.
     """
 
@@ -64,6 +65,7 @@ class Watch:
     memory: Memory = field(init=False)
     cursor: float | None = None
     blind: bool = True
+    hopeless: int = 0
     begun_at: datetime | None = None
     backlog: Backlog | None = None
     left_out: tuple[str, ...] = ()

@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
 
 from tocsin.domain.connection import Standing
 from tocsin.domain.datasource import Description
-from tocsin.domain.errors import LimitExceeded, SourceError
+from tocsin.domain.errors import LimitExceeded, SourceError, SourceFailure
 from tocsin.domain.ports import MetricSource
 from tocsin.domain.shared import Shared
 from tocsin.domain.target import QueryType
@@ -29,9 +29,9 @@ MAX_DATASOURCES = 1000
 LOOK_AGAIN_S = 300.0
 FIRST_RETRY_S = 1.0
 
-Found = Callable[[Sequence[MetricSource]], Awaitable[Sequence[str]]]
-"""Takes all sources that there are now, in the place of those before; answers the uids that it did not take, because
-another datasource has them.
+Found = Callable[[Sequence[MetricSource]], Awaitable[Mapping[str, str]]]
+"""Takes all sources that there are now, in the place of those before; answers the uids that it did not take, each with
+whose it is. Raises `SourceError` where that is not known.
 """
 
 
@@ -53,7 +53,7 @@ class Grafana:
         self._found, self._look_again_s, self._shared = found, look_again_s, shared
         self._deployments = Deployments(self.link, deployed)
         self._sources: dict[tuple[str, str], GrafanaPrometheus | GrafanaLoki] = {}
-        self._taken: tuple[str, ...] = ()
+        self._taken: Mapping[str, str] = {}
         self._failure: str | None = "its datasources were not asked for yet"
         self._failures = 0
         self._asking = asyncio.Lock()
@@ -87,7 +87,7 @@ class Grafana:
     def standing(self) -> Standing:
         """How the connection is doing, and the uids of the datasources it brought."""
         notes = (
-            *(f"the datasource {uid!r} of this Grafana is not used: another one has this uid" for uid in self._taken),
+            *(f"the datasource {uid!r} of this Grafana is not used: {whose}" for uid, whose in self._taken.items()),
             *self.link.complaints,
             *(self._deployments.unknown() if self.link.failure is None else ()),
         )
@@ -130,7 +130,7 @@ class Grafana:
     async def _ask(self) -> None:
         async with self._asking:
             try:
-                listed = await self._list()
+                await self._take(await self._list())
             except SourceError as error:
                 if self._failure != str(error):
                     log.warning("the datasources of a Grafana are not known", grafana=self.uid, why=str(error))
@@ -138,7 +138,6 @@ class Grafana:
                 # While the first connection is being made nothing was in vain yet.
                 self._failures += self.link.tried
                 raise
-            await self._take(listed)
             self._failure, self._failures = None, 0
 
     async def _list(self) -> list[Listed]:
@@ -147,6 +146,13 @@ class Grafana:
             text = await answered(self.link, "list_datasources", {"limit": PAGE, "offset": len(found)})
             page, more = datasources(text)
             found += page
+            if not found:
+                # What a token without the right gets too. Taken at its word, everything would be gone and all quiet.
+                raise SourceError(
+                    "Grafana lists no datasource: is there one, and does the token have datasources:read?",
+                    failure=SourceFailure.NOT_FOUND,
+                    transient=True,
+                )
             if not more or not page:
                 return found
             if len(found) >= MAX_DATASOURCES:
@@ -159,10 +165,9 @@ class Grafana:
                 key = (each.uid, each.kind)
                 sources[key] = self._sources.get(key) or self._made(each)
         # Each time, though nothing changed in Grafana: a uid that was taken may be free by now.
-        taken = tuple(await self._found(list(sources.values())))
-        for uid in taken:
-            if uid not in self._taken:
-                log.warning("a datasource of Grafana is not used: its uid is taken", grafana=self.uid, datasource=uid)
+        taken = await self._found(list(sources.values()))
+        for uid in taken.keys() - self._taken.keys():
+            log.warning("a datasource of Grafana is not used: its uid is taken", grafana=self.uid, datasource=uid)
         self._sources, self._taken = sources, taken
 
     def _made(self, listed: Listed) -> GrafanaPrometheus | GrafanaLoki:
