@@ -76,6 +76,8 @@ def test_every_target_returns_data_none_repeats_another_and_the_file_is_good(tmp
     assert json.loads(checked.stdout)["targets"] == list(offered)
     again = run("suggest", "--prometheus", server.url, "--output", file)
     assert (again.exit_code, "is there already" in again.output) == (2, True)
+    lost = run("suggest", "--prometheus", server.url, "--output", tmp_path / "no" / "where.yaml")
+    assert (lost.exit_code, "there is no folder" in lost.output) == (2, True)
 
 
 def test_what_cannot_be_looked_at_is_said(tmp_path, monkeypatch):

@@ -28,6 +28,13 @@ def test_a_refusal_is_exit_code_4_with_its_detail(run, server):
     assert "the server refused (404): no  [31mtarget [red]x" in result.stderr
 
 
+def test_what_is_no_tocsin_is_said(run, server):
+    server.answer("GET", "/monitoring/targets/x", {"status": "error"}, 404)
+    result = run("targets", "show", "x")
+    assert result.exit_code == 4
+    assert "does not answer like Tocsin: HTTP 404" in result.stderr
+
+
 def test_fields_are_named_once(run, server):
     errors = [{"field": "step", "reason": "too long"}, {"field": "name", "reason": "taken"}]
     server.answer("GET", "/monitoring/status", {"detail": "step: too long", "errors": errors}, 422)

@@ -48,6 +48,21 @@ def test_both_forms(write, tmp_path) -> None:
     assert (running.url, running.deploy_tags) == ("http://mcp.example/sse", ("ship",))
 
 
+@pytest.mark.parametrize(("held", "why"), [("a\nb\n", "more than one line"), ("a\x07", "no header may have")])
+def test_a_secret_that_no_header_can_carry_is_refused_where_it_stands(write, tmp_path, held, why) -> None:
+    (tmp_path / "token").write_text(held)
+    for kind, key in (("grafana_mcp, grafana_url: 'http://g', token_file", "token_file"),
+                      ("prometheus, url: 'http://g', bearer_token_file", "bearer_token_file")):  # fmt: skip
+        [(number, name, reason)] = problems(write(f"datasources:\n  - {{uid: g, type: {kind}: token}}\n"))
+        assert (number, name) == (2, f"datasources[0].{key}")
+        assert why in reason
+    (tmp_path / "folder").mkdir()
+    [found] = problems(
+        write("datasources:\n  - {uid: g, type: grafana_mcp, grafana_url: 'http://g', token_file: folder}\n")
+    )
+    assert found[2] == "names a folder"
+
+
 @pytest.mark.parametrize(
     ("line", "field", "why"),
     [

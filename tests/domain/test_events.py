@@ -26,6 +26,10 @@ CHECKOUT = Labels({"service": "checkout", "pod": "a"})
         ({"url": "https://a b"}, "url"),
         ({"url": "https://[a"}, "url"),
         ({"url": "https://user:pw@h/"}, "url"),
+        ({"url": "https://ci.example/412?token=abcdef"}, "url"),
+        ({"url": "https://ci.example/412?X-Amz-Signature=abcdef"}, "url"),
+        ({"url": "https://ci.example/412?sv=1&sig=abcdef"}, "url"),
+        ({"labels": Labels({"by": "glsa_abcdefghijklmnopqrstuvwx"})}, "labels"),
     ],
 )
 def test_what_cannot_be_names_the_field(change, field):

@@ -205,3 +205,23 @@ async def test_a_hundred_targets_leave_a_datasource_alone_and_come_back_one_by_o
     assert len([one for one in await scene.alerts() if one.target_name == "datasource:prom"]) == 1
     await monitor.close()
     assert 'tocsin_datasource_circuit{datasource="prom",state="closed"} 1.0' in monitor.exposition().decode()
+
+
+async def test_a_query_that_cannot_work_is_asked_ever_less_often_until_it_is_the_interval_again():
+    hour = timedelta(hours=1)
+    scene = Scene(target(check_interval=hour))
+    monitor = await scene.open()
+    scene.source.fail(error(SourceFailure.BAD_QUERY))
+    asked = len(scene.source.requests)
+    await scene.run_for(3 * hour)
+    first = len(scene.source.requests) - asked
+    assert 8 <= first <= 13, "seconds apart at first, twice as far each time"
+    await scene.run_for(10 * hour)
+    assert len(scene.source.requests) - asked - first == 10
+    scene.source.recover()
+    await scene.run_for(hour)
+    scene.source.fail(error())
+    asked = len(scene.source.requests)
+    await scene.run_for(hour + 2 * MINUTE)
+    assert len(scene.source.requests) - asked > 3, "what passes is tried again soon"
+    await monitor.close()

@@ -104,7 +104,7 @@ EXPECTED = {
     Fault.STATUS_ERROR: ("server_error", r"the server could not answer: the disk is gone"),
     Fault.GIGABYTE: ("limit", r"the answer is larger than 1,000,000 bytes; .* raise max_bytes of the datasource"),
     Fault.TWICE: ("bad_answer", r"the series .*contract_both.* comes twice"),
-    Fault.OUT_OF_ORDER: ("bad_answer", r"has the sample at \d+\.\d+ out of order"),
+    Fault.OUT_OF_ORDER: ("bad_answer", r"has the sample at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC out of order"),
     Fault.TIME_JUMP: ("bad_answer", r"which is not on the grid"),
     Fault.REDIRECT: ("bad_answer", r"redirects to another server \(http://elsewhere.invalid\)"),
 }

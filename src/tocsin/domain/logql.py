@@ -46,7 +46,10 @@ def check_lines(query: str) -> Lines:
     """The query as a log query; raises `Invalid("query", why)` when its answer is not lines."""
     node = parse(query)
     if not isinstance(node, Lines):
-        raise Invalid("query", "must be a log query such as {app=…} |= …, whose answer is lines, not numbers")
+        raise Invalid(
+            "query",
+            "must be a log query such as {app=…} |= …, whose answer is lines, not numbers: log_signal watches lines",
+        )
     return node
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tocsin.domain.errors import LimitExceeded
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.labels import Labels
-from tocsin.sources.wire_errors import bad_answer, decode_error, said
+from tocsin.sources.wire_errors import bad_answer, decode_error, said, when
 
 Buffer = bytes | bytearray
 
@@ -264,15 +264,15 @@ class _Placement:
         if not fits.all():
             wrong = int(np.argmin(fits))
             raise bad_answer(
-                f"the series {self._name(row[wrong])} has a sample at {at[wrong]:.3f}, which is not on the grid "
-                f"of {self._step:g} s from {self._start:.3f}"
+                f"the series {self._name(row[wrong])} has a sample at {when(at[wrong])}, which is not on the grid "
+                f"of {self._step:g} s from {when(self._start)}"
             )
         place = row * self._instants + index.astype(np.int64)
         back = np.diff(place) <= 0
         if back.any():
             wrong = int(np.argmax(back)) + 1
             how = "twice" if place[wrong] == place[wrong - 1] else "out of order"
-            raise bad_answer(f"the series {self._name(row[wrong])} has the sample at {at[wrong]:.3f} {how}")
+            raise bad_answer(f"the series {self._name(row[wrong])} has the sample at {when(at[wrong])} {how}")
         self._flat[place] = numbers[1::2]
 
     def _name(self, row: int) -> str:

@@ -1,6 +1,7 @@
 """What a server that speaks the Prometheus API says when it does not answer, as a `SourceError` with its reason."""
 
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -61,6 +62,15 @@ def said(text: str) -> str:
     flat = "".join(each if each.isprintable() else " " for each in text[: 4 * MAX_SAID_CHARACTERS])
     flat = " ".join(_USERINFO.sub("", flat).split())
     return flat if len(flat) <= MAX_SAID_CHARACTERS else flat[: MAX_SAID_CHARACTERS - 1] + "…"
+
+
+def when(at: float) -> str:
+    """An instant of a server's, unix seconds, as people write it; any number that cannot be one as it came."""
+    try:
+        found = datetime.fromtimestamp(float(at), UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{at:g}"
+    return f"{found.isoformat(sep=' ', timespec='milliseconds').removesuffix('+00:00')} UTC"
 
 
 def decode_error(status: int, content_type: str, body: bytes | bytearray) -> SourceError:
