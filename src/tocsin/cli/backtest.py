@@ -52,8 +52,8 @@ def backtest(
         fail("give --days or --hours, not both", Exit.INPUT)
     if 0 in (days, hours):
         fail("--days and --hours must be more than zero", Exit.INPUT)
-    if plot is not None and plot.suffix.lower() != ".svg":
-        fail(f"--plot: the name must end in .svg, not {plot.name!r}", Exit.INPUT)
+    if plot is not None:
+        _check_plot(plot)
     body: dict[str, Json] = {"target": target}
     body.update({"hours": hours} if hours is not None else {"days": 1.0 if days is None else days})
     if change:
@@ -65,18 +65,28 @@ def backtest(
     with share(f"replaying {target}") as heard:
         answer = watch(url, "/monitoring/backtest", body, heard=heard, timeout_s=PATIENCE_S)
     past = _past(days, hours)
+    # Before anything is printed: whoever reads that may stop reading, and the command ends.
+    if plot is not None:
+        _draw(plot, answer, f"{target}: {past}", headline(answer))
     if as_json:
         print_json(answer.json)
     else:
         _show(answer, target, past, changed=bool(change))
-    if plot is not None:
-        _draw(plot, answer, f"{target}: {past}", headline(answer))
     if fail_on_alert and answer["alerts_total"].count():
         raise typer.Exit(int(Exit.FOUND))
 
 
+def _check_plot(path: Path) -> None:
+    if path.suffix.lower() != ".svg":
+        fail(f"--plot: the name must end in .svg, not {path.name!r}", Exit.INPUT)
+    if not path.parent.is_dir():
+        fail(f"--plot: there is no folder {path.parent}", Exit.INPUT)
+
+
 def headline(answer: Answer) -> str:
     """`6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught; against the saved target: 4 alerts fewer`."""
+    if not answer["series"].count():
+        return "nothing was judged: no series"
     counted = [
         _counted(answer[name].count(), what)
         for name, what in (("alerts_total", "alert"), ("groups_total", "group"), ("messages_total", "message"))

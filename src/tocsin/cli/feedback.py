@@ -66,16 +66,22 @@ def accept(
     around: Annotated[
         str | None, typer.Option(help="Accept the alerts that recur around this time, as 02:10, not a level.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=365, help="With --around: how long that holds.")] = 90,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=365, help="With --around: how long that holds. Default: 90.")
+    ] = None,
     note: Note = "",
     who: Who = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Accept the level of a target's series as their new normal; its alerts about it end."""
+    if around is not None and at is not None:
+        fail("give --at for a level or --around for what recurs, not both", Exit.INPUT)
+    if around is None and days is not None:
+        fail("--days says how long what recurs is accepted: it goes with --around", Exit.INPUT)
     body: dict[str, Json] = {"labels": labels_of(label or []), "note": note, "who": who or user()}
     if around is not None:
-        body |= {"around": around, "days": days}
+        body |= {"around": around, "days": 90 if days is None else days}
     elif at is not None:
         body["at"] = at
     path = f"/monitoring/targets/{segment(name)}/{'accept' if around is None else 'recurring/accept'}"
@@ -86,7 +92,9 @@ def accept(
     out = console()
     for one in answer["acceptances"]:
         until = instant(one["expires_at"].text())
-        out.print(safe(f"{one['id'].text()}: {one['kind'].text()} {series(one['labels'])} until {until}"))
+        out.print(
+            safe(f"{one['id'].text()}: {one['kind'].text()} of {series(one['labels']) or 'all series'} until {until}")
+        )
     ended = answer["ended"].words()
     out.print(safe(f"ended: {joined(ended)}" if ended else "no alert has ended by it"))
 
@@ -109,6 +117,10 @@ def recurring(
         around = safe(f"{one['around'].text()} {one['timezone'].text()}")
         rows.add_row(around, one["times"].text(), one["alerts"].text(), one["days"].text(), what)
     _list(answer, rows, "recurrence")
+    if not list(answer["items"]) and not as_json:
+        console().print(
+            "Only what Tocsin has recorded itself counts, on three days at least; no history is read back for it."
+        )
 
 
 @windows.command(epilog=EPILOG)
@@ -198,8 +210,13 @@ def show(which: Which, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
     path = f"/monitoring/proposals/{segment(which)}"
     answer = call(url, "GET", path)
     if answer["state"].text() == "open":
-        with spinner("back-testing the last fourteen days without it and with it"):
-            answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)
+        try:
+            with spinner("back-testing the last fourteen days without it and with it"):
+                answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)
+        except typer.Exit:
+            # It cannot be compared now, and why has been said; what is known of it is shown all the same.
+            _show_proposal(answer, as_json=as_json)
+            raise
     _show_proposal(answer, as_json=as_json)
 
 

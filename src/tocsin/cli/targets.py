@@ -273,6 +273,10 @@ def _after_deploy(target: Answer) -> list[tuple[str, Text]]:
     return [("after deploy", safe(f"{does} for {_span(target['deploy_for'])}{words.get(does, '')}"))]
 
 
+_A_DAY = 1.0 / 7.0
+"""In weeks; of less no rate is told."""
+
+
 def _dial(target: Answer) -> str:
     fixed = target["sigma_threshold"].number()
     if fixed is not None:
@@ -281,6 +285,8 @@ def _dial(target: Answer) -> str:
     now = target["state"]["dial"]
     if not now:
         return told
+    if (now["weeks"].number() or 0.0) < _A_DAY:
+        return f"{told}; what is to be expected is known after a day of alerts and samples"
     over = ", MORE than is tolerated" if now["over"] else ""
     capped = f", for {now['capped'].count()} as high as auto can say" if now["capped"].count() else ""
     return (

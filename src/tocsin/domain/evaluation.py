@@ -233,8 +233,9 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     if np.isnan(sigma) or (np.isnan(value) and not absent):
         return None
     expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
-    lower = lower if policy.lower_bound is None else max(lower, policy.lower_bound)
-    upper = upper if policy.upper_bound is None else min(upper, policy.upper_bound)
+    least = -np.inf if policy.lower_bound is None else policy.lower_bound
+    most = np.inf if policy.upper_bound is None else policy.upper_bound
+    lower, upper = (min(max(each, least), most) for each in (lower, upper))
     anomalous = bool(judged.anomalous[row, column])
     methods = scores.methods_at(row, column)
     facts = None

@@ -226,6 +226,8 @@ class Feedback:
             at = instant(watch.cursor)
             if since is not None and since > at:
                 raise Invalid("at", f"must not be later than the newest judged sample, {at.isoformat()}")
+            if since is not None and since < at - REMEMBERED:
+                raise Invalid("at", f"must not be more than {REMEMBERED.days} days ago: nothing reaches back that far")
             alerts = [one for one in watch.active.values() if labels.items() <= one.labels.items()]
             if since is None and not alerts:
                 raise Conflict("no alert of it is active: say since when its level is normal (`at`)")
@@ -249,7 +251,10 @@ class Feedback:
         """
         found = [one for one in await self.recurring(name) if one.labels == labels and one.around == around]
         if not found:
-            raise NotFound(f"nothing of {labels} of target {name!r} recurs around that time of day")
+            which = f"the series {labels}" if labels else "a series without labels"
+            raise NotFound(
+                f"{which} of target {name!r} has nothing that recurs around that time; its labels must be exact"
+            )
         one = found[0]
         now = self._clock.now()
         made = replace(

@@ -103,6 +103,7 @@ class Rehearsal:
     def _walk(self, judged: Judged, ends: list[int]) -> int:
         """Go through evaluations up to the one that changes which series are on hold; how many that are."""
         self.tally.series.update(label.fingerprint for label in judged.frame.labels)
+        self.tally.judged = self.tally.judged or not np.isnan(judged.scores.sigma).all()
         anomalous = np.concatenate([[0], np.cumsum(judged.anomalous.any(axis=0))])
         busy: NDArray[np.bool_] = np.asarray(judged.anomalous.any(axis=1))
         if self._active:

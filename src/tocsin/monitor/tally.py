@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, Transition
 from tocsin.domain.anomaly import Anomaly
+from tocsin.domain.denominator import NO_WEIGHT
 from tocsin.domain.errors import Invalid
 from tocsin.domain.evaluation import Evaluation
 from tocsin.domain.frame import Frame
@@ -40,6 +41,11 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     warned: dict[str, None] = field(default_factory=dict)
     series: set[Fingerprint] = field(default_factory=set)
+    judged: bool = False
+    """Whether a sample had an opinion; without one no alert means nothing."""
+    thin: int = 0
+    weighed: int = 0
+    thin_why: str = ""
 
     def add(self, evaluation: Evaluation) -> None:
         """What one evaluation would have changed; raises `Invalid` above `most` alerts."""
@@ -65,14 +71,26 @@ class Tally:
         """Count what the datasource answered."""
         self.samples += frame.samples
         self.dropped.update(frame.dropped)
+        if frame.thin is not None:
+            thin = int(frame.thin.sum())
+            self.thin, self.weighed = self.thin + thin, self.weighed + thin + frame.samples
         for each in frame.warnings:
-            if len(self.warned) < MAX_WARNINGS:
+            if NO_WEIGHT in each:
+                # Of a part; what is said counts the whole.
+                self.thin_why = each.partition(NO_WEIGHT)[2]
+            elif len(self.warned) < MAX_WARNINGS:
                 self.warned[each] = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know."""
         said = list(self.warned)
+        if not self.series:
+            said.insert(0, "nothing was judged: the query has returned no series")
+        elif not self.judged:
+            said.insert(0, "nothing was judged: there is too little history for an opinion of any sample")
+        if self.thin:
+            said.append(f"{self.thin:,} of {self.weighed:,} {NO_WEIGHT}{self.thin_why}")
         if self.dropped:
             counted = ", ".join(f"{count} {kind}" for kind, count in sorted(self.dropped.items()))
             said.append(f"samples that cannot be judged were read as gaps: {counted}")

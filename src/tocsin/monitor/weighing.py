@@ -61,7 +61,9 @@ class Weighing:
             if one.alerts_total > len(one.alerts)
         ]
         seen = self.seen
-        effective = before.alerts_total != after.alerts_total or not all(_among(one, after) for one in seen)
+        effective = not all(_among(one, after) for one in seen)
+        if not seen or change.kind not in FIELDS:
+            effective |= before.alerts_total != after.alerts_total
         if change.kind is ProposalKind.LEVEL:
             notes.append(_lasted(since, before, after))
             effective |= _hours(before, since) != _hours(after, since)
