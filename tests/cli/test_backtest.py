@@ -103,6 +103,7 @@ def told(server):
     ("changes", "said"),
     [
         ({}, "6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught; against the saved target: 4 alerts fewer, "),
+        ({"series": 0, "alerts_total": 0}, "nothing was judged: no series"),
         ({"incidents": None, "difference": None, "alerts_total": 1}, "1 alert, 3 groups, 8 messages"),
         ({"difference": {"alerts": 0, "messages": 0, "alerts_added": 0}}, "against the saved target: no difference"),
         ({"difference": {"alerts": 0, "alerts_added": 2}}, "as many alerts, 2 of them other ones"),
@@ -159,7 +160,13 @@ def test_a_problem_on_the_way_and_an_answer_that_breaks_off(run, told):
 
 @pytest.mark.parametrize(
     "options",
-    [["--incident", "yesterday"], ["--incident", "/x"], ["--set", "high"], ["--plot", "out.png"]],
+    [
+        ["--incident", "yesterday"],
+        ["--incident", "/x"],
+        ["--set", "high"],
+        ["--plot", "out.png"],
+        ["--plot", "/nowhere/out.svg"],
+    ],
 )
 def test_what_cannot_be_read_is_refused_before_it_is_asked(run, told, options):
     assert run("backtest", "error_rate", *options).exit_code == 2

@@ -207,6 +207,30 @@ def test_a_target_is_shown_whole(run, full):
         assert word in text
 
 
+def test_no_rate_is_told_of_an_hour(run, server):
+    watched = {**TARGET, "state": {**TARGET["state"], "dial": {**TARGET["state"]["dial"], "weeks": 0.1}}}
+    server.answer("GET", "/monitoring/targets/error_rate", watched)
+    text = " ".join(run("targets", "show", "error_rate").output.split())
+    assert "what is to be expected is known after a day" in text
+    assert "of all" not in text
+
+
+@pytest.mark.parametrize("options", [["--days", "5"], ["--at", "2026-01-31T12:00:00Z", "--around", "02:10"]])
+def test_what_does_not_go_together_is_refused(run, server, options):
+    assert run("targets", "accept", "error_rate", *options).exit_code == 2
+    assert server.asked == []
+
+
+def test_a_proposal_that_cannot_be_compared_now_is_shown_all_the_same(run, server):
+    kept = {"id": "proposal:1", "target": "error_rate", "summary": "min_effect from 0 to 1", "state": "open"}
+    server.answer("GET", "/monitoring/proposals/proposal:1", kept)
+    server.answer("POST", "/monitoring/proposals/proposal:1/compare", {"detail": "no connection to a"}, 502)
+    result = run("proposals", "show", "proposal:1")
+    assert result.exit_code == 4
+    assert "no connection to a" in result.stderr
+    assert "min_effect from 0 to 1" in result.stdout
+
+
 def test_a_target_is_created_with_seconds(run, full):
     result = run(
         "targets",

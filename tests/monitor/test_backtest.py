@@ -143,3 +143,20 @@ async def test_a_comparison_needs_a_datasource_that_is_there():
     with pytest.raises(Invalid, match="datasource"):
         await monitor.backtest(target(), START - timedelta(hours=5), START, lambda _: None, question)
     await monitor.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "hours", "why"),
+    [("nothing", 2, "the query has returned no series"), ("young", 0.1, "there is too little history")],
+)
+async def test_one_that_could_judge_nothing_says_so(query, hours, why):
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    scene.source.play("young", lambda grid: np.where(grid < START.timestamp() - 240, np.nan, noise(grid)))
+    monitor = await scene.open()
+    result = await monitor.backtest(replace(target(), query=query), START - timedelta(hours=hours), START)
+    assert result.alerts_total == 0
+    assert result.warnings[0].startswith(f"nothing was judged: {why}")
+    judged = await monitor.backtest(target(), START - timedelta(hours=2), START)
+    assert judged.warnings == ()
+    await monitor.close()

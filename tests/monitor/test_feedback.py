@@ -334,8 +334,9 @@ async def test_what_cannot_be_accepted_says_why():
         await accept("errors", Labels(), None, who="ann", note="")
     with pytest.raises(Invalid, match="labels"):
         await accept("errors", Labels({"a": "b"}), START, who="ann", note="")
-    with pytest.raises(Invalid, match="at"):
-        await accept("errors", Labels(), scene.clock.now() + HOUR, who="ann", note="")
+    for at, why in ((scene.clock.now() + HOUR, "later than the newest"), (START - 401 * DAY, "400 days ago")):
+        with pytest.raises(Invalid, match=f"at: .*{why}"):
+            await accept("errors", Labels(), at, who="ann", note="")
     accepted = await accept("errors", Labels(), START, who="ann", note="")
     assert accepted.ended == []
     await scene.run_for(5 * MINUTE)

@@ -110,3 +110,9 @@ def test_the_least_of_a_unit_holds_unless_floors_are_switched_off(ratio, least):
     counted = target(unit="count", min_effect=0.25, min_effect_ratio=ratio, lookback=timedelta(hours=1))
     assert counted.policy.min_effect == least
     assert isinstance(counted.policy, Policy)
+
+
+async def test_a_band_lies_within_bounds_also_where_samples_do_not():
+    found, _ = await alerts_of(shifted(20.0, 0.5, 60.0), query="queue", upper_bound=5.0)
+    (alert,) = found
+    assert "usually 5 to 5" in alert.explanation, alert.explanation
