@@ -61,7 +61,7 @@ def suggest(
     from tocsin.domain.errors import SourceError  # noqa: PLC0415
 
     given = _given(Overrides(prometheus=prometheus, loki=loki), config, datasource)
-    if output is not None and (why := unwritable(output)):
+    if output is not None and (why := _unwritable(output)):
         fail(f"{output}: {why}", Exit.INPUT)
     past = timedelta(days=days)
     try:
@@ -85,7 +85,7 @@ def suggest(
     _tell(looked, trials, past, output)
 
 
-def unwritable(path: Path) -> str:
+def _unwritable(path: Path) -> str:
     """Why no new file can be written there; "" where one can."""
     if path.exists():
         return "is there already"
