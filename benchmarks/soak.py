@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 from tests.acceptance.exporter import ScriptedPrometheus, http_server
-from tests.acceptance.load import DATASOURCE, RHYTHM, Load, misjudged, told_twice
+from tests.acceptance.load import DATASOURCE, RHYTHM, Load, misjudged, told_twice, unwell
 from tests.acceptance.process import Tocsin, until
 from tests.faults import FaultProxy, at_random, faulty
 
@@ -151,9 +151,7 @@ async def judge(server: Tocsin, proxy: FaultProxy) -> list[str]:
     print(f"{broken} of {proxy.counts.total()} answers broken in {len(proxy.counts) - 1} ways; {len(told)} alerts")
     wrong = [f"misjudged: {each}" for each in misjudged(told, RHYTHM)]
     wrong += [f"told twice: {each}" for each in told_twice(told)]
-    states = ((one["name"], one["state"]) for one in targets if one["enabled"])
-    wrong += [f"not well: {name}: {state['reason']}" for name, state in states if state["state"] != "ready"]
-    return wrong
+    return wrong + [f"not well: {each}" for each in unwell(targets)]
 
 
 async def one_minute(process: psutil.Process, load: Load, number: int) -> float:

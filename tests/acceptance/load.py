@@ -174,6 +174,19 @@ def told_twice(alerts: Iterable[Mapping[str, object]]) -> list[str]:
     return twice
 
 
+def unwell(targets: Iterable[Mapping[str, object]]) -> list[str]:
+    """Those of the load's own targets that are not ready, and why; targets as the API answers them. The askers' extra
+    ones come and go.
+    """
+    wrong = []
+    for target in targets:
+        state = target["state"]
+        assert isinstance(state, dict)
+        if str(target["name"]).startswith("load_") and state["state"] != "ready":
+            wrong.append(f"{target['name']}: {state['state']}, {state['reason']}")
+    return wrong
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What this process holds at one moment. `tasks` are those with a name, `unnamed` how many have none; `database`:
