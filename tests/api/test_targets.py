@@ -360,6 +360,10 @@ async def test_a_datasource_that_fails_is_not_our_error(scene, client, failure, 
     for method, path in (("POST", "check"), ("GET", "series")):
         answer = await client.request(method, f"{TARGETS}/short/{path}")
         assert "prometheus said no" in is_problem(answer, status)
+    scene.monitor.failing.datasource = "prom"
+    answer = await client.get(f"{TARGETS}/short/series")
+    assert "prometheus said no" in is_problem(answer, status)
+    assert ("datasource 'prom': " in answer.json()["detail"]) == (failure is not SourceFailure.BAD_QUERY)
 
 
 async def test_a_store_that_fails_keeps_nothing_and_says_so(scene, client):

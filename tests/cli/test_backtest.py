@@ -61,12 +61,14 @@ RESULT = {
     "incidents": {
         "caught": 2,
         "missed": 1,
+        "unseen": 1,
         "false_alerts": 1,
         "precision": 0.8333,
         "false_alerts_per_series_week": 0.25,
         "items": [
             {"start": iso(START), "end": iso(START + HOUR), "outcome": "caught", "alert_id": "alert:1", "delay_s": 60},
             {"start": iso(START), "end": iso(START + HOUR), "outcome": "missed", "alert_id": None, "delay_s": None},
+            {"start": iso(START), "end": iso(START + HOUR), "outcome": "unseen", "alert_id": None, "delay_s": None},
         ],
     },
     "against": {"alerts_total": 10},
@@ -102,7 +104,8 @@ def told(server):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught; against the saved target: 4 alerts fewer, "),
+        ({}, "incidents: 2 of 3 caught, 1 without a sample; against the saved target: 4 alerts fewer, "),
+        ({"incidents": {"caught": 2, "missed": 1, "unseen": 0}}, "8 messages; incidents: 2 of 3 caught; against the"),
         ({"series": 0, "alerts_total": 0}, "nothing was judged: no series"),
         ({"incidents": None, "difference": None, "alerts_total": 1}, "1 alert, 3 groups, 8 messages"),
         ({"difference": {"alerts": 0, "messages": 0, "alerts_added": 0}}, "against the saved target: no difference"),
@@ -118,18 +121,18 @@ def test_a_change_and_incidents_are_asked_and_shown(run, told):
     incident = "2026-01-01T00:00:00Z/2026-01-01T01:00:00Z"
     result = run(
         "backtest", "error_rate", "--days", "14", "--set", "severity_threshold=high", "--set", "min_effect=2",
-        "--incident", incident,
+        "--set", "detection_methods=zscore,mad", "--incident", incident,
     )  # fmt: skip
     assert result.exit_code == 0
     assert told.asked[0]["body"] == {
         "target": "error_rate",
         "days": 14.0,
-        "change": {"severity_threshold": "high", "min_effect": 2},
+        "change": {"severity_threshold": "high", "min_effect": 2, "detection_methods": ["zscore", "mad"]},
         "incidents": [{"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T01:00:00Z"}],
     }
     text = " ".join(result.output.split())
     for words in (
-        "last 14 days: 6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught; against the saved target: ",
+        "last 14 days: 6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught, 1 without a sample; against the",
         "4 alerts fewer, 1 incident lost",
         "83% of all alerts lie in an incident; 0.25 a series and week",
         "alerts that stay: 5; gone: 25; new: 1",
@@ -164,6 +167,8 @@ def test_a_problem_on_the_way_and_an_answer_that_breaks_off(run, told):
         ["--incident", "yesterday"],
         ["--incident", "/x"],
         ["--set", "high"],
+        ["--days", "nan"],
+        ["--hours", "0"],
         ["--plot", "out.png"],
         ["--plot", "/nowhere/out.svg"],
     ],

@@ -6,6 +6,7 @@ import pytest
 from tocsin.detect import METHODS, REASONS, Direction, Ground, Policy, Scores, Severity, confidence_of, explain, judge
 from tocsin.detect.base import resolve_methods
 from tocsin.detect.combine import entry, honest
+from tocsin.detect.judge import floor
 
 
 def test_severity_is_ordered_by_rank():
@@ -79,6 +80,12 @@ def test_each_reason():
     assert words[3] == "flagged"
     words, _ = reasons(Policy(min_effect_ratio=0.5), sigma, values, expected)
     assert words[4] == "below_min_effect"
+
+
+def test_the_room_to_a_bound_counts_only_within_the_bounds():
+    policy = Policy(min_effect_ratio=0.1, lower_bound=0.0, upper_bound=100.0)
+    expected = np.array([50.0, 90.0, 0.0, 100.0, 100.00005, 120.0, -30.0])
+    assert floor(expected, policy).tolist() == pytest.approx([5.0, 1.0, 0.0, 0.0, 0.0, 12.0, 3.0])
 
 
 def test_holding_on_is_easier_than_beginning():

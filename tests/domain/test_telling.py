@@ -2,13 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.detect import Severity
 from tocsin.domain.difference import compare
-from tocsin.domain.frame import Window
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.grouping import Fired, Occasion, Telling, groups_of
 from tocsin.domain.incidents import Incident, Outcome, reckon
 from tocsin.domain.labels import Labels
@@ -201,6 +202,26 @@ def test_the_edges_of_an_incident(alert, outcome, false):
     assert (found.fates[0].outcome, found.false_alerts) == (outcome, false)
     if outcome is Outcome.CAUGHT:
         assert found.fates[0].delay_s == max(0.0, (alert.starts_at - at(100)).total_seconds())
+
+
+def test_an_incident_without_a_sample_is_not_missed():
+    incidents = [incident(100, 160), incident(1000, 1060), incident(2000, 2060)]
+    found = reckon(incidents, [fired(110, 130)], WINDOW, 1, unseen={0, 2})
+    assert [fate.outcome for fate in found.fates] == [Outcome.CAUGHT, Outcome.MISSED, Outcome.UNSEEN]
+    assert (found.caught, found.missed, found.unseen) == (1, 1, 1)
+
+
+def test_whether_an_incident_has_samples():
+    grid = at(0).timestamp() + 60.0 * np.arange(10)
+    values = np.ones((2, 10))
+    values[0, 3:6] = np.nan
+    frame = Frame(grid, values, (Labels({"i": "a"}), Labels({"i": "b"})))
+    assert not incident(3, 5, i="a").sampled(frame)
+    assert incident(3, 5).sampled(frame)
+    assert incident(2, 3, i="a").sampled(frame)
+    assert incident(5, 6, i="a").sampled(frame)
+    assert not incident(3, 5, i="c").sampled(frame)
+    assert not incident(20, 30).sampled(frame)
 
 
 def test_without_alerts_or_series_nothing_is_said_of_their_share():

@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.detect import explain
 from tocsin.detect.explain import number
-from tocsin.domain.words import many, timespan
+from tocsin.domain.words import many, sigmas, timespan
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_what_is_left_of_a_computation_is_zero(value, unit):
 def test_a_band_that_ends_at_next_to_nothing_ends_at_zero():
     assert "usually 0 to 0:" in explain(0.0, 0.0, sigma=3.0, lower=-0.0, upper=3e-290)
     assert "0.0003" in explain(3e-4, 1e-4, sigma=3.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (3.98, "+3.9"),
+        (4.0, "+4.0"),
+        (-3.999, "-3.9"),
+        (0.29, "+0.2"),
+        (2.3, "+2.3"),
+        (-0.04, "+0.0"),
+        (8.2, "+8.2"),
+        (float("inf"), "+inf"),
+    ],
+)
+def test_a_sigma_is_cut_so_that_it_stays_on_its_side_of_a_threshold(value, said):
+    assert sigmas(value) == said

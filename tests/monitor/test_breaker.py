@@ -111,8 +111,9 @@ def scripted():
 
 async def fail(gate, times=FAILURES_BEFORE_OPEN):
     for _ in range(times):
-        with pytest.raises(SourceError):
+        with pytest.raises(SourceError) as caught:
             await gate.query("q", HOUR)
+        assert caught.value.datasource == "prom"
 
 
 async def test_an_open_gate_does_not_ask_and_says_why(scripted):
@@ -122,7 +123,7 @@ async def test_an_open_gate_does_not_ask_and_says_why(scripted):
     asked = len(source.requests)
     with pytest.raises(NotAsked, match=r"^connection refused; not asked again before 12:00:05 UTC$") as caught:
         await gate.query("q", HOUR)
-    assert caught.value.failure is SourceFailure.UNREACHABLE
+    assert (caught.value.failure, caught.value.datasource) == (SourceFailure.UNREACHABLE, "prom")
     assert len(source.requests) == asked
     assert (gate.breaker.state, gate.retry_at) == (Circuit.OPEN, START + OPEN_FOR)
     source.recover()

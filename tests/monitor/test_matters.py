@@ -1,5 +1,6 @@
 """What matters by default, and what is possible: floors, inferred bounds, and bounds that turn out wrong."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -116,3 +117,25 @@ async def test_a_band_lies_within_bounds_also_where_samples_do_not():
     found, _ = await alerts_of(shifted(20.0, 0.5, 60.0), query="queue", upper_bound=5.0)
     (alert,) = found
     assert "usually 5 to 5" in alert.explanation, alert.explanation
+
+
+async def test_samples_beyond_a_bound_that_a_person_has_set_are_warned_of():
+    _, view = await alerts_of(lambda grid: noise(grid, 20.0, 0.5), query="queue", lower_bound=0.0, upper_bound=5.0)
+    (warning,) = view.status.warnings
+    assert re.fullmatch(r"\d+ samples of the lookback lie above 5, the upper_bound of the target: .*", warning)
+    _, view = await alerts_of(lambda grid: noise(grid, 20.0, 0.5), query="queue", lower_bound=0.0, upper_bound=50.0)
+    assert view.status.warnings == ()
+
+
+async def test_a_back_test_says_which_bounds_its_samples_do_not_keep():
+    scene = Scene(target(detection_methods=METHODS))
+    scene.source.play("compression_ratio", lambda grid: noise(grid, 5.0, 0.1))
+    monitor = await scene.open()
+    inferred = target(query="compression_ratio")
+    result = await monitor.backtest(inferred, START - timedelta(hours=2), START)
+    assert any("above 1, the bound inferred from the query" in warning for warning in result.warnings)
+    said = replace(inferred, upper_bound=1.0)
+    result = await monitor.backtest(said, START - timedelta(hours=2), START)
+    (warning,) = result.warnings
+    assert "samples of that past lie above 1, the upper_bound" in warning
+    await monitor.close()

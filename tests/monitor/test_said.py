@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
-from tests.monitor.scene import MINUTE, START, Scene, spike, target
+import numpy as np
+
+from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tests.monitor.test_feedback import HOUR, window
 from tocsin.domain.feedback import Verdict, WindowKind
-from tocsin.domain.incidents import Incident
+from tocsin.domain.incidents import Incident, Outcome
 from tocsin.domain.labels import Labels
 from tocsin.monitor.status import Question
 
@@ -29,6 +31,20 @@ async def test_a_back_test_is_held_against_the_incidents_that_were_marked():
     mine = (Incident(START - 5 * HOUR, START - 4 * HOUR, Labels({})),)
     asked = await monitor.backtest(scene.targets[0], START - 40 * HOUR, START, question=Question(incidents=mine))
     assert [fate.incident for fate in asked.reckoning.fates] == list(mine)
+    await monitor.close()
+
+
+async def test_an_incident_in_which_no_series_had_a_sample_is_not_missed():
+    def curve(grid):
+        gap = (grid > (START - 10 * HOUR).timestamp()) & (grid < (START - 6 * HOUR).timestamp())
+        return np.where(gap, np.nan, noise(grid))
+
+    scene = Scene(target())
+    scene.source.play("q", curve)
+    monitor = await scene.open()
+    asked = tuple(Incident(START - n * HOUR, START - (n - 1) * HOUR, Labels({})) for n in (9, 5))
+    result = await monitor.backtest(scene.targets[0], START - 12 * HOUR, START, question=Question(incidents=asked))
+    assert [fate.outcome for fate in result.reckoning.fates] == [Outcome.UNSEEN, Outcome.MISSED]
     await monitor.close()
 
 

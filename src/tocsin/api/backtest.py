@@ -71,6 +71,7 @@ def _reckoning_answer(reckoning: Reckoning) -> ReckoningAnswer:
     return ReckoningAnswer(
         caught=reckoning.caught,
         missed=reckoning.missed,
+        unseen=reckoning.unseen,
         false_alerts=reckoning.false_alerts,
         precision=reckoning.precision,
         false_alerts_per_series_week=reckoning.false_per_series_week,

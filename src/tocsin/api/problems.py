@@ -127,14 +127,15 @@ def unprocessable(fields: Sequence[tuple[str, str]]) -> Refusal:
 
 
 def _source_refusal(error: SourceError) -> Refusal:
+    words = str(error) if error.datasource is None else f"datasource {error.datasource!r}: {error}"
     match error.failure:
         case SourceFailure.TIMEOUT:
-            return Refusal(504, str(error))
+            return Refusal(504, words)
         case SourceFailure.BAD_QUERY:
             return Refusal(422, f"query: {error}", [("query", str(error))])
         case SourceFailure.LIMIT:
-            return Refusal(422, str(error))
-    return Refusal(502, str(error))
+            return Refusal(422, words)
+    return Refusal(502, words)
 
 
 def _http_refusal(error: HTTPException) -> Refusal:

@@ -16,7 +16,7 @@ from tocsin.cli.progress import UNDECODABLE, reading, spinner
 from tocsin.cli.series_file import CsvError, SeriesFile, read_series
 from tocsin.cli.tables import show_table, table
 from tocsin.cli.terminal import clean, console, instant, number, print_json, safe, severity
-from tocsin.domain.words import many
+from tocsin.domain.words import many, sigmas
 
 if TYPE_CHECKING:
     from tocsin.detect import Detections
@@ -145,7 +145,7 @@ def _show(document: Answer, read: SeriesFile) -> None:
                 *([safe(each["series"].text())] if several else []),
                 number(each["value"].number()),
                 number(each["expected_value"].number()),
-                f"{round(each['sigma'].number() or 0.0, 1) + 0.0:+.1f}",
+                sigmas(each["sigma"].number() or 0.0),
                 severity(each["severity"]),
                 _methods(each),
             )

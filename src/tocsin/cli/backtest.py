@@ -20,6 +20,9 @@ PATIENCE_S = 900.0
 MOST_CHANGES = 20
 """Alerts that come or go with a change, of each kind; --json has more."""
 
+STYLES = {"caught": "green", "missed": "red", "unseen": "yellow"}
+"""Of what became of an incident."""
+
 Change = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,8 +53,8 @@ def backtest(
     """Replay the past of a target on the server: what would have fired, and been told. Default: one day."""
     if days is not None and hours is not None:
         fail("give --days or --hours, not both", Exit.INPUT)
-    if 0 in (days, hours):
-        fail("--days and --hours must be more than zero", Exit.INPUT)
+    if not all(one is None or one > 0 for one in (days, hours)):
+        fail("--days and --hours must be numbers above zero", Exit.INPUT)
     if plot is not None:
         _check_plot(plot)
     body: dict[str, Json] = {"target": target}
@@ -95,7 +98,9 @@ def headline(answer: Answer) -> str:
     incidents, difference = answer["incidents"], answer["difference"]
     if incidents:
         caught = incidents["caught"].count()
-        parts.append(f"incidents: {caught} of {caught + incidents['missed'].count()} caught")
+        unseen = incidents["unseen"].count()
+        beside = f", {unseen} without a sample" if unseen else ""
+        parts.append(f"incidents: {caught} of {caught + incidents['missed'].count()} caught{beside}")
     if difference:
         parts.append(f"against the saved target: {_changes(difference)}")
     return "; ".join(parts)
@@ -165,7 +170,10 @@ def _show_incidents(answer: Answer) -> None:
         delay = each["delay_s"].number()
         rows.add_row(
             safe(f"{instant(each['start'].text())} to\n{instant(each['end'].text())}".replace("\n", " ")),
-            safe(each["outcome"].text(), {"caught": "green", "missed": "red"}.get(each["outcome"].text(), "dim")),
+            safe(
+                each["outcome"].text(),
+                STYLES.get(each["outcome"].text(), "dim"),
+            ),
             "-" if delay is None else f"{delay:,.0f} s",
             safe(each["alert_id"].text("-")),
         )

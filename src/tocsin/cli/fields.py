@@ -5,9 +5,12 @@ import json
 from tocsin.cli.answer import Json
 from tocsin.cli.exits import Exit, fail
 
+LISTS = frozenset({"detection_methods"})
+"""Fields that hold several words; on the command line with commas between them."""
+
 
 def fields(given: list[str]) -> dict[str, Json]:
-    """Fields as the API names them; a value that is no JSON is text."""
+    """Fields as the API names them; a value that is no JSON is text, or the words of a list."""
     named: dict[str, Json] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -16,7 +19,7 @@ def fields(given: list[str]) -> dict[str, Json]:
         try:
             named[name] = json.loads(value)
         except ValueError:
-            named[name] = value
+            named[name] = [*value.split(",")] if name in LISTS else value
     return named
 
 

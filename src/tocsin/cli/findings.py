@@ -6,6 +6,7 @@ from rich.text import Text
 from tocsin.cli.answer import Answer
 from tocsin.cli.tables import show_table, table
 from tocsin.cli.terminal import instant, number, safe, series, severity, state
+from tocsin.domain.words import sigmas
 
 MOST_ROWS = 200
 
@@ -62,7 +63,7 @@ def values(each: Answer) -> str:
 def sigma(answer: Answer) -> str:
     """A signed sigma with one decimal."""
     value = answer.number()
-    return "-" if value is None else f"{round(value, 1) + 0.0:+.1f}"
+    return "-" if value is None else sigmas(value)
 
 
 def _say_rest(out: Console, count: int) -> None:

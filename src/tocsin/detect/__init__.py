@@ -23,7 +23,7 @@ from tocsin.detect.explain import Ground, agreeing, explain, needed_words, numbe
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised, shifted
+from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised, shifted, slack
 from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, relearns_after, replay, sure_after
@@ -92,6 +92,7 @@ __all__ = [
     "shifted",
     "sigma_of_tail",
     "sigmas",
+    "slack",
     "sure_after",
     "tail_of",
     "told_at",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isinf
+from math import isfinite, isinf, trunc
 
 _BYTES = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
 _SECONDS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -86,7 +86,7 @@ def explain(
     return (
         f"{number(value, unit)} is {distance(deviation, unit)} {side} the expected {number(expected, unit)}{percent}"
         f"{band}: "
-        f"{abs(sigma):.2f} sigma{_learnt(ground)}{said}{_passed(deviation, expected, ground, unit)}."
+        f"{_cut(abs(sigma)):.2f} sigma{_learnt(ground)}{said}{_passed(deviation, expected, ground, unit)}."
     )
 
 
@@ -118,6 +118,11 @@ def _learnt(ground: Ground) -> str:
 def _share(part: float) -> str:
     percent = 100 * part
     return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
+
+
+def _cut(size: float) -> float:
+    """Two decimals, cut and not rounded: 3.998 are not 4 sigma, from which on all is worse."""
+    return trunc(size * 100 + 1e-9) / 100 if isfinite(size) else size
 
 
 def _passed(deviation: float, expected: float, ground: Ground, unit: str) -> str:

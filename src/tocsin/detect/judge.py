@@ -33,6 +33,9 @@ REASONS: tuple[str, ...] = (
     _AFTER_DEPLOY,
 ) = np.arange(len(REASONS), dtype=np.uint8)
 
+_ROUNDING = 1e-6
+"""A bound of 1 is not passed by 1.0000001."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -159,12 +162,21 @@ def _codes(
 def floor(expected: Array, policy: Policy) -> Array:
     """The least deviation from each expected value that counts, same shape, in the unit of the values.
 
-    ``min_effect_ratio`` is of the expected value; with both bounds known it is of the distance to the nearer one.
+    ``min_effect_ratio`` is of the expected value; with both bounds known it is of the distance to the nearer one, as
+    long as the expected value lies within them.
     """
     size = np.abs(expected)
     if policy.lower_bound is not None and policy.upper_bound is not None:
-        size = np.maximum(0.0, np.minimum(expected - policy.lower_bound, policy.upper_bound - expected))
+        below = expected < policy.lower_bound - slack(policy.lower_bound)
+        above = expected > policy.upper_bound + slack(policy.upper_bound)
+        room = np.maximum(0.0, np.minimum(expected - policy.lower_bound, policy.upper_bound - expected))
+        size = np.where(below | above, size, room)
     return np.maximum(policy.min_effect, policy.min_effect_ratio * size)
+
+
+def slack(bound: float) -> float:
+    """How far beyond a bound a value may lie and still be at it: a quotient of rates may come out so."""
+    return _ROUNDING * max(1.0, abs(bound))
 
 
 def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from tocsin.detect import VOICES, Severity, number
 from tocsin.domain.facts import Facts, bars
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.words import sigmas
 
 
 class ConfidenceKind(StrEnum):
@@ -121,5 +122,5 @@ def render(evidence: Evidence) -> str:
         cells = (column[place] for column in columns)
         words = "".join(f"{'-' if cell is None else number(cell, unit):>14}" for cell in cells)
         sigma = evidence.sigma[place]
-        lines.append(f"{at:%Y-%m-%d %H:%M:%S} {words}{'-' if sigma is None else f'{sigma:+.1f}':>8}")
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S} {words}{'-' if sigma is None else sigmas(sigma):>8}")
     return "\n".join(lines) + "\n"

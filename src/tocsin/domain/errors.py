@@ -46,7 +46,8 @@ class SourceError(TocsinError):
     """A datasource gave no usable answer.
 
     `transient` is true when the same request may succeed later without anybody changing anything. `retry_after_s` is
-    how long the server asked to be left alone, None where it did not.
+    how long the server asked to be left alone, None where it did not. `datasource` is its uid, where the one who asked
+    knows it.
     The text never contains credentials: it is stored, shown and logged.
     """
 
@@ -57,6 +58,7 @@ class SourceError(TocsinError):
         self.failure = failure
         self.transient = transient
         self.retry_after_s = retry_after_s
+        self.datasource: str | None = None
 
 
 class LimitExceeded(SourceError):

@@ -1,11 +1,13 @@
 """Alerts held against marked windows: what was caught and how soon, what was missed, what alerted for nothing. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tocsin.domain.frame import Window
+import numpy as np
+
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.grouping import Fired
 from tocsin.domain.labels import Labels
 
@@ -28,13 +30,23 @@ class Incident:
         """Whether it has an instant in common with a time."""
         return self.start <= end and start <= self.end
 
+    def sampled(self, frame: Frame) -> bool:
+        """Whether a series that it concerns has a sample in it."""
+        first = np.searchsorted(frame.timestamps, self.start.timestamp(), side="left")
+        stop = np.searchsorted(frame.timestamps, self.end.timestamp(), side="right")
+        rows = [row for row, labels in enumerate(frame.labels) if self.concerns(labels)] if first < stop else []
+        return bool(rows) and not np.isnan(frame.values[rows, first:stop]).all()
+
 
 class Outcome(StrEnum):
-    """What became of an incident. OUTSIDE: the alerts are of another time, so nothing can be said."""
+    """What became of an incident. OUTSIDE: the alerts are of another time, so nothing can be said. UNSEEN: no series
+    that it concerns had a sample in it, and no alert says that one was missing.
+    """
 
     CAUGHT = "caught"
     MISSED = "missed"
     OUTSIDE = "outside"
+    UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +68,28 @@ class Reckoning:
     fates: tuple[Fate, ...]
     caught: int
     missed: int
+    unseen: int
     false_alerts: int
     precision: float | None
     false_per_series_week: float | None
 
 
-def reckon(incidents: Sequence[Incident], alerts: Sequence[Fired], window: Window, series: int) -> Reckoning:
-    """Hold the alerts of `window`, in which there were so many series, against the incidents.
+def reckon(
+    incidents: Sequence[Incident],
+    alerts: Sequence[Fired],
+    window: Window,
+    series: int,
+    *,
+    unseen: Collection[int] = (),
+) -> Reckoning:
+    """Hold the alerts of `window`, in which there were so many series, against the incidents; `unseen` are the places
+    of those in which there was no sample.
 
     One is caught when the time from the beginning of an alert, of a series that it concerns, to the last sample that
     held it has a part in the incident: an older alert that has only not ended yet catches nothing. An alert is false
     when the time from its first anomalous sample to the last that held it has a part in no incident of its series.
     """
-    fates = tuple(_fate(incident, alerts, window) for incident in incidents)
+    fates = tuple(_fate(one, alerts, window, seen=place not in unseen) for place, one in enumerate(incidents))
     outcomes = [fate.outcome for fate in fates]
     false = sum(
         not any(
@@ -82,13 +103,14 @@ def reckon(incidents: Sequence[Incident], alerts: Sequence[Fired], window: Windo
         fates=fates,
         caught=outcomes.count(Outcome.CAUGHT),
         missed=outcomes.count(Outcome.MISSED),
+        unseen=outcomes.count(Outcome.UNSEEN),
         false_alerts=false,
         precision=1.0 - false / len(alerts) if alerts else None,
         false_per_series_week=false / (series * weeks) if series else None,
     )
 
 
-def _fate(incident: Incident, alerts: Sequence[Fired], window: Window) -> Fate:
+def _fate(incident: Incident, alerts: Sequence[Fired], window: Window, *, seen: bool) -> Fate:
     if not incident.meets(window.start, window.end):
         return Fate(incident, Outcome.OUTSIDE)
     catching = [
@@ -97,7 +119,7 @@ def _fate(incident: Incident, alerts: Sequence[Fired], window: Window) -> Fate:
         if incident.concerns(alert.labels) and incident.meets(alert.starts_at, alert.last_anomalous_at)
     ]
     if not catching:
-        return Fate(incident, Outcome.MISSED)
+        return Fate(incident, Outcome.MISSED if seen else Outcome.UNSEEN)
     first = min(catching, key=lambda alert: alert.starts_at)
     delay_s = max(0.0, (first.starts_at - incident.start).total_seconds())
     return Fate(incident, Outcome.CAUGHT, first.alert_id, delay_s)

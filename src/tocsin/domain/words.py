@@ -1,11 +1,19 @@
 """Small words for people: how many of something, about how long."""
 
+import math
 from datetime import timedelta
 
 
 def many(count: int, one: str, plural: str = "") -> str:
     """How many there are: `1 event`, `2 events`; `plural` where that is not `one` with an s."""
     return f"{count:,} {one if count == 1 else plural or one + 's'}"
+
+
+def sigmas(value: float) -> str:
+    """A signed sigma with one decimal, cut and not rounded: 3.98 is no +4.0, from which on all is worse."""
+    if not math.isfinite(value):
+        return f"{value:+.1f}"
+    return f"{math.trunc(value * 10 + math.copysign(1e-9, value)) / 10 + 0.0:+.1f}"
 
 
 def timespan(length: timedelta) -> str:

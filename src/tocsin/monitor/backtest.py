@@ -72,7 +72,7 @@ def rehearse(
     run = _rehearsal(target, window, question)
     if memory is not None:
         run.memory = memory
-    run.tally.read(frame)
+    run.read(frame)
     columns = len(frame.timestamps)
     begin = int((frame.timestamps < window.start.timestamp()).sum())
     if begin:
@@ -99,7 +99,7 @@ def _needs(target: Target) -> tuple[object, ...]:
 def _rehearsal(target: Target, window: Window, question: Question) -> Rehearsal:
     grid = Window.aligned(window.start.timestamp(), window.end.timestamp(), target.step.total_seconds())
     sketch = Sketch(target, grid, question.drawing) if question.drawing is not None else None
-    return Rehearsal(target, grid, sketch=sketch)
+    return Rehearsal(target, grid, sketch=sketch, incidents=question.incidents)
 
 
 async def _play(runs: Sequence[Rehearsal], gate: Gate, aside: Aside, progress: Progress) -> None:
@@ -139,13 +139,13 @@ class _Shares:
 
 def _learn(runs: Sequence[Rehearsal], frame: Frame, _: GoOn) -> None:
     for run in runs:
-        run.tally.read(frame)
+        run.read(frame)
         run.learn(frame)
 
 
 def _judge(runs: Sequence[Rehearsal], frame: Frame, shares: _Shares, go_on: GoOn) -> None:
     for run in runs:
-        run.tally.read(frame)
+        run.read(frame)
         run.judge(frame, go_on, shares)
         shares.begin += shares.width
 
@@ -172,10 +172,12 @@ def _result(run: Rehearsal, question: Question) -> BacktestResult:
         anomalies=tuple(tally.anomalies),
         anomalies_total=tally.anomalies_total,
         by_severity=tally.by_severity,
-        warnings=tally.warnings,
+        warnings=(*tally.warnings, *run.doubts),
         fired=tuple(alerts),
         groups=tuple(groups_of(alerts, run.window.end, told=not run.target.shadow)),
-        reckoning=reckon(question.incidents, alerts, run.window, series) if question.incidents else None,
+        reckoning=(
+            reckon(question.incidents, alerts, run.window, series, unseen=run.unseen) if question.incidents else None
+        ),
         plot=run.sketch.plot(alerts) if run.sketch is not None else None,
     )
 

@@ -17,10 +17,10 @@ from tocsin.monitor.backfill import BIG_FRAME, Backlog, read_back, span_of
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.datasources import skew_warnings
+from tocsin.monitor.doubts import doubts
 from tocsin.monitor.evidence import enrich
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
-from tocsin.monitor.judging import refuted_words, silenced_words
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.relearn import relearnt
@@ -192,8 +192,7 @@ class Evaluator:
             without = many(verdict.evaluation.undrawn, "anomaly", "anomalies")
             warnings = (*warnings, f"{without} kept without evidence: limit of one evaluation")
         warnings = (*warnings, *skew_warnings(gate.source.uid, gate.source.skew, watch.target.step))
-        refuted = refuted_words(watch.target, watch.memory.refuted)
-        warnings = (*warnings, *watch.left_out, *refuted, *silenced_words(watch.target))
+        warnings = (*warnings, *watch.left_out, *doubts(watch.target, watch.memory))
         status, condition = watch.status, verdict.condition
         status.become(condition.state, condition.reason, now, condition.eta)
         status.last_evaluated_at, status.last_duration_s = now, took

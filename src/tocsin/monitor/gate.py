@@ -129,6 +129,7 @@ class Gate:
         try:
             frame = await ask()
         except SourceError as error:
+            error.datasource = self.source.uid
             self._failed(error, query)
             raise
         finally:
@@ -162,7 +163,9 @@ class Gate:
         at = self.breaker.retry_at
         waits = at is not None and self.breaker.state is Circuit.OPEN
         again = f"before {at:%H:%M:%S} UTC" if waits else "before the one question that is on its way has ended"
-        return NotAsked(f"{self.last_error}; not asked again {again}", failure=self.last_failure)
+        error = NotAsked(f"{self.last_error}; not asked again {again}", failure=self.last_failure)
+        error.datasource = self.source.uid
+        return error
 
     def _failed(self, error: SourceError, query: str) -> None:
         self.failures += 1

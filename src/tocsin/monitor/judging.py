@@ -21,7 +21,7 @@ from tocsin.detect import (
     anomalies,
     judge,
     raised,
-    wants_auto,
+    slack,
 )
 from tocsin.domain.feedback import Verdict, Verdicted
 from tocsin.domain.frame import Floats
@@ -30,9 +30,6 @@ from tocsin.domain.target import Refuted, Target
 from tocsin.monitor.following import utc_offsets
 
 Flags = NDArray[np.bool_]
-
-_ROUNDING = 1e-6
-"""A bound of 1 is not refuted by 1.0000001: a quotient of rates may come out so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,18 +99,6 @@ def by_dial(
     return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
-def silenced_words(target: Target) -> tuple[str, ...]:
-    """The warning about a threshold of a person's that `auto` hardly ever reaches."""
-    asked = target.sigma_threshold
-    if asked is None or asked <= AUTO_CEILING or not wants_auto(target.detection_methods):
-        return ()
-    words = (
-        f"sigma_threshold is {asked:g}, and auto says at most about 7 sigma of the largest deviation there is: "
-        "it is recorded, and told never or hardly ever"
-    )
-    return (words,)
-
-
 def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Reviews | None:
     """The verdicts on alerts of these series as the dial takes them; None where there are none. Those on what is said
     of a state are none: the dial has not counted it.
@@ -132,26 +117,14 @@ def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone
     )
 
 
-def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:
-    """The warning about bounds that turned out to be wrong."""
-    nature = target.nature
-    pairs = ((refuted[0], "below", nature.lower_bound), (refuted[1], "above", nature.upper_bound))
-    return tuple(
-        f"a sample lay {side} {bound:g}, the bound inferred from the {nature.origin}: it is not believed any more; "
-        "say what is possible with unit, lower_bound or upper_bound"
-        for wrong, side, bound in pairs
-        if wrong and bound is not None
-    )
-
-
 def _beyond(target: Target, values: Floats, refuted: Refuted) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(K,) each: columns below the inferred lower bound, and above the upper one; only of bounds still believed."""
     nature = target.nature
     below = above = np.zeros(values.shape[1], bool)
     if nature.lower_bound is not None and target.lower_bound is None and not refuted[0]:
-        below = _any(values < nature.lower_bound - _ROUNDING * max(1.0, abs(nature.lower_bound)))
+        below = _any(values < nature.lower_bound - slack(nature.lower_bound))
     if nature.upper_bound is not None and target.upper_bound is None and not refuted[1]:
-        above = _any(values > nature.upper_bound + _ROUNDING * max(1.0, abs(nature.upper_bound)))
+        above = _any(values > nature.upper_bound + slack(nature.upper_bound))
     return below, above
 
 

@@ -108,7 +108,10 @@ class Proposals:
         for one in await self._store.proposals():
             if one.id == proposal_id:
                 return one
-        raise NotFound(f"there is no proposal {proposal_id!r}")
+        raise NotFound(
+            f"there is no proposal {proposal_id!r}: one goes when another that is about the same alerts is applied, or "
+            "when the verdicts it was made of are taken back"
+        )
 
     async def compared(self, proposal_id: str) -> Proposal:
         """The proposal with what a back-test says of it now, which is kept. One that changes nothing is raised until it

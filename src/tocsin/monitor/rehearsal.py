@@ -1,7 +1,7 @@
 """One target going through a past: the live code with other timestamps, many evaluations at once if that is equal."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
@@ -14,9 +14,11 @@ from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.evaluation import Judged, instant, step
 from tocsin.domain.frame import Floats, Frame, Window
+from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import GoOn
+from tocsin.monitor.doubts import Beyond, beyond, beyond_words, refuted_words, silenced_words
 from tocsin.monitor.memory import Memory, absorb, may_forget
 from tocsin.monitor.sketch import Sketch
 from tocsin.monitor.tally import Tally
@@ -34,16 +36,39 @@ class Rehearsal:
 
     Many evaluations are judged in one go and then walked through one by one. That is what monitoring does as long as
     the series on hold, those with an active alert, are the same ones, and no series is forgotten in between: where
-    that changes, what comes after it is judged anew. `memory` is what was known before the first sample.
+    that changes, what comes after it is judged anew. `memory` is what was known before the first sample, `unseen` are
+    the incidents, by their place, in which no sample was read.
     """
 
-    def __init__(self, target: Target, window: Window, *, sketch: Sketch | None = None) -> None:
+    def __init__(
+        self, target: Target, window: Window, *, sketch: Sketch | None = None, incidents: Sequence[Incident] = ()
+    ) -> None:
         self.target, self.window, self.sketch = target, window, sketch
+        self.unseen = dict(enumerate(incidents))
         self.memory = Memory.empty(target)
         self.tally = Tally()
         self._active: dict[Fingerprint, Alert] = {}
         self._rest: Frame | None = None
         self._reach = NEAREST
+        self._beyond: Beyond = (0, 0)
+
+    def read(self, frame: Frame) -> None:
+        """Count what the datasource answered."""
+        self.tally.read(frame)
+        below, above = beyond(self.target, frame.values)
+        self._beyond = (self._beyond[0] + below, self._beyond[1] + above)
+        for place, one in list(self.unseen.items()):
+            if one.sampled(frame):
+                del self.unseen[place]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a reader should know of the target's own settings."""
+        return (
+            *refuted_words(self.target, self.memory.refuted),
+            *beyond_words(self.target, self._beyond, "of that past"),
+            *silenced_words(self.target),
+        )
 
     def learn(self, frame: Frame) -> None:
         """The lookback before the window only teaches."""
