@@ -56,6 +56,13 @@ def test_one_false_alert_raises_a_floor_just_above_it():
     assert set(found) == {ProposalKind.FLOOR, ProposalKind.RATIO, ProposalKind.THRESHOLD}
 
 
+def test_a_floor_is_said_in_the_unit_of_the_metric():
+    sized = replace(TARGET, query="process_resident_memory_bytes")
+    floor = changes(said(FALSE, value=16e6, sigma=4.4), target=sized)[ProposalKind.FLOOR]
+    assert floor.words == "min_effect = 17000000"
+    assert floor.why.startswith("the one alert marked false had at most 15.26 MiB "), floor.why
+
+
 def by(method, **more):
     one = said(**more)
     return replace(one, alert=replace(one.alert, methods=(method,)))

@@ -111,7 +111,7 @@ def words_of(change: Change) -> str:
     """A change in one phrase."""
     field = FIELDS.get(change.kind)
     if field is not None:
-        return f"{field} = {change.number:g}"
+        return f"{field} = {change.number:.12g}"
     if change.kind is ProposalKind.EXCLUDE:
         return f"no alerts of series with {change.labels}"
     if change.kind is ProposalKind.HOURS:

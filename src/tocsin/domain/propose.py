@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Policy, floor, wants_auto
+from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Policy, distance, floor, wants_auto
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
@@ -40,6 +40,7 @@ class _Said:
     floored: tuple[Alert, ...]
     known: tuple[Alert, ...]
     real: tuple[Alert, ...]
+    unit: str
 
 
 def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tuple[Proposal, ...]:
@@ -51,6 +52,7 @@ def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tup
         tuple(one.alert for one in marked if _floorable(one)),
         tuple(one.alert for one in marked if one.mark.verdict is not Verdict.REAL),
         tuple(one.alert for one in marked if one.mark.verdict is Verdict.REAL),
+        target.nature.unit,
     )
     drafts = [
         _floor(ProposalKind.FLOOR, said, _deviation, now=target.min_effect),
@@ -107,9 +109,10 @@ def _floor(kind: ProposalKind, said: _Said, size: Size, *, now: float) -> _Draft
         return None
     gone = [one for _, one in sizes]
     marked = "marked false" if set(said.floored) <= set(said.false) else "marked false or expected"
-    why = f"{_many(gone, said.floored)} {marked} had at most {most:.4g}"
+    unit = said.unit if kind is ProposalKind.FLOOR else ""
+    why = f"{_many(gone, said.floored)} {marked} had at most {distance(most, unit)}"
     if real:
-        why += f"; those marked real at least {bound:.4g}"
+        why += f"; those marked real at least {distance(bound, unit)}"
     return Change(kind, number), f"{why} ({_NAMES[kind]})", gone
 
 
