@@ -151,13 +151,15 @@ def verdict(row, x, bins):
 def anchors(row, samples, *, hold):
     """Held and back for each of ``samples`` (value, what was expected, sigma, seen), and where the row is after them.
 
-    It goes away with a sample of 3 sigma and twice the usual size; it is held while half of that is left; the third
-    calm sample in a row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
+    It goes away with a sample of 3 sigma and twice the usual size, unless that leads home: less than the usual size off
+    the middle of the last days. It is held while half of that is left and it is not at home; the third calm sample in a
+    row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
     """
     level, size, begun, calm = row.anchor, row.anchor_size, row.anchor_begun, row.anchor_calm
     held, back = [], []
     for now, (value, expected, sigma, seen) in enumerate(samples, row.age):
-        odd = seen and abs(sigma) >= 3 and abs(value - expected) >= 2 * reference_scale(row)
+        home = abs(value - row.center) < reference_scale(row)
+        odd = seen and not home and abs(sigma) >= 3 and abs(value - expected) >= 2 * reference_scale(row)
         held.append(False)
         if not math.isnan(level) and not hold and now >= begun + row.grid.a_day:
             level, size, begun, calm = math.nan, 0.0, now, 0
@@ -166,7 +168,7 @@ def anchors(row, samples, *, hold):
             level, size, begun, calm = expected, value - expected, now, 0
         if math.isnan(level) or not seen:
             continue
-        if (value - level) / size >= 0.5:
+        if (value - level) / size >= 0.5 and not home:
             held[-1], calm = True, 0
         else:
             calm += 1

@@ -3,10 +3,22 @@
 import numpy as np
 import pytest
 
-from tocsin.detect import METHODS, REASONS, Direction, Ground, Policy, Scores, Severity, confidence_of, explain, judge
+from tocsin.detect import (
+    METHODS,
+    REASONS,
+    VOICES,
+    Direction,
+    Ground,
+    Policy,
+    Scores,
+    Severity,
+    confidence_of,
+    explain,
+    judge,
+)
 from tocsin.detect.base import resolve_methods
 from tocsin.detect.combine import entry, honest
-from tocsin.detect.judge import floor
+from tocsin.detect.judge import anomalies, floor
 
 
 def test_severity_is_ordered_by_rank():
@@ -86,6 +98,20 @@ def test_the_room_to_a_bound_counts_only_within_the_bounds():
     policy = Policy(min_effect_ratio=0.1, lower_bound=0.0, upper_bound=100.0)
     expected = np.array([50.0, 90.0, 0.0, 100.0, 100.00005, 120.0, -30.0])
     assert floor(expected, policy).tolist() == pytest.approx([5.0, 1.0, 0.0, 0.0, 0.0, 12.0, 3.0])
+
+
+def test_an_echo_begins_nothing_and_holds():
+    """A voice that hears late still says above when the sample is below: what was above has come back."""
+    echo = Scores.nothing(1, 3, VOICES)
+    echo.sigma[:] = 4.8
+    echo.expected[:] = 100.0
+    echo.strongest[:] = [[VOICES.index("away"), VOICES.index("shape"), VOICES.index("away")]]
+    values = np.array([[94.8, 94.8, 105.0]])
+    result = judge(echo, values, Policy())
+    assert [REASONS[code] for code in result.reasons[0]] == ["below_min_effect", "flagged", "flagged"]
+    assert anomalies(echo, values, Policy()).tolist() == [[False, True, True]]
+    assert result.holding.all()
+    assert judge(echo, values, Policy(direction=Direction.ABOVE)).flags.tolist() == [[False, True, True]]
 
 
 def test_holding_on_is_easier_than_beginning():

@@ -44,8 +44,12 @@ async def test_one_living_series_keeps_a_target_from_being_stale_and_its_return_
     scene.source.play("q", until(START + 5 * MINUTE), {"pod": "a"})
     scene.source.play("q", noise, {"pod": "b"})
     monitor = await scene.open()
-    await scene.run_for(20 * MINUTE)
-    assert monitor.view("errors").status.state is TargetState.READY
+    await scene.run_for(8 * MINUTE)
+    assert "no sample" not in monitor.view("errors").status.reason, "some minutes are no verdict yet"
+    await scene.run_for(12 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.READY
+    assert "2 series judged; 1 of them has had no sample for 5 min or longer" in status.reason
     scene.source.drop("q", {"pod": "b"})
     await scene.run_for(10 * MINUTE)
     assert monitor.view("errors").status.state is TargetState.STALE

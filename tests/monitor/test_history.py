@@ -6,9 +6,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from tests.monitor.scene import MINUTE, START, Scene, target
+from tests.monitor.scene import MINUTE, START, Scene, spike, target
+from tocsin.detect import METHODS
 from tocsin.domain.errors import SourceError, SourceFailure
 from tocsin.domain.frame import Window
+from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import HISTORY, Target, TargetState
 from tocsin.monitor.backfill import MAX_COLUMNS, MAX_SAMPLES, MAX_TRIES, PART_SAMPLES, read_back, span_of
 from tocsin.monitor.clock import ManualClock
@@ -214,3 +216,23 @@ def test_a_wide_or_fine_target_reads_back_less_far():
     assert span_of(fine, 1) == MAX_COLUMNS * timedelta(seconds=10)
     assert span_of(target(history=FORTNIGHT), 1000) == MAX_SAMPLES // 1000 * MINUTE
     assert span_of(target(history=FORTNIGHT, detection_methods=("mad",)), 1) == timedelta(0)
+
+
+async def test_each_anomaly_belongs_to_the_alert_in_whose_time_it_lies():
+    """An evaluation of an hour holds two alerts: the stronger sample is that of the first."""
+    begins = START + 70 * MINUTE
+    tall = spike(begins, begins + 5 * MINUTE, height=300.0)
+    small = spike(begins + 20 * MINUTE, begins + 25 * MINUTE, height=100.0)
+    hourly = target(detection_methods=METHODS, check_interval=60 * MINUTE, lookback=240 * MINUTE)
+    scene = Scene(hourly)
+    scene.source.play("q", lambda grid: np.maximum(tall(grid), small(grid)))
+    monitor = await scene.open()
+    await scene.run_for(180 * MINUTE)
+    alerts = {one.active_at: one for one in await scene.alerts()}
+    assert sorted(alerts) == [begins, begins + 20 * MINUTE]
+    found = (await scene.store.anomalies(AnomalyFilter(), Page(100))).items
+    for at, alert in alerts.items():
+        mine = [one for one in found if one.alert_id == alert.id]
+        assert mine, "each alert has an anomaly of its own"
+        assert all(at <= one.timestamp <= at + 6 * MINUTE for one in mine)
+    await monitor.close()

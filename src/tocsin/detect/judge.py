@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.auto.state import SIDED
 from tocsin.detect.base import AHEAD, Direction, Scores
 from tocsin.detect.calibrate import ANOMALOUS, NEARLY, Array
 
@@ -85,10 +86,10 @@ def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     flags, holding = np.zeros(block.shape, bool), np.zeros(block.shape, bool)
     near = size >= policy.holds_from
     if near.any():
-        holding[near] = _codes(scores, block, policy, near, 0.5) == _FLAGGED
+        holding[near] = _codes(scores, block, policy, near, holding=True) == _FLAGGED
         # What begins is among what holds on: it is never easier.
         odd = size >= policy.sigma
-        reasons[odd] = _codes(scores, block, policy, odd, 1.0)
+        reasons[odd] = _codes(scores, block, policy, odd)
         flags = reasons == _FLAGGED
     if scores.held.any():
         holding |= scores.held & _may_alert(block, policy)
@@ -121,7 +122,7 @@ def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool
     block = _checked(scores, values)
     odd = (np.abs(scores.sigma) >= ANOMALOUS) & _there(scores, block)
     if odd.any():
-        odd[odd] = _codes(scores, block, policy, odd, 1.0) == _FLAGGED
+        odd[odd] = _codes(scores, block, policy, odd) == _FLAGGED
     return odd
 
 
@@ -139,18 +140,23 @@ def _there(scores: Scores, values: Array) -> NDArray[np.bool_]:
 
 
 def _codes(
-    scores: Scores, values: Array, policy: Policy, odd: NDArray[np.bool_], strictness: float
+    scores: Scores, values: Array, policy: Policy, odd: NDArray[np.bool_], *, holding: bool = False
 ) -> NDArray[np.uint8]:
     """Of the samples that are ``odd``, which count and why the others do not; (their number,).
 
-    What is missing, and what is said of the time ahead, has no deviation that a floor could be held against.
+    A sample on the other side than the deviation of which a voice speaks is an echo: what went that way has come back.
+    It begins nothing. What is missing, and what is said of the time ahead, has no deviation that a floor could be held
+    against.
     """
     value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
-    least = strictness * floor(expected, policy)
+    effect = np.abs(value - expected)
+    if not holding:
+        effect = np.where(scores.by(SIDED)[odd], (value - expected) * np.sign(deviation), effect)
+    least = floor(expected, policy) * (0.5 if holding else 1.0)
     ahead = scores.by(AHEAD)[odd]
-    code[(np.abs(value - expected) < least) & ~ahead] = _BELOW_MIN_EFFECT
+    code[(effect < least) & ~ahead] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     if scores.missing is not None:

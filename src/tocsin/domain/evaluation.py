@@ -1,5 +1,6 @@
 """One evaluation of one target: `step` turns judged samples into anomalies, alerts and transitions. Pure."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -117,8 +118,8 @@ def step(
         _absent(draft, target, gone, at)
     for row in np.flatnonzero(busy):
         fingerprint = judged.frame.labels[row].fingerprint
-        alert = _follow(draft, target, judged, int(row), alert=active.get(fingerprint), picture=picture)
-        _record(draft, target, judged, int(row), alert)
+        touched = _follow(draft, target, judged, int(row), alert=active.get(fingerprint), picture=picture)
+        _record(draft, target, judged, int(row), touched)
     return Evaluation(
         target_name=target.name,
         at=at,
@@ -141,9 +142,9 @@ def _absent(draft: _Draft, target: Target, alert: Alert, at: datetime) -> None:
 
 def _follow(
     draft: _Draft, target: Target, judged: Judged, row: int, *, alert: Alert | None, picture: Picture
-) -> Alert | None:
-    """Walk the new samples of one series; the last alert it touched, if any."""
-    touched = alert
+) -> Mapping[str, Alert]:
+    """Walk the new samples of one series; the alerts that it touched, by id, as they are then."""
+    touched = {} if alert is None else {alert.id: alert}
     for column in range(int(judged.first[row]), len(judged.frame.timestamps)):
         stamp = float(judged.frame.timestamps[column])
         seen = observe(target, judged, row, column)
@@ -163,7 +164,7 @@ def _follow(
             _note(draft, before, after, reason, at)
         if before is None or after.updated_at != before.updated_at:
             draft.alerts[after.id] = after
-        touched = after
+        touched[after.id] = after
         alert = after if after.active else None
     if alert is not None:
         draft.seen.append(alert)
@@ -187,10 +188,22 @@ def _note(draft: _Draft, before: Alert | None, after: Alert, reason: Reason, at:
     )
 
 
-def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Alert | None) -> None:
-    """Keep the strongest anomalous sample of the row."""
+def _record(draft: _Draft, target: Target, judged: Judged, row: int, alerts: Mapping[str, Alert]) -> None:
+    """Keep the strongest anomalous sample of the row in each of its alerts, and of those in none."""
     columns = np.flatnonzero(judged.anomalous[row])
     columns = columns[columns >= judged.first[row]]
+    times = judged.frame.timestamps[columns]
+    for alert in alerts.values():
+        ends = math.inf if alert.ends_at is None else alert.ends_at.timestamp()
+        inside = (times >= alert.active_at.timestamp()) & (times <= ends)
+        _keep(draft, target, judged, row, columns=columns[inside], alert=alert)
+        columns, times = columns[~inside], times[~inside]
+    _keep(draft, target, judged, row, columns=columns, alert=None)
+
+
+def _keep(
+    draft: _Draft, target: Target, judged: Judged, row: int, *, columns: NDArray[np.intp], alert: Alert | None
+) -> None:
     if not len(columns):
         return
     column = int(columns[np.argmax(np.abs(judged.scores.sigma[row, columns]))])
@@ -198,7 +211,6 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
     if seen is None:
         return
     stamp = float(judged.frame.timestamps[column])
-    mine = alert is not None and (alert.ends_at is None or alert.ends_at.timestamp() >= stamp)
     draft.anomalies.append(
         Anomaly(
             id=alert_id(target.name, seen.labels, seen.timestamp).replace("alert:", "anomaly:"),
@@ -219,8 +231,8 @@ def _record(draft: _Draft, target: Target, judged: Judged, row: int, alert: Aler
             query=target.asked,
             window=Window(instant(stamp) - target.lookback, instant(stamp), target.step),
             samples=len(columns),
-            alert_id=alert.id if alert is not None and mine else None,
-            evidence_id=alert.evidence_id if alert is not None and mine else None,
+            alert_id=alert.id if alert is not None else None,
+            evidence_id=alert.evidence_id if alert is not None else None,
         )
     )
 

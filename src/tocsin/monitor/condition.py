@@ -63,8 +63,20 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     parts = [f"{total} series judged"]
     if ready < total:
         parts = [f"{ready} of {total} series ready, the others are warming up"]
+    parts += _of_the_silent(target, memory, at)
     words, eta = _of_auto(target, memory, at)
     return Condition(TargetState.READY, "; ".join([*parts, *words]) + said, eta, ready)
+
+
+def _of_the_silent(target: Target, memory: Memory, at: datetime) -> list[str]:
+    """How many series have stopped while others go on."""
+    span = stale_after(target)
+    recent = memory.timestamps > (at - span).timestamp()
+    silent = int(np.isnan(memory.values[:, recent]).all(axis=1).sum())
+    if not silent or (memory.thin is not None and memory.thin[recent].any()):
+        # Samples without weight are gaps too, and said elsewhere.
+        return []
+    return [f"{silent} of them ha{'s' if silent == 1 else 've'} had no sample for {span_in_words(span)} or longer"]
 
 
 def weightless(target: Target, memory: Memory) -> str:

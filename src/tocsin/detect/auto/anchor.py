@@ -15,8 +15,13 @@ from tocsin.detect.calibrate import ANOMALOUS, Array
 HOLDING = 0.5
 """A series is still away while at least this share of the first deviation is left."""
 
+HOME = 1.0
+"""Within so many mean absolute deviations of the middle of the last days a series is where it usually is, whatever it
+left: what comes back from a burst that nobody was told of leaves nothing.
+"""
+
 CALM = 3
-"""So many samples in a row nearer than that end it."""
+"""So many samples in a row nearer than that, or at home, end it."""
 
 REST = 40
 """After it came back, so many samples begin nothing new, and are not told more for what lasts: the voices still look at
@@ -44,11 +49,14 @@ class Anchors(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """One row's samples and what was expected, which stand out, which were seen; ``hold``: it is never given up."""
+    """One row's samples and what was expected, which stand out, which are at home, which were seen; ``hold``: it is
+    never given up.
+    """
 
     values: Array
     level: Array
     odd: Flags
+    home: Flags
     seen: Flags
     hold: bool
 
@@ -56,7 +64,7 @@ class _Row(NamedTuple):
 def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags) -> Anchors:
     """Follow rows away from the level they left; ``seen`` (S, K) are the samples that are judged.
 
-    A row goes away with a sample of 3 sigma. After a day it is given up, unless it is on ``hold`` (S,).
+    A row goes away with a sample of 3 sigma that is not at home. After a day it is given up, unless it is on ``hold``.
     """
     values, level, sigma = verdict.deseasoned, verdict.level, verdict.sigma
     found = Anchors(
@@ -67,9 +75,11 @@ def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags
         state.anchor_begun.copy(),
         state.anchor_calm.copy(),
     )
-    odd = (np.abs(sigma) >= ANOMALOUS) & seen & (np.abs(values - level) >= LEAST_SIZE * reference_scale(state)[:, None])
+    scale = reference_scale(state)[:, None]
+    home = np.abs(values - state.center[:, None]) < HOME * scale
+    odd = (np.abs(sigma) >= ANOMALOUS) & seen & ~home & (np.abs(values - level) >= LEAST_SIZE * scale)
     for row in np.flatnonzero(odd.any(axis=1) | ~np.isnan(found.level)):
-        _follow(found, int(row), state, _Row(values[row], level[row], odd[row], seen[row], bool(hold[row])))
+        _follow(found, int(row), state, _Row(values[row], level[row], odd[row], home[row], seen[row], bool(hold[row])))
     return found
 
 
@@ -80,7 +90,7 @@ def _came_back(state: AutoState, columns: int) -> Flags:
 
 
 def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
-    values, level, odd, seen, forever = track
+    values, level, odd, home, seen, forever = track
     column, columns, age = 0, len(values), int(state.age[row])
     while column < columns:
         if np.isnan(found.level[row]):
@@ -94,7 +104,7 @@ def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
         given_up = columns if forever else int(found.begun[row]) + state.grid.a_day - age
         stop = min(columns, max(given_up, column))
         heard = column + np.flatnonzero(seen[column:stop])
-        away = (values[heard] - found.level[row]) / found.size[row] >= HOLDING
+        away = ((values[heard] - found.level[row]) / found.size[row] >= HOLDING) & ~home[heard]
         place = np.arange(len(heard))
         last = np.maximum.accumulate(np.where(away, place, -1))
         calm = np.where(last < 0, place + 1 + found.calm[row], place - last)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import FAR, FAR_NATS, LARGEST, LOWEST, nats
-from tocsin.detect.auto.state import LEAD, VOICES, AutoState
+from tocsin.detect.auto.state import LEAD, SIDED, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
 from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
 
@@ -25,7 +25,7 @@ SLOW_CAP = 12.0
 """A slow voice says no more nats than this: a series may stay at a new level for days, and that alone is no alert."""
 
 _QUICK = VOICES.index("shape")
-_SIGNED = [VOICES.index(name) for name in VOICES if name not in ("volatility", "shape")]
+_SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
 _NATS = np.linspace(0.0, 48.0, 961)
 _SIGMA = sigma_of_log_tail(-_NATS)
 _LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])

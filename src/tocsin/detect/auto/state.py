@@ -21,6 +21,9 @@ VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatil
 first, then the three that hear a sample late and a changed level for long.
 """
 
+SIDED = frozenset(VOICES) - {"volatility", "shape"}
+"""Voices that say above or below; the others say unlike."""
+
 LEAD = 132
 """Columns before a sample that its residuals look back on."""
 
