@@ -174,8 +174,8 @@ async def test_what_recurs_is_shown_and_once_accepted_expected_unless_it_gets_wo
         (item,) = (await whole.client.get(path)).json()["items"]
         assert (item["around"], item["days"], item["accepted_by"]) == ("02:10", 4, None)
         wrong = await whole.client.post(f"{path}/accept", json={"around": "05:00", "labels": item["labels"]})
-        is_problem(wrong, 404)
-        body = {"around": item["around"], "labels": item["labels"], "who": "ann", "note": "backup", "days": 3}
+        assert '{instance="a"} around 02:10 UTC' in is_problem(wrong, 404)
+        body = {"around": "02:12", "who": "ann", "note": "backup", "days": 3}
         accepted = (await whole.client.post(f"{path}/accept", json=body)).json()["acceptances"][0]
         assert (accepted["kind"], accepted["slot"]["begin"], accepted["slot"]["end"]) == ("recurring", "01:50", "02:30")
         assert accepted["expires_at"] > accepted["at"]

@@ -40,7 +40,9 @@ class FeedbackPort(Protocol):
     async def accept_recurring(
         self, name: str, labels: Labels, around: int, *, who: str, note: str, expires_after: timedelta | None = None
     ) -> Accepted:
-        """Alerts that recur around a minute of the day are expected; raises `NotFound`, `Invalid`, `Conflict`."""
+        """Alerts of the series that carry `labels` which recur around a minute of the day are expected; raises
+        `NotFound` that says what recurs, `Invalid`, `Conflict`.
+        """
         ...
 
     async def end_acceptance(self, acceptance_id: str, who: str) -> Acceptance:

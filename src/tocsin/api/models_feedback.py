@@ -135,7 +135,9 @@ class AcceptRequest(WhoRequest):
 
 
 class AcceptRecurringRequest(WhoRequest):
-    """Alerts of the series `labels` around a time of day, as `GET …/recurring` lists them, are expected."""
+    """Alerts of the series that carry `labels` which recur within ten minutes of a time of day are expected; without
+    labels those of all that recur then.
+    """
 
     labels: LabelMap = Field(default={})
     around: TimeOfDay

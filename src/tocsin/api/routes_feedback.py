@@ -126,8 +126,9 @@ def _accepting(one: Recurring, acceptances: Sequence[Acceptance], now: datetime)
 
 @router.post("/targets/{name}/recurring/accept", summary="Accept what recurs", responses=problems(409))
 async def accept_recurring(name: TargetName, body: AcceptRecurringRequest, doors: Through) -> AcceptedAnswer:
-    """Alerts of that series around that time, also the first one, are begun as ever and shown as `expected`, as long as
-    they deviate by no more than half again what was seen. It ends by itself after `days`.
+    """Alerts of those series around that time, also the first one, are begun as ever and shown as `expected`, as long
+    as they deviate by no more than half again what was seen. It ends by itself after `days`. Each series and time of
+    day is an acceptance of its own; where nothing recurs then, 404 says what does.
     """
     accepted = await doors.services.monitor.feedback.accept_recurring(
         name,

@@ -31,13 +31,14 @@ def all_recurring(firings: Sequence[Firing], held_back: Sequence[Firing], timezo
     found = list(recurring_of(firings, timezone))
     for least in sorted({one.severe for one in held_back}, reverse=True):
         more = recurring_of([*firings, *(one for one in held_back if one.severe >= least)], timezone)
-        found += [one for one in more if not any(_near(one.around, known.around) for known in found)]
+        found += [one for one in more if all(minutes_apart(one.around, known.around) > REACH for known in found)]
     return tuple(found[:MOST_SLOTS])
 
 
-def _near(one: int, other: int) -> bool:
+def minutes_apart(one: int, other: int) -> int:
+    """Minutes between two times of day, over midnight where that is nearer."""
     apart = (one - other) % DAY_MINUTES
-    return min(apart, DAY_MINUTES - apart) <= REACH
+    return min(apart, DAY_MINUTES - apart)
 
 
 def recurring_of(firings: Iterable[Firing], timezone: str) -> tuple[Recurring, ...]:

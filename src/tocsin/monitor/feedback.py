@@ -31,6 +31,7 @@ from tocsin.domain.feedback import (
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.recurring import REACH
+from tocsin.monitor.accepting import EXPIRES_AFTER, lasting, meant, new_acceptance, recurring_accepted
 from tocsin.monitor.bands import ChangedBands, Said, changed_bands
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gates import Gates
@@ -39,15 +40,8 @@ from tocsin.monitor.recurrence import Recurrence
 from tocsin.monitor.watch import Watch
 from tocsin.whole import whole
 
-EXPIRES_AFTER = timedelta(days=90)
-"""How long what is accepted by the clock holds, unless a person says otherwise."""
-
-MAX_EXPIRES = timedelta(days=365)
 WEIGHED = timedelta(days=90)
 """Verdicts on older alerts have faded out of the thresholds."""
-
-MARGIN = 1.5
-"""An alert that recurs is expected up to so many times the largest deviation that was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +227,9 @@ class Feedback:
                 raise Conflict("no alert of it is active: say since when its level is normal (`at`)")
             levels = [(labels, since)] if since is not None else [(one.labels, one.active_at) for one in alerts]
             made = [
-                self._new(AcceptanceKind.LEVEL, name, series, at=at, who=who, note=note, expires_at=at + REMEMBERED)
+                new_acceptance(
+                    AcceptanceKind.LEVEL, name, series, at=at, who=who, note=note, expires_at=at + REMEMBERED
+                )
                 for series, _ in levels
             ]
             made = [replace(one, since=begun) for one, (_, begun) in zip(made, levels, strict=True)]
@@ -243,36 +239,20 @@ class Feedback:
                 watch.active.pop(alert.fingerprint, None)
         return Accepted(made, [one.id for one in alerts])
 
+    @whole
     async def accept_recurring(
         self, name: str, labels: Labels, around: int, *, who: str, note: str, expires_after: timedelta | None = None
     ) -> Accepted:
-        """Alerts of a series that recur around a minute of the day are expected from now on, up to `MARGIN` times the
-        deviations seen. Raises `NotFound`, `Invalid`, `Conflict`, `StoreError`.
+        """Alerts of the series that carry `labels` and recur around a minute of the day (`NEAR`) are expected from now
+        on, up to `MARGIN` times the deviations seen. Raises `NotFound` that says what recurs, `Invalid`, `Conflict`,
+        `StoreError`.
         """
-        found = [one for one in await self.recurring(name) if one.labels == labels and one.around == around]
-        if not found:
-            which = f"the series {labels}" if labels else "a series without labels"
-            raise NotFound(
-                f"{which} of target {name!r} has nothing that recurs around that time; its labels must be exact"
-            )
-        one = found[0]
+        found = meant(name, await self.recurring(name), labels, around)
         now = self._clock.now()
-        made = replace(
-            self._new(
-                AcceptanceKind.RECURRING,
-                name,
-                labels,
-                at=now,
-                who=who,
-                note=note,
-                expires_at=now + _lasting(expires_after),
-            ),
-            slot=Slot.around(around, REACH, one.timezone),
-            most_above=MARGIN * one.most_above,
-            most_below=MARGIN * one.most_below,
-        )
-        await self._keep([made])
-        return Accepted([made], [])
+        until = now + lasting(expires_after)
+        made = [recurring_accepted(one, at=now, who=who, note=note, expires_at=until) for one in found]
+        await self._keep(made)
+        return Accepted(made, [])
 
     async def exempt(
         self, name: str, labels: Labels, *, slot: Slot | None, sigma: float, who: str, note: str
@@ -282,7 +262,7 @@ class Feedback:
         """
         now = self._clock.now()
         kind = AcceptanceKind.EXCLUDED if slot is None else AcceptanceKind.HOURS
-        made = self._new(kind, name, labels, at=now, who=who, note=note, expires_at=now + EXPIRES_AFTER)
+        made = new_acceptance(kind, name, labels, at=now, who=who, note=note, expires_at=now + EXPIRES_AFTER)
         made = replace(made, slot=slot, sigma=sigma)
         await self._keep([made])
         return made
@@ -303,21 +283,6 @@ class Feedback:
         for one in self.acceptances(name):
             if one.ended_at is None:
                 await self._keep([replace(one, ended_at=self._clock.now(), ended_by="the target was deleted")])
-
-    def _new(
-        self,
-        kind: AcceptanceKind,
-        name: str,
-        labels: Labels,
-        *,
-        at: datetime,
-        who: str,
-        note: str,
-        expires_at: datetime,
-    ) -> Acceptance:
-        return Acceptance(
-            f"accepted:{uuid4().hex[:16]}", kind, name, labels, at=at, who=who, note=note, expires_at=expires_at
-        )
 
     async def _keep(self, acceptances: Sequence[Acceptance]) -> None:
         async with self._changing:
@@ -375,10 +340,3 @@ class Feedback:
 
 def _at(slots: Sequence[Recurring], at: datetime) -> Recurring | None:
     return next((one for one in slots if Slot.around(one.around, REACH, one.timezone).contains(at)), None)
-
-
-def _lasting(expires_after: timedelta | None) -> timedelta:
-    wanted = EXPIRES_AFTER if expires_after is None else expires_after
-    if not timedelta(0) < wanted <= MAX_EXPIRES:
-        raise Invalid("expires_after", f"must be more than 0 and at most {MAX_EXPIRES.days} days")
-    return wanted

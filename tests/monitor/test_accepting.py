@@ -1,0 +1,116 @@
+"""What recurs is accepted by the labels and about the time that people name."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.monitor.scene import START, Scene, target
+from tests.store.builders import alert, begun
+from tocsin.domain.alert import AlertState
+from tocsin.domain.errors import Invalid, NotFound
+from tocsin.domain.labels import Labels
+
+DAY = timedelta(days=1)
+
+
+def nightly(clock, day=0, name="backup_io", **labels):
+    """An alert at a time of day, so many days before today."""
+    hours, minutes = map(int, clock.split(":"))
+    at = START.replace(hour=0, minute=0) + timedelta(hours=hours, minutes=minutes) - day * DAY
+    over = at + timedelta(minutes=5)
+    series = Labels({"__name__": "io", **labels})
+    return alert(at=at, target_name=name, labels=series, state=AlertState.RESOLVED, ends_at=over, updated_at=over)
+
+
+async def recurring(*series, timezone="UTC") -> Scene:
+    """A monitor that has seen alerts on the last four days, of series with these times of day and labels."""
+    scene = Scene(target("backup_io", timezone=timezone))
+    for clock, labels in series:
+        await scene.store.save_evaluations([begun(nightly(clock, day, **labels)) for day in range(1, 5)])
+    await scene.open()
+    return scene
+
+
+TWO = (("02:10", {"disk": "sda", "host": "a"}), ("02:14", {"disk": "sdb", "host": "a"}))
+
+
+async def accept(scene, around, who="ann", **labels):
+    hours, minutes = map(int, around.split(":"))
+    feedback = scene.monitor.feedback
+    accepted = await feedback.accept_recurring("backup_io", Labels(labels), hours * 60 + minutes, who=who, note="")
+    assert accepted.ended == []
+    return accepted.acceptances
+
+
+@pytest.mark.parametrize(
+    ("around", "labels", "disks"),
+    [
+        ("02:10", {"disk": "sda"}, {"sda"}),
+        ("02:05", {"host": "a", "disk": "sdb"}, {"sdb"}),
+        ("02:10", {"__name__": "io", "disk": "sda", "host": "a"}, {"sda"}),
+        ("02:12", {"host": "a"}, {"sda", "sdb"}),
+        ("02:20", {}, {"sda", "sdb"}),
+        ("02:00", {}, {"sda"}),
+        ("02:24", {}, {"sdb"}),
+    ],
+)
+async def test_labels_select_series_and_the_time_need_not_be_exact(around, labels, disks):
+    scene = await recurring(*TWO)
+    made = await accept(scene, around, **labels)
+    assert {one.labels["disk"] for one in made} == disks
+    assert list(scene.monitor.feedback.acceptances()) == sorted(made, key=lambda one: one.id)
+    for clock, series in TWO:
+        expected = scene.monitor.feedback.expected_by(nightly(clock, -1, **series))
+        assert (expected is not None) is (series["disk"] in disks)
+        assert expected is None or expected.labels == Labels({"__name__": "io", **series})
+    await scene.monitor.close()
+
+
+async def test_the_time_is_that_of_the_target_and_near_over_midnight():
+    scene = await recurring(("22:58", {"disk": "sda"}), timezone="Europe/Berlin")
+    (one,) = await accept(scene, "00:06")
+    assert str(one.slot) == "23:38 to 00:18 Europe/Berlin"
+    await scene.monitor.close()
+
+
+SDA, SDB = 'io{disk="sda", host="a"} around 02:10 UTC', 'io{disk="sdb", host="a"} around 02:14 UTC'
+
+
+@pytest.mark.parametrize(
+    ("around", "labels", "which", "known"),
+    [
+        ("05:00", {}, "", (SDB, SDA)),
+        ("02:10", {"disk": "sdc"}, ' that carries {disk="sdc"}', (SDA, SDB)),
+        ("01:59", {"disk": "sdb"}, ' that carries {disk="sdb"}', (SDB, SDA)),
+    ],
+)
+async def test_where_nothing_is_meant_it_is_said_what_recurs(around, labels, which, known):
+    scene = await recurring(*TWO)
+    with pytest.raises(NotFound) as caught:
+        await accept(scene, around, **labels)
+    nothing = f"no series of target 'backup_io'{which} recurs within 10 minutes of {around}"
+    assert str(caught.value) == f"{nothing}; what recurs: {', '.join(known)}"
+    assert not scene.monitor.feedback.acceptances()
+    await scene.monitor.close()
+
+
+async def test_of_much_that_recurs_five_are_said_and_of_nothing_that():
+    scene = await recurring(*((f"0{hour}:00", {"disk": f"sd{hour}"}) for hour in range(7)))
+    with pytest.raises(NotFound, match=r"sd6.*sd5.*sd4.*sd3.*sd2.* 02:00 UTC, and 2 more$"):
+        await accept(scene, "07:00")
+    await scene.monitor.close()
+    scene = await recurring()
+    with pytest.raises(NotFound, match="^nothing of target 'backup_io' recurs by the clock$"):
+        await accept(scene, "07:00")
+    await scene.monitor.close()
+
+
+async def test_it_lasts_no_longer_than_a_year():
+    scene = await recurring(*TWO)
+    accepting = scene.monitor.feedback.accept_recurring
+    for lasting in (timedelta(0), 366 * DAY):
+        with pytest.raises(Invalid, match="expires_after"):
+            await accepting("backup_io", Labels(), 130, who="ann", note="", expires_after=lasting)
+    accepted = await accepting("backup_io", Labels(), 130, who="ann", note="", expires_after=365 * DAY)
+    assert {one.expires_at for one in accepted.acceptances} == {scene.clock.now() + 365 * DAY}
+    await scene.monitor.close()
