@@ -7,7 +7,7 @@ import pytest
 from tests.monitor.scene import START, Scene, target
 from tests.store.builders import alert, begun
 from tocsin.domain.alert import AlertState
-from tocsin.domain.errors import Invalid, NotFound
+from tocsin.domain.errors import Invalid, NotFound, StoreError
 from tocsin.domain.labels import Labels
 
 DAY = timedelta(days=1)
@@ -102,6 +102,55 @@ async def test_of_much_that_recurs_five_are_said_and_of_nothing_that():
     scene = await recurring()
     with pytest.raises(NotFound, match="^nothing of target 'backup_io' recurs by the clock$"):
         await accept(scene, "07:00")
+    await scene.monitor.close()
+
+
+async def test_what_is_accepted_anew_ends_what_was_accepted_of_the_same_before():
+    scene = await recurring(*TWO, ("09:00", {"disk": "sda", "host": "a"}))
+    feedback = scene.monitor.feedback
+    other, sdb = await accept(scene, "09:00"), await accept(scene, "02:10", disk="sdb")
+    (old,) = await accept(scene, "02:10", disk="sda")
+    scene.clock.jump_to(scene.clock.now() + timedelta(hours=1))
+    (new,) = await accept(scene, "02:12", "bob", disk="sda")
+    now = scene.clock.now()
+    known = {one.id: one for one in feedback.acceptances()}
+    assert (known[old.id].ended_at, known[old.id].ended_by) == (now, "bob")
+    assert {one.id for one in known.values() if one.holds(now)} == {new.id, other[0].id, sdb[0].id}
+    tomorrow = nightly("02:10", -1, disk="sda", host="a")
+    assert feedback.expected_by(tomorrow) == new
+    await feedback.end_acceptance(new.id, "ann")
+    assert feedback.expected_by(tomorrow) is None
+    await scene.restart()
+    assert scene.monitor.feedback.expected_by(tomorrow) is None
+    assert scene.monitor.feedback.expected_by(nightly("02:10", -1, disk="sdb", host="a")) == sdb[0]
+    await scene.monitor.close()
+
+
+async def test_it_is_known_as_the_same_although_it_comes_a_little_later_by_now():
+    scene = await recurring(("02:10", {"disk": "sda"}))
+    (old,) = await accept(scene, "02:10")
+    later = [begun(nightly("02:20", day, disk="sda")) for day in (-1, -2, -3)]
+    await scene.store.save_evaluations(later)
+    scene.clock.jump_to(START + 12 * DAY)
+    (new,) = await accept(scene, "02:20")
+    assert new.slot != old.slot
+    assert [one.id for one in scene.monitor.feedback.acceptances() if one.ended_at is None] == [new.id]
+    await scene.monitor.close()
+
+
+async def test_what_cannot_be_kept_leaves_the_older_acceptance_in_force(monkeypatch):
+    scene = await recurring(*TWO)
+    made = await accept(scene, "02:10")
+
+    async def full(keep):
+        raise StoreError("disk full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(scene.store, "save_acceptances", full)
+        with pytest.raises(StoreError):
+            await accept(scene, "02:10")
+    assert {one.id for one in scene.monitor.feedback.acceptances()} == {one.id for one in made}
+    assert all(one.ended_at is None for one in scene.monitor.feedback.acceptances())
     await scene.monitor.close()
 
 

@@ -113,11 +113,11 @@ async def test_windows_are_kept_until_they_are_deleted(store: Store) -> None:
 
 async def test_what_was_accepted_comes_back_as_it_was_and_in_its_last_form(store: Store) -> None:
     later = replace(ACCEPTED, id="accepted:2", kind=AcceptanceKind.LEVEL, at=T0 + MINUTE, slot=None, since=None)
-    await store.save_acceptance(ACCEPTED)
-    await store.save_acceptance(later)
+    await store.save_acceptances([])
+    await store.save_acceptances([ACCEPTED, later])
     assert list(await store.acceptances()) == [later, ACCEPTED]
     over = replace(ACCEPTED, ended_at=T0 + MINUTE, ended_by="bob")
-    await store.save_acceptance(over)
+    await store.save_acceptances([over])
     assert list(await store.acceptances()) == [later, over]
 
 
@@ -172,7 +172,7 @@ async def test_what_people_said_goes_when_nothing_reaches_back_to_it(store: Stor
     await store.mark(mark(gone))
     await store.mark(mark(living))
     await store.save_window(WINDOW)
-    await store.save_acceptance(ACCEPTED)
+    await store.save_acceptances([ACCEPTED])
     await store.save_proposals([PROPOSED])
     hour = Retention(max_age_s=3600.0)
     # Two anomalies; of the alert that ended: itself, two transitions, its evidence, its verdict; the proposal.

@@ -128,7 +128,7 @@ def _accepting(one: Recurring, acceptances: Sequence[Acceptance], now: datetime)
 async def accept_recurring(name: TargetName, body: AcceptRecurringRequest, doors: Through) -> AcceptedAnswer:
     """Alerts of those series around that time, also the first one, are begun as ever and shown as `expected`, as long
     as they deviate by no more than half again what was seen. It ends by itself after `days`. Each series and time of
-    day is an acceptance of its own; where nothing recurs then, 404 says what does.
+    day is an acceptance of its own, and ends an earlier one of the same; where nothing recurs then, 404 says what does.
     """
     accepted = await doors.services.monitor.feedback.accept_recurring(
         name,

@@ -176,9 +176,14 @@ class Acceptance:
     ended_at: datetime | None = None
     ended_by: str = ""
 
+    @property
+    def over_at(self) -> datetime | None:
+        """When it is over, by itself or because a person said so; None where it is for good."""
+        return min((each for each in (self.expires_at, self.ended_at) if each is not None), default=None)
+
     def holds(self, at: datetime) -> bool:
         """Whether it is in force at an instant."""
-        until = min((each for each in (self.expires_at, self.ended_at) if each is not None), default=None)
+        until = self.over_at
         return self.at <= at and (until is None or at < until)
 
     def expects(self, alert: Alert) -> bool:
@@ -263,6 +268,12 @@ class Recurring:
     most_above: float
     most_below: float
     alert_ids: tuple[str, ...]
+
+    @property
+    def middle(self) -> datetime:
+        """The middle of the last day on which it stood out."""
+        hour, minute = divmod(self.around, 60)
+        return self.last.astimezone(ZoneInfo(self.timezone)).replace(hour=hour, minute=minute)
 
     @property
     def words(self) -> str:

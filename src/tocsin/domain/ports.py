@@ -241,8 +241,8 @@ class FeedbackStore(Protocol):
         """All marked windows, by when they begin, the newest first."""
         ...
 
-    async def save_acceptance(self, acceptance: Acceptance) -> None:
-        """Keep it, in the place of an earlier form of the same id."""
+    async def save_acceptances(self, keep: Sequence[Acceptance]) -> None:
+        """Keep some, each in the place of an earlier form of the same id; all or nothing."""
         ...
 
     async def acceptances(self) -> Sequence[Acceptance]:

@@ -68,6 +68,17 @@ def recurring_accepted(one: Recurring, *, at: datetime, who: str, note: str, exp
     )
 
 
+def renewed(found: Sequence[Recurring], known: Sequence[Acceptance], at: datetime) -> Sequence[Acceptance]:
+    """The acceptances in force that are about the same: accepted anew, these are over."""
+    by_clock = [one for one in known if one.kind is AcceptanceKind.RECURRING and one.holds(at)]
+    return [one for one in by_clock if any(_same(one, other) for other in found)]
+
+
+def _same(one: Acceptance, other: Recurring) -> bool:
+    mine = one.target_name == other.target_name and one.labels == other.labels
+    return mine and one.slot is not None and one.slot.contains(other.middle)
+
+
 def lasting(expires_after: timedelta | None) -> timedelta:
     """How long what recurs is accepted; raises `Invalid`."""
     wanted = EXPIRES_AFTER if expires_after is None else expires_after

@@ -31,7 +31,7 @@ from tocsin.domain.feedback import (
 from tocsin.domain.labels import Fingerprint, Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.recurring import REACH
-from tocsin.monitor.accepting import EXPIRES_AFTER, lasting, meant, new_acceptance, recurring_accepted
+from tocsin.monitor.accepting import EXPIRES_AFTER, lasting, meant, new_acceptance, recurring_accepted, renewed
 from tocsin.monitor.bands import ChangedBands, Said, changed_bands
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gates import Gates
@@ -244,14 +244,16 @@ class Feedback:
         self, name: str, labels: Labels, around: int, *, who: str, note: str, expires_after: timedelta | None = None
     ) -> Accepted:
         """Alerts of the series that carry `labels` and recur around a minute of the day (`NEAR`) are expected from now
-        on, up to `MARGIN` times the deviations seen. Raises `NotFound` that says what recurs, `Invalid`, `Conflict`,
-        `StoreError`.
+        on, up to `MARGIN` times the deviations seen; what was accepted of the same before is over by it. Raises
+        `NotFound` that says what recurs, `Invalid`, `Conflict`, `StoreError`.
         """
         found = meant(name, await self.recurring(name), labels, around)
-        now = self._clock.now()
-        until = now + lasting(expires_after)
-        made = [recurring_accepted(one, at=now, who=who, note=note, expires_at=until) for one in found]
-        await self._keep(made)
+        lasts = lasting(expires_after)
+        async with self._changing:
+            now = self._clock.now()
+            made = [recurring_accepted(one, at=now, who=who, note=note, expires_at=now + lasts) for one in found]
+            over = [replace(one, ended_at=now, ended_by=who) for one in renewed(found, self._acceptances, now)]
+            await self._save([*over, *made])
         return Accepted(made, [])
 
     async def exempt(
@@ -280,22 +282,24 @@ class Feedback:
 
     async def target_gone(self, name: str) -> None:
         """What was accepted for a target that is deleted is over: another may come by that name."""
-        for one in self.acceptances(name):
-            if one.ended_at is None:
-                await self._keep([replace(one, ended_at=self._clock.now(), ended_by="the target was deleted")])
+        mine = [one for one in self.acceptances(name) if one.ended_at is None]
+        await self._keep([replace(one, ended_at=self._clock.now(), ended_by="the target was deleted") for one in mine])
 
     async def _keep(self, acceptances: Sequence[Acceptance]) -> None:
         async with self._changing:
-            known = {one.id for one in self._acceptances}
-            added = sum(one.id not in known for one in acceptances)
-            if added and len(known) + added > MAX_ACCEPTANCES:
-                raise Conflict(f"there are {len(known)} acceptances already, and {MAX_ACCEPTANCES} are the limit")
-            try:
-                for one in acceptances:
-                    await self._store.save_acceptance(one)
-            finally:
-                self._acceptances = tuple(await self._store.acceptances())
-                self._tell()
+            await self._save(acceptances)
+
+    async def _save(self, acceptances: Sequence[Acceptance]) -> None:
+        """Keep them, all or none; whoever calls holds `_changing`."""
+        known = {one.id for one in self._acceptances}
+        added = sum(one.id not in known for one in acceptances)
+        if added and len(known) + added > MAX_ACCEPTANCES:
+            raise Conflict(f"there are {len(known)} acceptances already, and {MAX_ACCEPTANCES} are the limit")
+        try:
+            await self._store.save_acceptances(acceptances)
+        finally:
+            self._acceptances = tuple(await self._store.acceptances())
+            self._tell()
 
     # what is shown
 

@@ -98,22 +98,19 @@ class SqlFeedback(Part):
         asked = select(marked_windows).order_by(marked_windows.c.begins_at.desc(), marked_windows.c.id)
         return [codec.window_of(row) for row in (await connection.execute(asked)).mappings()]
 
-    async def save_acceptance(self, acceptance: Acceptance) -> None:
-        """Keep it, in the place of an earlier form of the same id."""
+    async def save_acceptances(self, keep: Sequence[Acceptance]) -> None:
+        """Keep some, each in the place of an earlier form of the same id; all or nothing."""
         insert = self._database.insert(acceptances)
         changed = {name: insert.excluded[name] for name in ("at", "over_at", "format", "body")}
         upsert = insert.on_conflict_do_update(index_elements=[acceptances.c.id], set_=changed)
-        ends = [each for each in (acceptance.ended_at, acceptance.expires_at) if each is not None]
-        row = {
-            "id": acceptance.id,
-            "at": acceptance.at,
-            "over_at": min(ends, default=None),
-            "format": FORMAT,
-            "body": document(acceptance),
-        }
+        rows = [
+            {"id": one.id, "at": one.at, "over_at": one.over_at, "format": FORMAT, "body": document(one)}
+            for one in keep
+        ]
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(upsert, row)
+            if rows:
+                await connection.execute(upsert, rows)
 
         await self._database.write(work)
 

@@ -66,10 +66,10 @@ class MemoryFeedback:
         found = sorted(self._windows.values(), key=lambda one: one.id)
         return sorted(found, key=lambda one: one.start, reverse=True)
 
-    async def save_acceptance(self, acceptance: Acceptance) -> None:
-        """Keep it, in the place of an earlier form of the same id."""
+    async def save_acceptances(self, keep: Sequence[Acceptance]) -> None:
+        """Keep some, each in the place of an earlier form of the same id; all or nothing."""
         self._check()
-        self._acceptances[acceptance.id] = acceptance
+        self._acceptances.update((one.id, one) for one in keep)
 
     async def acceptances(self) -> Sequence[Acceptance]:
         """All of them, also those that are over, the newest first."""
