@@ -179,6 +179,7 @@ async def test_what_recurs_is_shown_and_once_accepted_expected_unless_it_gets_wo
         accepted = (await whole.client.post(f"{path}/accept", json=body)).json()["acceptances"][0]
         assert (accepted["kind"], accepted["slot"]["begin"], accepted["slot"]["end"]) == ("recurring", "01:50", "02:30")
         assert accepted["expires_at"] > accepted["at"]
+        assert (await whole.client.get("/monitoring/acceptances?in_force=true")).json()["items"] == [accepted]
         assert (await whole.client.get(path)).json()["items"][0]["accepted_by"] == accepted["id"]
 
         await whole.world.run_for(timedelta(days=1))
@@ -199,7 +200,13 @@ async def test_what_recurs_is_shown_and_once_accepted_expected_unless_it_gets_wo
         await whole.world.run_for(timedelta(days=1))
         last = (await whole.client.get("/monitoring/alerts?minutes=1440")).json()["items"][0]
         assert last["expected"] is False
-        assert (await whole.client.get("/monitoring/acceptances?target=errors")).json()["total"] == 1
+        totals = {
+            in_force: (await whole.client.get(f"/monitoring/acceptances?target=errors&in_force={in_force}")).json()[
+                "total"
+            ]
+            for in_force in ("false", "true")
+        }
+        assert totals == {"false": 1, "true": 0}
 
 
 @pytest.mark.parametrize(

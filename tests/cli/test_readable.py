@@ -78,6 +78,19 @@ PROPOSAL = {
     "summary": "min_effect from 0 to 0.25",
     "why": "four of five alerts below a deviation of 0.25 were called false in the last four weeks",
 }
+ACCEPTANCE = {
+    "id": "accepted:0123456789abcdef",
+    "kind": "recurring",
+    "target": LONG,
+    "labels": {"service": "checkout"},
+    "at": "2026-01-31T12:00:00Z",
+    "who": "somebody@example.org",
+    "note": "the nightly backup",
+    "slot": {"begin": "01:50", "end": "02:30", "timezone": "Europe/Berlin", "weekdays": []},
+    "expires_at": "2026-05-01T12:00:00Z",
+    "ended_at": None,
+    "ended_by": "",
+}
 RECURRING = {
     "around": "06:00",
     "timezone": "Europe/Berlin",
@@ -98,6 +111,12 @@ WATCHED = {**TARGET, "name": LONG, "datasource_uid": UID, "state": {**TARGET["st
         (["datasources", "list"], "/monitoring/datasources", SOURCE, [UID, "failing", "1,234,567", "+95.0 s (±0.5)"]),
         (["events", "list"], "/events", EVENT, [EVENT["id"], "2026-01-31 12:00:00Z", "grafana-production"]),
         (["windows", "list"], "/monitoring/windows", WINDOW, [WINDOW["id"], "2026-01-31 13:00:00Z"]),
+        (
+            ["acceptances", "list"],
+            "/monitoring/acceptances",
+            ACCEPTANCE,
+            [ACCEPTANCE["id"], "2026-05-01 12:00:00Z", "2026-01-31 12:00:00Z"],
+        ),
         (["proposals", "list"], "/monitoring/proposals", PROPOSAL, [PROPOSAL["id"], "min_effect from 0 to 0.25"]),
         (
             ["targets", "recurring", "x"],
@@ -156,6 +175,7 @@ def test_what_is_left_of_a_computation_is_zero(value, shown):
     ("command", "path", "item", "said"),
     [
         (["windows", "list"], "/monitoring/windows", WINDOW, "1 window"),
+        (["acceptances", "list", "--all"], "/monitoring/acceptances", ACCEPTANCE, "1 acceptance"),
         (["proposals", "list"], "/monitoring/proposals", PROPOSAL, "1 proposal"),
         (["targets", "recurring", "x"], "/monitoring/targets/x/recurring", RECURRING, "1 recurrence"),
     ],

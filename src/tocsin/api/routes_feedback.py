@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
 from tocsin.api.models_common import Word
 from tocsin.api.models_feedback import (
@@ -141,10 +142,22 @@ async def accept_recurring(name: TargetName, body: AcceptRecurringRequest, doors
     return accepted_answer(accepted)
 
 
+class AcceptanceQuery(TargetQuery):
+    """Which acceptances."""
+
+    in_force: Annotated[bool, Field(description="Only those that are in force now.")] = False
+
+
 @router.get("/acceptances", summary="What was accepted")
-async def list_acceptances(request: Request, query: Annotated[TargetQuery, Query()], doors: Through) -> AcceptanceList:
-    """Levels, recurring alerts and hours that people accepted, also those that are over, the newest first."""
-    found = doors.services.monitor.feedback.acceptances(query.target)
+async def list_acceptances(
+    request: Request, query: Annotated[AcceptanceQuery, Query()], doors: Through
+) -> AcceptanceList:
+    """Levels, recurring alerts, hours and series that people accepted, also those that are over, the newest first."""
+    services = doors.services
+    found = services.monitor.feedback.acceptances(query.target)
+    if query.in_force:
+        now = services.clock.now()
+        found = [one for one in found if one.holds(now)]
     return AcceptanceList(
         items=[acceptance_answer(one) for one in part_of(found, query.page)],
         total=len(found),

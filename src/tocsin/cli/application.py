@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tocsin import __version__
+from tocsin.cli.acceptances import acceptances
 from tocsin.cli.alerts import alerts
 from tocsin.cli.analyze import analyze
 from tocsin.cli.backtest import backtest
@@ -52,6 +53,7 @@ app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")
 app.add_typer(datasources, name="datasources")
 app.add_typer(windows, name="windows")
+app.add_typer(acceptances, name="acceptances")
 app.add_typer(proposals, name="proposals")
 app.command("check-config", epilog=EPILOG)(check_config)
 app.command(epilog=EPILOG)(suggest)

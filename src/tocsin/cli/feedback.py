@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from tocsin.cli.acceptances import show_accepted
 from tocsin.cli.alerts import alerts, user
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, call, segment
@@ -90,11 +91,7 @@ def accept(
         print_json(answer.json)
         return
     out = console()
-    for one in answer["acceptances"]:
-        until = instant(one["expires_at"].text())
-        out.print(
-            safe(f"{one['id'].text()}: {one['kind'].text()} of {series(one['labels']) or 'all series'} until {until}")
-        )
+    show_accepted(out, answer["acceptances"])
     ended = answer["ended"].words()
     out.print(safe(f"ended: {joined(ended)}" if ended else "no alert has ended by it"))
 
