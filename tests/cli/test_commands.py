@@ -333,6 +333,14 @@ def test_alerts_are_listed_and_filtered(run, full):
         assert word in result.output
 
 
+@pytest.mark.parametrize("expected", [True, False, None])
+def test_an_alert_that_was_to_come_is_noted_in_the_list(run, server, expected):
+    listed = {"items": [{**ALERT, "acknowledged": False, "expected": expected}], "total": 1, "next": None}
+    server.answer("GET", "/monitoring/alerts", listed)
+    text = run("alerts", "list").output
+    assert ("12:00:00Z · expected" in text) is (expected is True)
+
+
 def test_an_alert_is_shown_with_its_story(run, full):
     text = run("alerts", "show", ALERT["id"]).output
     for word in ("lasted for pending for", "pid 7 burn", "ann at 2026-01-31 12:05:00Z: looking", "0.15 is far above."):

@@ -21,6 +21,7 @@ def show_alerts(out: Console, alerts: Answer, *, heading: str) -> None:
         since = each["starts_at"] or each["active_at"] or each["timestamp"]
         over = f" to {instant(each['ends_at'].text())}" if each["ends_at"] else ""
         noted = " · acknowledged" if each["acknowledged"] else ""
+        noted += " · expected" if each["expected"] else ""
         noted += " · in shadow" if each["shadow"] else ""
         what = Group(
             safe(each["target_name"].text() + series(each["labels"])),
