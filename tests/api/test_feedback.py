@@ -99,6 +99,22 @@ async def test_windows_of_a_target_are_those_that_concern_it_and_of_one_that_is_
         assert await of("errors") == {mine}, "it stays known by what names it"
 
 
+async def test_what_was_accepted_or_proposed_of_a_target_that_is_none_is_not_found():
+    at = START + 10 * MINUTE
+    async with Whole(target(detection_methods=("zscore",)), target("queue", query="none")) as whole:
+        whole.world.source.play("q", lambda grid: noise(grid) + 30.0 * (abs(grid - at.timestamp()) < 100))
+        await whole.world.run_for(20 * MINUTE)
+        (one,) = await whole.alerts()
+        await whole.client.put(f"/monitoring/alerts/{one.id}/verdict", json={"verdict": "false", "who": "ann"})
+        level = {"at": (START + 15 * MINUTE).isoformat()}
+        assert (await whole.client.post("/monitoring/targets/errors/accept", json=level)).status_code == 200
+        assert (await whole.client.delete("/monitoring/targets/errors")).status_code == 204
+        for path in ("/monitoring/acceptances", "/monitoring/proposals"):
+            assert "there is no target named 'none'" in is_problem(await whole.client.get(f"{path}?target=none"), 404)
+            assert (await whole.client.get(f"{path}?target=queue")).json()["total"] == 0
+            assert (await whole.client.get(f"{path}?target=errors")).json()["total"] > 0, "known by what names it"
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

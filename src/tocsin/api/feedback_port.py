@@ -30,7 +30,9 @@ class FeedbackPort(Protocol):
         ...
 
     def acceptances(self, target_name: str | None = None) -> Sequence[Acceptance]:
-        """What was accepted, also what is over, the newest first."""
+        """What was accepted, also what is over, the newest first; raises `NotFound` for a target that is none and of
+        which nothing was accepted.
+        """
         ...
 
     async def accept_level(self, name: str, labels: Labels, since: datetime | None, *, who: str, note: str) -> Accepted:
@@ -98,7 +100,9 @@ class ProposalsPort(Protocol):
         ...
 
     async def proposals(self, target_name: str | None = None) -> Sequence[Proposal]:
-        """All proposals, those that changed last first."""
+        """All proposals, those that changed last first; raises `NotFound` for a target that is none and that no
+        proposal names.
+        """
         ...
 
     async def proposal(self, proposal_id: str) -> Proposal:

@@ -152,7 +152,9 @@ class AcceptanceQuery(TargetQuery):
 async def list_acceptances(
     request: Request, query: Annotated[AcceptanceQuery, Query()], doors: Through
 ) -> AcceptanceList:
-    """Levels, recurring alerts, hours and series that people accepted, also those that are over, the newest first."""
+    """Levels, recurring alerts, hours and series that people accepted, also those that are over, the newest first. A
+    target of which nothing is known is 404.
+    """
     services = doors.services
     found = services.monitor.feedback.acceptances(query.target)
     if query.in_force:

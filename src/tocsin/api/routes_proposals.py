@@ -24,7 +24,9 @@ class ProposalQuery(PageQuery):
 
 @router.get("", summary="Proposals")
 async def list_proposals(request: Request, query: Annotated[ProposalQuery, Query()], doors: Through) -> ProposalList:
-    """Changes that follow from verdicts, those that changed last first. Only a person applies one."""
+    """Changes that follow from verdicts, those that changed last first. Only a person applies one. A target of which
+    nothing is known is 404.
+    """
     found = await doors.services.monitor.proposals.proposals(query.target)
     found = [one for one in found if query.state in (None, one.state)]
     return ProposalList(

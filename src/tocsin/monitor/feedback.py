@@ -203,8 +203,13 @@ class Feedback:
     # what is accepted
 
     def acceptances(self, target_name: str | None = None) -> Sequence[Acceptance]:
-        """What was accepted, also what is over, the newest first."""
-        return [one for one in self._acceptances if target_name in (None, one.target_name)]
+        """What was accepted, also what is over, the newest first; raises `NotFound` for a target that is none and of
+        which nothing was accepted.
+        """
+        found = [one for one in self._acceptances if target_name in (None, one.target_name)]
+        if target_name is not None and target_name not in self._watches and not found:
+            raise NotFound(f"there is no target named {target_name!r}, and nothing was accepted of one")
+        return found
 
     @whole
     async def accept_level(self, name: str, labels: Labels, since: datetime | None, *, who: str, note: str) -> Accepted:
@@ -282,7 +287,7 @@ class Feedback:
 
     async def target_gone(self, name: str) -> None:
         """What was accepted for a target that is deleted is over: another may come by that name."""
-        mine = [one for one in self.acceptances(name) if one.ended_at is None]
+        mine = [one for one in self._acceptances if one.target_name == name and one.ended_at is None]
         await self._keep([replace(one, ended_at=self._clock.now(), ended_by="the target was deleted") for one in mine])
 
     async def _keep(self, acceptances: Sequence[Acceptance]) -> None:

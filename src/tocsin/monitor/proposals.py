@@ -100,8 +100,13 @@ class Proposals:
     # what people see and do
 
     async def proposals(self, target_name: str | None = None) -> Sequence[Proposal]:
-        """All proposals, those that changed last first; raises `StoreError`."""
-        return [one for one in await self._store.proposals() if target_name in (None, one.target_name)]
+        """All proposals, those that changed last first; raises `NotFound` for a target that is none and that no
+        proposal names, `StoreError`.
+        """
+        found = [one for one in await self._store.proposals() if target_name in (None, one.target_name)]
+        if target_name is not None and target_name not in self._watches and not found:
+            raise NotFound(f"there is no target named {target_name!r}, and no proposal about one")
+        return found
 
     async def proposal(self, proposal_id: str) -> Proposal:
         """One of them; raises `NotFound`, `StoreError`."""
@@ -170,7 +175,7 @@ class Proposals:
                 if value not in (proposal.change.number, proposal.before):
                     raise Conflict(f"{field} of target {target.name!r} is {value} by now: somebody changed it since")
                 await self._update(with_field(target, proposal.change.kind, proposal.before), target.version)
-            for one in self._feedback.acceptances(proposal.target_name):
+            for one in self._feedback.acceptances():
                 if one.id in proposal.acceptance_ids and one.ended_at is None:
                     await self._feedback.end_acceptance(one.id, deed.who)
             reverted = self._moved(proposal, ProposalState.REVERTED, deed)
