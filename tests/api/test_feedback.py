@@ -80,6 +80,24 @@ async def test_a_window_is_marked_listed_shown_with_its_alerts_and_forgotten(sce
     assert (await scene.client.get("/monitoring/windows")).json()["total"] == 0
 
 
+async def test_the_same_window_is_marked_once(scene):
+    body = {"kind": "incident", "start": "2026-03-01T11:00:00Z", "end": "2026-03-01T13:00:00Z", "labels": {"a": "b"}}
+    known = (await scene.client.post("/monitoring/windows", json=body)).json()["window"]["id"]
+    again = {**body, "start": "2026-03-01T12:00:00+01:00", "who": "bob", "note": "again"}
+    assert known in is_problem(await scene.client.post("/monitoring/windows", json=again), 409)
+    other = (
+        {"kind": "maintenance"},
+        {"start": "2026-03-01T11:00:01Z"},
+        {"end": "2026-03-01T13:00:01Z"},
+        {"labels": {"a": "c"}},
+    )
+    for more in other:
+        assert (await scene.client.post("/monitoring/windows", json=body | more)).status_code == 201
+    assert (await scene.client.get("/monitoring/windows")).json()["total"] == 1 + len(other)
+    assert (await scene.client.delete(f"/monitoring/windows/{known}")).status_code == 200
+    assert (await scene.client.post("/monitoring/windows", json=body)).status_code == 201
+
+
 async def test_windows_of_a_target_are_those_that_concern_it_and_of_one_that_is_none_not_found():
     span = {"kind": "incident", "start": "2026-03-02T11:00:00Z", "end": "2026-03-02T11:30:00Z"}
     async with Whole(target(), target("queue")) as whole:

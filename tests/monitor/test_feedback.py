@@ -253,7 +253,7 @@ async def test_there_are_only_so_many_windows_and_what_is_not_kept_is_not_in_for
         await scene.store.save_window(replace(window(START - HOUR, START), id=str(number)))
     monitor = await scene.restart()
     with pytest.raises(Conflict, match="1000"):
-        await monitor.feedback.mark_window(window(START - HOUR, START))
+        await monitor.feedback.mark_window(window(START - 2 * HOUR, START))
     await monitor.close()
 
 

@@ -63,7 +63,8 @@ class TargetQuery(PageQuery):
 @router.post("/windows", status_code=201, summary="Mark a window", responses=problems(409))
 async def mark_window(body: WindowRequest, doors: Through) -> MarkingAnswer:
     """An incident or maintenance leaves every baseline: targets that learnt from it learn anew without it at their next
-    evaluation. The answer says which bands change. What happens in it is judged as ever.
+    evaluation. The answer says which bands change. What happens in it is judged as ever. One that is marked already
+    is 409.
     """
     return marking_answer(await doors.services.monitor.feedback.mark_window(window_from(body)))
 

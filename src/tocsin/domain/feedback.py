@@ -91,6 +91,16 @@ class MarkedWindow:
         """Whether it is about that target."""
         return self.target_name in (None, name)
 
+    def same(self, other: "MarkedWindow") -> bool:
+        """Whether it says the same as another, whoever said it."""
+        return (self.kind, self.target_name, self.labels, self.start, self.end) == (
+            other.kind,
+            other.target_name,
+            other.labels,
+            other.start,
+            other.end,
+        )
+
     def touches(self, alert: Alert) -> bool:
         """Whether an alert was active in it."""
         return (

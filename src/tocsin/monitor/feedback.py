@@ -159,12 +159,15 @@ class Feedback:
 
     async def mark_window(self, window: MarkedWindow) -> Marking:
         """Keep a window (its id and `created_at` are given here); nothing is learnt from it any more. Raises `Invalid`,
-        `Conflict`, `StoreError`.
+        `Conflict` (too many, or the same is marked already), `StoreError`.
         """
         made = replace(window, id=f"window:{uuid4().hex[:16]}", created_at=self._clock.now()).validated()
         if made.target_name is not None and made.target_name not in self._watches:
             raise Invalid("target", f"there is no target named {made.target_name!r}")
         async with self._changing:
+            known = next((one for one in self._windows if one.same(made)), None)
+            if known is not None:
+                raise Conflict(f"the same window is marked already: {known.id!r}")
             if len(self._windows) >= MAX_WINDOWS:
                 raise Conflict(f"there are {MAX_WINDOWS} marked windows already, which is the limit")
             await self._store.save_window(made)
