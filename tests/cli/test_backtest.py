@@ -85,6 +85,7 @@ RESULT = {
         "incidents_lost": [1],
     },
     "plot": PLOT,
+    "judged": True,
     "warnings": ["partial"],
 }
 
@@ -107,6 +108,7 @@ def told(server):
         ({}, "incidents: 2 of 3 caught, 1 without a sample; against the saved target: 4 alerts fewer, "),
         ({"incidents": {"caught": 2, "missed": 1, "unseen": 0}}, "8 messages; incidents: 2 of 3 caught; against the"),
         ({"series": 0, "alerts_total": 0}, "nothing was judged: no series"),
+        ({"judged": False, "alerts_total": 0}, "nothing was judged: too little history, or too few series"),
         ({"incidents": None, "difference": None, "alerts_total": 1}, "1 alert, 3 groups, 8 messages"),
         ({"difference": {"alerts": 0, "messages": 0, "alerts_added": 0}}, "against the saved target: no difference"),
         ({"difference": {"alerts": 0, "alerts_added": 2}}, "as many alerts, 2 of them other ones"),

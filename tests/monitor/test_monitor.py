@@ -193,6 +193,23 @@ async def test_a_check_now_shows_what_would_happen_and_keeps_nothing():
     assert result.state is TargetState.READY
     assert await scene.alerts() == []
     assert scene.store.saves == 0
+    assert result.warnings == ()
+    await monitor.close()
+
+
+async def test_a_check_says_by_what_it_judged_where_an_evaluation_has_more():
+    scene = Scene(target(history=timedelta(days=1)))
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    (note,) = (await monitor.check("errors")).warnings
+    assert "an evaluation reads back first" in note
+    await scene.run_for(2 * MINUTE)
+    due = monitor.view("errors").status.next_evaluation_at
+    await scene.run_for(due - scene.clock.now())
+    (note,) = (await monitor.check("errors")).warnings
+    assert "nothing is new since the last evaluation" in note
+    scene.clock.jump_to(scene.clock.now() + MINUTE)
+    assert (await monitor.check("errors")).warnings == ()
     await monitor.close()
 
 

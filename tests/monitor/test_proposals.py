@@ -204,6 +204,8 @@ async def test_series_that_are_excluded_are_found_and_do_not_alert_until_that_is
     await scene.run_for(5 * MINUTE)
     new = [one for one in await scene.alerts() if one not in alerts]
     assert [one.labels["instance"] for one in new] == ["b"]
+    said = f"of series with {Labels({'instance': 'a'})} nothing is told until {one.expires_at:%Y-%m-%d}: {one.id}"
+    assert said in monitor.view("errors").status.warnings
     from tocsin.domain.ports import AnomalyFilter, Page
 
     which = AnomalyFilter(labels=Labels({"instance": "a"}), since=new[0].active_at)
@@ -211,6 +213,7 @@ async def test_series_that_are_excluded_are_found_and_do_not_alert_until_that_is
     await monitor.proposals.revert(excluded.id, ANN)
     await scene.run_for(5 * MINUTE)
     assert sum(one.active for one in await scene.alerts()) == 2
+    assert said not in monitor.view("errors").status.warnings
     await monitor.close()
 
 

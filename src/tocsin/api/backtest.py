@@ -48,6 +48,7 @@ def backtest_answer(result: BacktestResult) -> BacktestAnswer:
         against=_summary_answer(result.against) if result.against is not None else None,
         difference=_difference_answer(result),
         plot=_sketch_answer(result.plot) if result.plot is not None else None,
+        judged=result.judged,
         warnings=list(result.warnings),
     )
 

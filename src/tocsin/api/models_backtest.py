@@ -173,7 +173,9 @@ class SketchAnswer(AnswerModel):
 
 
 class BacktestAnswer(AnswerModel):
-    """What would have fired over `window`, and when. Lists are cut at a limit, the totals are not."""
+    """What would have fired over `window`, and when. Lists are cut at a limit, the totals are not. `judged`: whether
+    any sample had an opinion; where none had, no alert means nothing, and `warnings` say why.
+    """
 
     target: str
     window: WindowAnswer
@@ -194,6 +196,7 @@ class BacktestAnswer(AnswerModel):
     against: SummaryAnswer | None
     difference: DifferenceAnswer | None
     plot: SketchAnswer | None
+    judged: bool
     warnings: list[str]
 
 

@@ -90,6 +90,8 @@ def headline(answer: Answer) -> str:
     """`6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught; against the saved target: 4 alerts fewer`."""
     if not answer["series"].count():
         return "nothing was judged: no series"
+    if not answer["judged"]:
+        return "nothing was judged: too little history, or too few series, for an opinion"
     counted = [
         _counted(answer[name].count(), what)
         for name, what in (("alerts_total", "alert"), ("groups_total", "group"), ("messages_total", "message"))

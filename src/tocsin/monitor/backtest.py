@@ -173,6 +173,7 @@ def _result(run: Rehearsal, question: Question) -> BacktestResult:
         anomalies_total=tally.anomalies_total,
         by_severity=tally.by_severity,
         warnings=(*tally.warnings, *run.doubts),
+        judged=tally.judged,
         fired=tuple(alerts),
         groups=tuple(groups_of(alerts, run.window.end, told=not run.target.shadow)),
         reckoning=(

@@ -3,9 +3,13 @@
 Pure.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import numpy as np
 
 from tocsin.detect import AUTO_CEILING, slack, wants_auto
+from tocsin.domain.feedback import Acceptance, AcceptanceKind
 from tocsin.domain.frame import Floats
 from tocsin.domain.target import Refuted, Target
 from tocsin.domain.words import many
@@ -15,10 +19,15 @@ Beyond = tuple[int, int]
 """Samples below the lower bound, and above the upper one."""
 
 
-def doubts(target: Target, memory: Memory) -> tuple[str, ...]:
-    """The warnings about a target, by what is held of its samples."""
+def doubts(target: Target, memory: Memory, now: datetime) -> tuple[str, ...]:
+    """The warnings about a target, by what is held of its samples and what people have said of it."""
     seen = beyond_words(target, beyond(target, memory.values), "of the lookback")
-    return (*refuted_words(target, memory.refuted), *seen, *silenced_words(target))
+    return (
+        *refuted_words(target, memory.refuted),
+        *seen,
+        *silenced_words(target),
+        *excluded_words(memory.marked.exempt, now),
+    )
 
 
 def refuted_words(target: Target, refuted: Refuted) -> tuple[str, ...]:
@@ -53,6 +62,19 @@ def beyond_words(target: Target, seen: Beyond, where: str) -> tuple[str, ...]:
         for count, side, name, bound in sides
         if count and bound is not None
     )
+
+
+def excluded_words(exempt: Sequence[Acceptance], now: datetime) -> tuple[str, ...]:
+    """Which series are never told of, because a person said so."""
+    return tuple(
+        f"of series with {one.labels} nothing is told{_until(one.over_at)}: {one.id}"
+        for one in exempt
+        if one.kind is AcceptanceKind.EXCLUDED and one.holds(now)
+    )
+
+
+def _until(over_at: datetime | None) -> str:
+    return "" if over_at is None else f" until {over_at:%Y-%m-%d}"
 
 
 def silenced_words(target: Target) -> tuple[str, ...]:

@@ -192,7 +192,7 @@ class Evaluator:
             without = many(verdict.evaluation.undrawn, "anomaly", "anomalies")
             warnings = (*warnings, f"{without} kept without evidence: limit of one evaluation")
         warnings = (*warnings, *skew_warnings(gate.source.uid, gate.source.skew, watch.target.step))
-        warnings = (*warnings, *watch.left_out, *doubts(watch.target, watch.memory))
+        warnings = (*warnings, *watch.left_out, *doubts(watch.target, watch.memory, now))
         status, condition = watch.status, verdict.condition
         status.become(condition.state, condition.reason, now, condition.eta)
         status.last_evaluated_at, status.last_duration_s = now, took

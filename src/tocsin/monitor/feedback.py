@@ -221,7 +221,8 @@ class Feedback:
         """
         async with self._paused(name) as watch:
             if watch.cursor is None or not watch.memory.labels:
-                why = "was not evaluated yet" if watch.target.enabled else "is disabled"
+                never = "was not evaluated yet" if watch.cursor is None else "has no series"
+                why = never if watch.target.enabled else "is disabled"
                 raise Conflict(f"target {name!r} {why}: there is no level to accept")
             if not rows_with(labels, watch.memory.labels).any():
                 raise Invalid("labels", f"no series of target {name!r} carries {labels}")

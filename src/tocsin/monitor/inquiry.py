@@ -50,9 +50,12 @@ class Inquiry:
     async def check(self, watch: Watch, gate: Gate) -> CheckResult:
         """What an evaluation now would find and change; nothing is kept. Raises `SourceError`."""
         began = self._clock.now()
-        window = watch.window(began)
+        window, note = watch.window(began), ""
+        if watch.cursor is None and watch.target.reads_back:
+            note = "an evaluation reads back first, this looked at the lookback alone: it may judge by other methods"
         if window is None:
             # Nothing is new since the last evaluation: judge its newest instant once more.
+            note = "nothing is new since the last evaluation, this judged the newest sample again by the lookback alone"
             step_s = watch.target.step.total_seconds()
             end = (began - watch.target.offset).timestamp()
             watch = Watch(watch.target, watch.status, dict(watch.active), marked=watch.marked)
@@ -70,7 +73,7 @@ class Inquiry:
             transitions=verdict.evaluation.transitions,
             alerts=verdict.evaluation.alerts,
             duration_s=(self._clock.now() - began).total_seconds(),
-            warnings=frame.warnings,
+            warnings=(*frame.warnings, note) if note else frame.warnings,
         )
 
     async def plot(

@@ -265,7 +265,8 @@ class BacktestResult:
     """What would have fired over `window`. Lists are cut at a limit; the totals are not.
 
     `fired` are all alerts in short, `groups` how they are told together. `reckoning` holds them against the incidents
-    that were given. `against` is the other configuration, `difference` what changes from that one to this one.
+    that were given. `judged`: whether any sample had an opinion. `against` is the other configuration, `difference`
+    what changes from that one to this one.
     """
 
     target_name: str
@@ -284,6 +285,7 @@ class BacktestResult:
     fired: Sequence[Fired] = ()
     groups: Sequence[Group] = ()
     reckoning: Reckoning | None = None
+    judged: bool = True
     plot: SketchPlot | None = None
     against: "BacktestResult | None" = None
     difference: Difference | None = None

@@ -88,7 +88,7 @@ class Tally:
         if not self.series:
             said.insert(0, "nothing was judged: the query has returned no series")
         elif not self.judged:
-            said.insert(0, "nothing was judged: there is too little history for an opinion of any sample")
+            said.insert(0, "nothing was judged: too little history, or too few series, for an opinion of any sample")
         if self.thin:
             said.append(f"{self.thin:,} of {self.weighed:,} {NO_WEIGHT}{self.thin_why}")
         if self.dropped:
