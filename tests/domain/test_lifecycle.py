@@ -71,6 +71,16 @@ def test_moves(sigmas, states):
     assert [state for state, _ in walk(sigmas)] == states.split()
 
 
+def test_a_sample_that_only_holds_gives_the_alert_no_words():
+    alert = advance(None, sample(0, 4), TARGET, START).alert
+    echo = replace(sample(1, 5), value=9.0, severity=None, flagged=False, holding=True)
+    held = advance(alert, echo, TARGET, START + MINUTE).alert
+    assert (held.sigma, held.value, held.severity) == (4, 14.0, alert.severity)
+    assert held.last_anomalous_at == START + MINUTE, "it goes on"
+    worse = advance(held, sample(2, 5), TARGET, START + 2 * MINUTE).alert
+    assert (worse.sigma, worse.value) == (5, 15.0)
+
+
 def test_without_pending_it_fires_at_once():
     target = replace(TARGET, pending_for=timedelta(0))
     assert walk([4], target) == [("firing", "anomalous")]

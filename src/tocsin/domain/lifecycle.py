@@ -81,8 +81,9 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
     )
     back = _returns(alert, seen)
     worse = not back and seen.severity is not None and seen.severity > alert.severity
-    if not back and abs(seen.sigma) > abs(alert.sigma or 0.0):
-        severity = max(alert.severity, seen.severity or alert.severity)
+    # One that only holds, as an echo of what has come back, has no words of its own.
+    if not back and seen.severity is not None and abs(seen.sigma) > abs(alert.sigma or 0.0):
+        severity = max(alert.severity, seen.severity)
         held = replace(
             held,
             severity=severity,
