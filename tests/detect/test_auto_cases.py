@@ -113,3 +113,17 @@ def test_a_known_series_without_a_sample_in_sight_has_no_opinion_drawn():
     for name in ("sigma", "expected", "lower", "upper"):
         assert np.isfinite(getattr(drawn, name)[0]).all(), name
         assert np.isnan(getattr(drawn, name)[1]).all(), name
+
+
+@pytest.mark.parametrize("still", [60, 360, DAY])
+def test_what_stood_still_at_first_is_measured_by_how_it_moves(still):
+    """A service that is idle at first, then busy: an outage is as clear as if the idle time had not been."""
+    rng = np.random.default_rng(still)
+    values = 100.0 + 5.0 * rng.standard_normal(8 * DAY)
+    values[:still] = 100.0
+    values[-10:] = 0.0
+    cut = values.copy()
+    cut[:still] = np.nan
+    known, never = (np.abs(backtest(times(len(values)), one).sigma[-10:]).max() for one in (values, cut))
+    assert known > 5.0
+    assert known == pytest.approx(never, abs=0.3)

@@ -42,6 +42,7 @@ _MUTE = 2
 _BLOCK = 1 << 15
 _FARTHEST = 1e12
 _ECHO = 64
+_ROUNDING = 1e-9
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -160,10 +161,11 @@ def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Fla
 def _due(state: AutoState, *, day_over: bool) -> AutoState:
     """Learn the rows whose time has come."""
     known = state.learnt > 0
-    fresh = np.flatnonzero(~known & (state.age >= FIRST))
+    moving = state.age - state.still
+    fresh = np.flatnonzero(~known & (moving >= FIRST))
     if fresh.size:
         state = state.put(fresh, first_learning(state.select(fresh)))
-    due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(state.age, state.since, state.grid.a_day)))
+    due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(moving, state.since, state.grid.a_day)))
     if due.size:
         part = state if due.size == state.rows else state.select(due)
         state = state.put(due, learn(part, day_over=day_over))
@@ -174,11 +176,12 @@ def _until_due(state: AutoState, values: Array) -> int:
     """Columns until a row learns outside the change of days."""
     stops = [FIRST, *(stop for stop in EARLY if stop < state.grid.a_day)]
     least = int(FULL_COUNTS - state.since.max())
-    for age in distinct(state.age[state.age > 0]):
+    moving = state.age - state.still
+    for age in distinct(moving[moving > 0]):
         least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)
-    unborn = np.flatnonzero(state.age == 0)
-    if unborn.size:
-        begun = ~np.isnan(values[unborn])
+    unmoved = np.flatnonzero(moving == 0)
+    if unmoved.size:
+        begun = _moved(state.recent[unmoved], values[unmoved])
         first = np.where(begun.any(axis=1), begun.argmax(axis=1), FULL_COUNTS)
         least = min(least, int(first.min()) + FIRST)
     return max(1, least)
@@ -223,14 +226,30 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         if not every:
             after, changes = state.put(judged, replace(part, **changes)), {}
     lived = born.sum(axis=1)
+    going = (state.age > state.still)[:, None]
+    if not going.all():
+        going = going | np.logical_or.accumulate(_moved(state.recent, values), axis=1)
     changes |= {
         "recent": np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
         "recent_bins": all_bins[-LEAD:],
         "age": state.age + lived,
+        "still": state.still + (born & ~going).sum(axis=1),
         "unseen": _unseen(state.unseen, valid),
         "since": state.since + lived * (state.learnt > 0),
     }
     return replace(after, **changes)
+
+
+def _moved(recent: Array, values: Array) -> Flags:
+    """Where a sample (S, K) is unlike the first one that there ever was, but for rounding: what has stood still from
+    its beginning has shown nothing of how it moves, and every move would be without measure.
+    """
+    before = recent[:, -1:] if recent.shape[1] else np.full((len(values), 1), np.nan)
+    known = np.concatenate([before, values], axis=1)
+    there = ~np.isnan(known)
+    first = np.take_along_axis(known, there.argmax(axis=1)[:, None], axis=1)
+    result: Flags = there[:, 1:] & (np.abs(values - first) > _ROUNDING * np.abs(first))
+    return result
 
 
 def _own(state: AutoState, values: Array) -> Array:

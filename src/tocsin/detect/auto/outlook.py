@@ -43,9 +43,13 @@ def outlook(state: AutoState, local: float) -> Outlook:
     young = np.flatnonzero(~ready)
     if not young.size:
         return Outlook(None, state.enough, None, seasons, nights)
+    moving = state.age[young] - state.still[young]
+    if not moving.any():
+        # None of them has moved yet: nobody knows when one will.
+        return Outlook(None, state.enough, None, seasons, nights)
     have = state.mass[young] + state.new_seen[young].sum(axis=1)
     best = int(np.argmax(have))
-    age = int(state.age[young[best]])
+    age = int(moving[best])
     missing = max(0, int(np.ceil(state.enough - have[best])))
     stops = [stop - age for stop in (FIRST, *EARLY) if stop < grid.a_day and stop > age]
     due = min(
