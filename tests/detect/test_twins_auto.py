@@ -108,7 +108,7 @@ def test_the_verdict_is_its_plain_twin(seed):
     loud = 0
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
-        assert known.ready or known.still == known.age, "what never moved is not judged"
+        assert known.ready or known.age - known.still <= 1, "what never moved is not judged"
         if not known.ready:
             continue
         for column in range(0, NEW, 3):

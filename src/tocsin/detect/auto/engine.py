@@ -177,13 +177,13 @@ def _until_due(state: AutoState, values: Array) -> int:
     stops = [FIRST, *(stop for stop in EARLY if stop < state.grid.a_day)]
     least = int(FULL_COUNTS - state.since.max())
     moving = state.age - state.still
-    for age in distinct(moving[moving > 0]):
+    for age in distinct(moving[moving > 1]):
         least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)
-    unmoved = np.flatnonzero(moving == 0)
+    unmoved = np.flatnonzero(moving <= 1)
     if unmoved.size:
         begun = _moved(state.recent[unmoved], values[unmoved])
         first = np.where(begun.any(axis=1), begun.argmax(axis=1), FULL_COUNTS)
-        least = min(least, int(first.min()) + FIRST)
+        least = min(least, int(first.min()) + FIRST - 1)
     return max(1, least)
 
 
@@ -226,14 +226,17 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         if not every:
             after, changes = state.put(judged, replace(part, **changes)), {}
     lived = born.sum(axis=1)
-    going = (state.age > state.still)[:, None]
-    if not going.all():
-        going = going | np.logical_or.accumulate(_moved(state.recent, values), axis=1)
+    still = state.still
+    unmoved = state.age - still <= 1
+    if unmoved.any():
+        # The last sample before it moves belongs to the move.
+        going = np.logical_or.accumulate(_moved(state.recent, values), axis=1)
+        still = np.where(unmoved, np.maximum(state.age + (born & ~going).sum(axis=1) - 1, 0), still)
     changes |= {
         "recent": np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
         "recent_bins": all_bins[-LEAD:],
         "age": state.age + lived,
-        "still": state.still + (born & ~going).sum(axis=1),
+        "still": still,
         "unseen": _unseen(state.unseen, valid),
         "since": state.since + lived * (state.learnt > 0),
     }

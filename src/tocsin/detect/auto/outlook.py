@@ -44,7 +44,7 @@ def outlook(state: AutoState, local: float) -> Outlook:
     if not young.size:
         return Outlook(None, state.enough, None, seasons, nights)
     moving = state.age[young] - state.still[young]
-    if not moving.any():
+    if not (moving > 1).any():
         # None of them has moved yet: nobody knows when one will.
         return Outlook(None, state.enough, None, seasons, nights)
     have = state.mass[young] + state.new_seen[young].sum(axis=1)

@@ -96,14 +96,14 @@ class AutoState:
 
     Values are kept in the unit of the row: (x - ``offset``) / ``unit``, both fixed when it first learns, with
     ``center`` and ``spread`` (mean absolute deviation) following the series. ``age`` counts columns since its first
-    sample, ``still`` those of them before it moved, ``unseen`` those since its last one, ``since`` those since it
-    last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the last ``LEAD`` columns,
-    ``recent_bins`` their bins of the day. ``scale`` (S, 9, hours) is each voice's usual size, ``counts`` (S, 9, 2,
-    BINS) its histogram above and below, ``log_far`` and ``shape`` its tail. ``days`` (S, 8, bins) are finished
-    days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 120, 8) windows of the past,
-    ``anchor`` the level that a row left and is still away from (see ``anchor.py``), ``peaks`` how often it went how
-    far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that
-    it does not matter in which parts the samples came.
+    sample, ``still`` those of them before the last that was like the first, ``unseen`` those since its last one,
+    ``since`` those since it last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the last
+    ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale`` (S, 9, hours) is each voice's usual size,
+    ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its tail. ``days`` (S, 8,
+    bins) are finished days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 120, 8) windows
+    of the past, ``anchor`` the level that a row left and is still away from (see ``anchor.py``), ``peaks`` how
+    often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole
+    numbers, so that it does not matter in which parts the samples came.
     """
 
     grid: Grid
