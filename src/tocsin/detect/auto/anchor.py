@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tocsin.detect.auto.learn import reference_scale
 from tocsin.detect.auto.score import Verdicts
-from tocsin.detect.auto.state import AutoState
+from tocsin.detect.auto.state import VOICES, AutoState
+from tocsin.detect.auto.voices import floors
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 HOLDING = 0.5
@@ -31,33 +32,43 @@ where it was.
 LEAST_SIZE = 2.0
 """Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
 
+HALF_WAY = 0.5
+"""So is one that is nearer to the middle than this share of the way from it that it was expected to be."""
+
+_LEVEL = VOICES.index("level")
+
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
     """``held`` (S, K): still away; ``back``: it came back a short while ago. For each row the level it left (NaN =
-    none), how far, at which age (without a level: from which age on it may leave one), calm samples.
+    none), how far, which share of the value that was expected that is, at which age (without a level: from which age
+    on it may leave one), calm samples.
     """
 
     held: Flags
     back: Flags
     level: Array
     size: Array
+    share: Array
     begun: Ints
     calm: Ints
 
 
 class _Row(NamedTuple):
-    """One row's samples and what was expected, which stand out, which are at home, which were seen; ``hold``: it is
-    never given up.
+    """One row's samples and what was expected, which stand out, which were seen, how far from ``center`` is still at
+    home; ``season`` and ``zero`` (the value 0) in its own unit; ``hold``: it is never given up.
     """
 
     values: Array
     level: Array
     odd: Flags
-    home: Flags
     seen: Flags
+    center: float
+    usual: float
+    season: Array
+    zero: float
     hold: bool
 
 
@@ -72,15 +83,30 @@ def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags
         _came_back(state, values.shape[1]),
         state.anchor.copy(),
         state.anchor_size.copy(),
+        state.anchor_share.copy(),
         state.anchor_begun.copy(),
         state.anchor_calm.copy(),
     )
-    scale = reference_scale(state)[:, None]
-    home = np.abs(values - state.center[:, None]) < HOME * scale
-    odd = (np.abs(sigma) >= ANOMALOUS) & seen & ~home & (np.abs(values - level) >= LEAST_SIZE * scale)
+    usual = usual_distance(state)
+    center = state.center[:, None]
+    home = np.abs(values - center) < np.maximum(HOME * usual[:, None], HALF_WAY * np.abs(level - center))
+    odd = (np.abs(sigma) >= ANOMALOUS) & seen & ~home & (np.abs(values - level) >= LEAST_SIZE * usual[:, None])
+    zero = -state.offset / state.unit
     for row in np.flatnonzero(odd.any(axis=1) | ~np.isnan(found.level)):
-        _follow(found, int(row), state, _Row(values[row], level[row], odd[row], home[row], seen[row], bool(hold[row])))
+        track = _Row(
+            values[row], level[row], odd[row], seen[row], float(state.center[row]), float(usual[row]),
+            verdict.season[row], float(zero[row]), bool(hold[row]),
+        )
+        _follow(found, int(row), state, track)
     return found
+
+
+def usual_distance(state: AutoState) -> Array:
+    """(S,): how far from its middle a series usually is, the season taken off, in its own unit."""
+    whole = reference_scale(state)
+    missed = state.season_error[np.arange(state.rows), state.season].astype(np.float64)
+    noise = state.scale[:, _LEVEL].astype(np.float64).mean(axis=1)
+    return np.where(state.season > 0, np.minimum(whole, np.maximum(missed + noise, floors(state))), whole)
 
 
 def _came_back(state: AutoState, columns: int) -> Flags:
@@ -89,22 +115,44 @@ def _came_back(state: AutoState, columns: int) -> Flags:
     return result
 
 
+def _leaves(found: Anchors, row: int, track: _Row, column: int, age: int) -> None:
+    level, size = float(track.level[column]), float(track.values[column] - track.level[column])
+    expected = level + float(track.season[column]) - track.zero
+    found.level[row], found.size[row] = level, size
+    found.share[row] = size / expected if expected != 0.0 else 0.0
+    found.begun[row], found.calm[row] = age + column, 0
+
+
+def _away(found: Anchors, row: int, track: _Row, heard: NDArray[np.intp]) -> Flags:
+    """Which of the samples ``heard`` are still away: by half of the deviation, or by half of the share of what is
+    expected, where a season has moved that.
+    """
+    level, size, share = found.level[row], found.size[row], found.share[row]
+    values = track.values[heard]
+    distance = values - level
+    home = np.maximum(HOME * track.usual, HALF_WAY * abs(level - track.center))
+    away = (distance / size >= HOLDING) & (np.abs(values - track.center) >= home)
+    expected = level + track.season[heard] - track.zero
+    if share != 0.0:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away |= (expected * (size / share) > 0) & (distance / expected / share >= HOLDING)
+    return away
+
+
 def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
-    values, level, odd, home, seen, forever = track
-    column, columns, age = 0, len(values), int(state.age[row])
+    column, columns, age = 0, len(track.values), int(state.age[row])
     while column < columns:
         if np.isnan(found.level[row]):
             column = max(column, int(found.begun[row]) - age)
-            later = np.flatnonzero(odd[column:]) if column < columns else np.empty(0, np.intp)
+            later = np.flatnonzero(track.odd[column:]) if column < columns else np.empty(0, np.intp)
             if not later.size:
                 return
             column += int(later[0])
-            found.level[row], found.size[row] = level[column], values[column] - level[column]
-            found.begun[row], found.calm[row] = age + column, 0
-        given_up = columns if forever else int(found.begun[row]) + state.grid.a_day - age
+            _leaves(found, row, track, column, age)
+        given_up = columns if track.hold else int(found.begun[row]) + state.grid.a_day - age
         stop = min(columns, max(given_up, column))
-        heard = column + np.flatnonzero(seen[column:stop])
-        away = ((values[heard] - found.level[row]) / found.size[row] >= HOLDING) & ~home[heard]
+        heard = column + np.flatnonzero(track.seen[column:stop])
+        away = _away(found, row, track, heard)
         place = np.arange(len(heard))
         last = np.maximum.accumulate(np.where(away, place, -1))
         calm = np.where(last < 0, place + 1 + found.calm[row], place - last)
@@ -114,7 +162,7 @@ def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
             found.level[row] = np.nan
-            found.size[row], found.calm[row] = 0.0, 0
+            found.size[row], found.share[row], found.calm[row] = 0.0, 0.0, 0
             found.begun[row] = age + column + (REST if over.size else 0)
             found.back[row, column : int(found.begun[row]) - age] = True
         else:

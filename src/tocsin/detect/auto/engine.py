@@ -220,6 +220,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         changes |= {
             "anchor": anchors.level,
             "anchor_size": anchors.size,
+            "anchor_share": anchors.share,
             "anchor_begun": anchors.begun,
             "anchor_calm": anchors.calm,
         }

@@ -50,6 +50,7 @@ class Verdicts(NamedTuple):
     below: NDArray[np.bool_]
     level: Array
     deseasoned: Array
+    season: Array
 
 
 def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdicts:
@@ -97,6 +98,7 @@ def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdict
         below,
         found.level,
         (values - season)[:, LEAD:],
+        season[:, LEAD:],
     )
 
 

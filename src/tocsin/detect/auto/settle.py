@@ -21,8 +21,9 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
     season taken off, so that voices which look back find them where the series is now; scales and tails stay as they
     were learnt.
     """
-    anchor, size = state.anchor.copy(), state.anchor_size.copy()
+    anchor, size, share = state.anchor.copy(), state.anchor_size.copy(), state.anchor_share.copy()
     begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
+    share[rows] = 0.0
     anchor[rows], size[rows], begun[rows], calm[rows] = np.nan, 0.0, state.age[rows] + REST, 0
     recent, center = state.recent.copy(), state.center.copy()
     # How it came here is no precedent.
@@ -42,6 +43,7 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         state,
         anchor=anchor,
         anchor_size=size,
+        anchor_share=share,
         anchor_begun=begun,
         anchor_calm=calm,
         recent=recent,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.calibrate import Array
 
-VERSION = 5
+VERSION = 6
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
@@ -142,6 +142,7 @@ class AutoState:
     last_near: Ints
     anchor: Array
     anchor_size: Array
+    anchor_share: Array
     anchor_begun: Ints
     anchor_calm: Ints
     new_counts: NDArray[np.uint16]
@@ -294,6 +295,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         last_near=np.full(rows, -(1 << 40)),
         anchor=np.full(rows, np.nan),
         anchor_size=zero,
+        anchor_share=zero,
         anchor_begun=whole,
         anchor_calm=whole,
         new_counts=np.zeros((rows, voices, 2, BINS), np.uint16),
