@@ -19,6 +19,7 @@ LIMIT = -math.log(2 * stats.norm.sf(3.0))
 
 FAR_NATS = -math.log(0.002)
 UNSIGNED = ("volatility", "shape")
+LEVEL, CHANGE = VOICES.index("level"), VOICES.index("change")
 
 
 def row_of(state: AutoState, row: int) -> SimpleNamespace:
@@ -148,38 +149,105 @@ def verdict(row, x, bins):
     )
 
 
-def anchors(row, samples, *, hold):
-    """Held and back for each of ``samples`` (value, what was expected, sigma, seen), and where the row is after them.
+def usual_distance(row):
+    """How far a series usually is from its middle: with a season, what that misses and the noise, if that is less."""
+    if not row.season:
+        return reference_scale(row)
+    noise = mean(row.scale[LEVEL])
+    return min(reference_scale(row), max(row.season_error[row.season] + noise, floor(row)))
 
-    It goes away with a sample of 3 sigma and twice the usual size, unless that leads home: less than the usual size off
-    the middle of the last days. It is held while half of that is left and it is not at home; the third calm sample in a
-    row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
+
+def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
+    """The course of each of ``samples``, whether it came back a short while ago, and where the row is after them.
+
+    ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back; of a sample each. The
+    third calm sample in a row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
     """
-    level, size, begun, calm = row.anchor, row.anchor_size, row.anchor_begun, row.anchor_calm
-    held, back = [], []
-    for now, (value, expected, sigma, seen) in enumerate(samples, row.age):
-        home = abs(value - row.center) < reference_scale(row)
-        odd = seen and not home and abs(sigma) >= 3 and abs(value - expected) >= 2 * reference_scale(row)
-        held.append(False)
-        if not math.isnan(level) and not hold and now >= begun + row.grid.a_day:
-            level, size, begun, calm = math.nan, 0.0, now, 0
-        back.append(math.isnan(level) and now < begun)
-        if math.isnan(level) and now >= begun and odd:
-            level, size, begun, calm = expected, value - expected, now, 0
-        if math.isnan(level) or not seen:
+    begins, leaves, away, returned = rules
+    course, back = [], []
+    for now, sample in enumerate(samples, age):
+        course.append(0)
+        if kept is not None and not hold and now >= begun + a_day:
+            kept, begun, calm = None, now, 0
+        back.append(kept is None and now < begun)
+        if kept is None and now >= begun and sample.seen and begins(sample):
+            kept, begun, calm = leaves(sample), now, 0
+        if kept is None or not sample.seen:
             continue
-        if (value - level) / size >= 0.5 and not home:
-            held[-1], calm = True, 0
+        if away(sample, kept):
+            course[-1], calm = 1, 0
         else:
-            calm += 1
+            course[-1], calm = 2 if returned(sample, kept) else 0, calm + 1
         if calm == 3:
-            level, size, begun, calm = math.nan, 0.0, now + 1 + 40, 0
-    return held, back, (level, size, begun, calm)
+            kept, begun, calm = None, now + 1 + 40, 0
+    return course, back, (kept, begun, calm)
 
 
-def weight(sigma, *, seen, hold, strange, mute):
-    """How much a sample teaches, in halves."""
-    if not seen or mute:
+def level_rules(row):
+    """A level is left with 3 sigma and twice the usual distance, unless that leads home: near the middle, or nearer
+    than half of the way there, or near a former normal. It is away while half of the deviation is left, or half of its
+    share of what is usual at that time.
+    """
+    usual, zero, former = usual_distance(row), -row.offset / row.unit, row.anchor[4]
+
+    def home(value, left):
+        return abs(value - row.center) < max(usual, 0.5 * abs(left - row.center))
+
+    def begins(one):
+        if abs(one.sigma) < 3 or home(one.value, one.level) or abs(one.value - one.level) < 2 * usual:
+            return False
+        return not abs(one.value - former) < 0.5 * abs(row.center - former)
+
+    def leaves(one):
+        whole = row.center + one.season - zero
+        kept = SimpleNamespace(left=one.level, size=one.value - one.level, ratio=0.0, share=0.0)
+        if whole:
+            kept.ratio, kept.share = (one.level + one.season - zero) / whole, (one.value - one.level) / whole
+        return kept
+
+    def away(one, kept):
+        if (one.value - kept.left) / kept.size >= 0.5 and not home(one.value, kept.left):
+            return True
+        whole = row.center + one.season - zero
+        if not kept.share or whole * (kept.size / kept.share) <= 0:
+            return False
+        part = (one.value + one.season - zero) / whole
+        return (part - kept.ratio) / kept.share >= 0.5 and abs(part - 1) >= 0.5 * abs(kept.ratio - 1)
+
+    def returned(one, kept):
+        return (one.value - kept.left) / kept.size > -0.5
+
+    return begins, leaves, away, returned
+
+
+def unrest_rules(row):
+    """It is left with 3 sigma, where volatility alone says so, and twice the unrest; away is half of that, in nats."""
+    usual = 0.6745 * mean(row.scale[CHANGE])
+
+    def nats(changes):
+        return math.log(changes + floor(row))
+
+    def now(one):
+        return nats(median([abs(b - a) for a, b in itertools.pairwise(one.before[-25:])]))
+
+    def before(one):
+        return nats(max(median([abs(b - a) for a, b in itertools.pairwise(one.before[-133:-24])]), usual))
+
+    def begins(one):
+        return abs(one.sigma) >= 3 and one.restless and now(one) - before(one) >= math.log(2)
+
+    def leaves(one):
+        return SimpleNamespace(left=before(one), size=now(one) - before(one))
+
+    def away(one, kept):
+        return now(one) - kept.left >= 0.5 * kept.size
+
+    return begins, leaves, away, lambda one, kept: False
+
+
+def weight(sigma, *, seen, hold, strange, mute, away):
+    """How much a sample teaches, in halves: nothing while its alert is active and it is away."""
+    if not seen or mute or (hold and away):
         return 0
     if abs(sigma) < 3 and not strange:
         return 2

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.detect import naive
 
-from tocsin.detect import VOICES, AutoState, Policy, backtest, follow
+from tocsin.detect import AWAY, VOICES, AutoState, Policy, backtest, follow
 from tocsin.detect.auto import advance
 from tocsin.detect.auto.medians import mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
 from tocsin.detect.auto.precedent import MOST
@@ -278,7 +278,7 @@ def test_a_shift_and_its_end_are_the_same_in_any_parts(seed, cuts):
     for first, last in pairwise([0, *sorted(set(cuts)), len(values)]):
         part = advance(state, times(len(values))[first:last], values[None, first:last])
         state, parts = part.state, [*parts, part.opinions]
-    for name in ("sigma", "held", "agreeing"):
+    for name in ("sigma", "course", "agreeing"):
         together = np.concatenate([getattr(part, name) for part in parts], axis=1)
         assert np.array_equal(getattr(whole.opinions, name), together, equal_nan=name == "sigma"), name
 
@@ -286,10 +286,10 @@ def test_a_shift_and_its_end_are_the_same_in_any_parts(seed, cuts):
 def test_an_alert_holds_while_the_series_is_away():
     values = changed(daily(6, seed=12), 4 * DAY, 5 * DAY, 30.0)
     said = advance(AutoState.empty(1, 60.0), times(len(values)), values[None], hold=np.array([True])).opinions
-    assert said.held[0, 4 * DAY : 5 * DAY].mean() > 0.99
-    assert not said.held[0, 5 * DAY + 5 :].any()
+    assert (said.course[0, 4 * DAY : 5 * DAY] == AWAY).mean() > 0.99
+    assert not (said.course[0, 5 * DAY + 5 :] == AWAY).any()
     given_up = advance(AutoState.empty(1, 60.0), times(len(values)), np.r_[values, values][None][:, : len(values)])
-    assert given_up.opinions.held[0, 4 * DAY : 5 * DAY].mean() > 0.99
+    assert (given_up.opinions.course[0, 4 * DAY : 5 * DAY] == AWAY).mean() > 0.99
 
 
 def test_what_is_learnt_fits_in_twelve_kilobytes_and_survives_as_bytes():
@@ -315,7 +315,7 @@ def test_what_is_learnt_fits_in_twelve_kilobytes_and_survives_as_bytes():
         (b"\x80\x04\x95\n", "no learnt state"),
         (b'{"version": 99, "step_s": 60, "arrays": {}}\n', "layout 99"),
         (b'{"version": 2, "step_s": 60, "day": 0, "arrays": {}}\n', "layout 2"),
-        (b'{"version": 5, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
+        (b'{"version": 6, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
     ],
 )
 def test_bytes_that_are_no_state_are_refused(data, why):

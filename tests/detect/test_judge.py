@@ -67,7 +67,7 @@ def test_several_voices_are_paid_for(methods):
 def scores(sigma, expected):
     sigma, expected = np.array([sigma], float), np.array([expected], float)
     blank = Scores.nothing(*sigma.shape, METHODS)
-    return Scores(expected, expected - 5, expected + 5, sigma, blank.strongest, blank.agreeing, blank.held, METHODS)
+    return Scores(expected, expected - 5, expected + 5, sigma, blank.strongest, blank.agreeing, blank.course, METHODS)
 
 
 def reasons(policy, sigma, values, expected):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tocsin.detect import AutoState, follow
 from tocsin.detect.auto import advance, settled
+from tocsin.detect.auto.state import LEFT
 
 DAY = 1440
 START = 1_700_006_400.0  # a midnight, UTC
@@ -97,9 +98,9 @@ def test_a_settled_series_is_away_from_nothing_and_looks_back_on_where_it_is():
     values = noise(2, 3 * DAY) * np.array([[1.0], [5.0]])
     values[:, -20:] += 40.0
     state = advance(AutoState.empty(2, 60.0), times(3 * DAY), values).state
-    assert not np.isnan(state.anchor).any()
+    assert not np.isnan(state.anchor[:, LEFT]).any()
     after = settled(state, np.array([0]), np.array([20]))
-    assert np.isnan(after.anchor[0])
+    assert np.isnan(after.anchor[0, LEFT])
     assert same(after.select([1]), state.select([1])) == [], "the other row stays"
     unit, offset = after.unit[0], after.offset[0]
     back = after.recent[0] * unit + offset
@@ -108,8 +109,8 @@ def test_a_settled_series_is_away_from_nothing_and_looks_back_on_where_it_is():
     later = START + (3 * DAY + np.arange(60)) * 60.0
     stays = noise(2, 60, 7) * np.array([[1.0], [5.0]]) + 40.0
     assert (np.abs(advance(after, later, stays).opinions.sigma[0]) >= 3).sum() <= 1
-    assert not advance(after, later, stays).opinions.held[0].any()
-    assert advance(state, later, stays).opinions.held[0].any()
+    assert not advance(after, later, stays).opinions.course[0].any()
+    assert advance(state, later, stays).opinions.course[0].any()
 
 
 def test_too_few_samples_of_a_level_move_nothing():

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tocsin.detect.auto import LEAD, VOICES, AutoState, advance
 from tocsin.detect.auto.anchor import follow_anchors
 from tocsin.detect.auto.engine import _MUTE, _filled, _weights
 from tocsin.detect.auto.score import verdicts
+from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER
 from tocsin.detect.auto.voices import residuals
 
 STEP = 600.0
@@ -140,36 +142,67 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
     columns = 3 * A_DAY
     verdict = verdicts(state, x, bins)
     shape = (state.rows, columns)
-    scale = np.array([naive_auto.reference_scale(naive_auto.row_of(state, row)) for row in range(state.rows)])[:, None]
+    known = [naive_auto.row_of(state, row) for row in range(state.rows)]
+    scale = np.array([naive_auto.usual_distance(each) for each in known])[:, None]
     level = scale * rng.choice([0.0, 5.0], (state.rows, 1)) + scale * 0.1 * rng.standard_normal(shape)
     away = np.repeat(rng.choice([0.0, 0.0, 4.0, -6.0, 1.9], (state.rows, columns // 12)), 12, axis=1)
     away[:, A_DAY // 2 : 2 * A_DAY] += rng.choice([0.0, 9.0], (state.rows, 1))
     made = scale * away + scale * 0.2 * rng.standard_normal(shape)
+    season = scale * 4.0 * np.sin(np.arange(columns) * 2 * np.pi / A_DAY) * rng.choice([0.0, 1.0], (state.rows, 1))
+    moves = scale * np.repeat(rng.choice([0.1, 0.1, 3.0], (state.rows, columns // 36)), 36, axis=1)
+    whole = np.concatenate([x[:, :LEAD], made + moves * rng.standard_normal(shape)], axis=1)
     sigma = np.where(rng.random(shape) < 0.7, np.clip(away, -5, 5), 0.5)
+    restless = (rng.random(shape) < 0.5).astype(np.uint16) << VOICES.index("volatility")
     seen, hold = rng.random(shape) < 0.9, np.full(state.rows, holds)
+    former = np.where(rng.random(state.rows) < 0.5, np.nan, scale[:, 0] * 9.0)
+    nowhere = {name: np.zeros((state.rows, 2), np.int64) for name in ("anchor_begun", "anchor_calm")}
+    anchor = np.where(np.arange(6) == FORMER, former[:, None], AT_HOME)
+    state = replace(state, anchor=anchor, unrest=np.tile(AT_REST, (state.rows, 1)), **nowhere)
 
     def part(here):
-        return verdict._replace(deseasoned=made[:, here], level=level[:, here], sigma=sigma[:, here])
+        cuts = {"deseasoned": made, "level": level, "sigma": sigma, "season": season, "agreeing": restless}
+        return verdict._replace(**{name: each[:, here] for name, each in cuts.items()})
 
-    first = follow_anchors(state, part(slice(0, cut)), seen[:, :cut], hold)
+    first = follow_anchors(state, part(slice(0, cut)), whole[:, : LEAD + cut], seen[:, :cut], hold)
     later = replace(
         state,
         age=state.age + cut,
-        anchor=first.level,
-        anchor_size=first.size,
+        anchor=first.anchor,
+        unrest=first.unrest,
         anchor_begun=first.begun,
         anchor_calm=first.calm,
     )
-    rest = follow_anchors(later, part(slice(cut, None)), seen[:, cut:], hold)
-    held = np.concatenate([first.held, rest.held], axis=1)
+    rest = follow_anchors(later, part(slice(cut, None)), whole[:, cut:], seen[:, cut:], hold)
+    course = np.concatenate([first.course, rest.course], axis=1)
     back = np.concatenate([first.back, rest.back], axis=1)
     for row in range(state.rows):
-        samples = zip(made[row].tolist(), level[row].tolist(), sigma[row].tolist(), seen[row].tolist(), strict=True)
-        want = naive_auto.anchors(naive_auto.row_of(state, row), samples, hold=holds)
-        assert held[row].tolist() == want[0]
-        assert back[row].tolist() == want[1]
-        got = rest.level[row], rest.size[row], rest.begun[row], rest.calm[row]
-        assert got == pytest.approx(want[2], nan_ok=True)
+        plain = naive_auto.row_of(state, row)
+        samples = [
+            SimpleNamespace(
+                value=made[row, column],
+                level=level[row, column],
+                season=season[row, column],
+                sigma=sigma[row, column],
+                restless=restless[row, column] > 0,
+                seen=seen[row, column],
+                before=whole[row, : LEAD + column + 1].tolist(),
+            )
+            for column in range(columns)
+        ]
+        kept = (None, 0, 0)
+        options = {"hold": holds, "age": plain.age, "a_day": plain.grid.a_day}
+        levels = naive_auto.follow(samples, *kept, rules=naive_auto.level_rules(plain), **options)
+        unrest = naive_auto.follow(samples, *kept, rules=naive_auto.unrest_rules(plain), **options)
+        assert course[row].tolist() == [
+            1 if 1 in both else max(both) for both in zip(levels[0], unrest[0], strict=True)
+        ]
+        assert back[row].tolist() == levels[1]
+        for track, (_, _, (kept, begun, calm)) in enumerate((levels, unrest)):
+            got = rest.anchor[row, :4] if track == 0 else rest.unrest[row]
+            names = ("left", "size", "ratio", "share")[: len(got)]
+            want = [math.nan, 0, 0, 0][: len(got)] if kept is None else [getattr(kept, name) for name in names]
+            assert got.tolist() == pytest.approx(want, nan_ok=True)
+            assert (rest.begun[row, track], rest.calm[row, track]) == (begun, calm)
 
 
 @settings(max_examples=20)
@@ -182,7 +215,8 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
     verdict = verdict._replace(sigma=np.where(rng.random(values.shape) < 0.3, 4.0, verdict.sigma))
     seen, hold = ~np.isnan(values), rng.random(state.rows) < 0.5
     strange = rng.choice(np.array([0, 1, _MUTE], np.uint8), values.shape)
-    got = _weights(verdict, seen, (hold, strange))
+    away = rng.random(values.shape) < 0.3
+    got = _weights(verdict, seen, (hold, strange), away)
     for row in range(state.rows):
         for column in range(NEW):
             mark = int(strange[row, column])
@@ -192,5 +226,6 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
                 hold=hold[row],
                 strange=mark == 1,
                 mute=mark == _MUTE,
+                away=away[row, column],
             )
             assert got[row, column] == want

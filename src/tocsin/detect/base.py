@@ -36,6 +36,9 @@ STATES: tuple[str, ...] = ("drift", "absence", "capacity")
 AHEAD: tuple[str, ...] = ("capacity",)
 """Those that speak of what comes: how far the sample of now is from what was expected does not matter there."""
 
+AWAY, RETURNED, SETTLED = range(1, 4)
+"""What ``Scores.course`` says of a sample."""
+
 AUTO = "auto"
 """The default of a user: the detector of ``tocsin.detect.auto`` in monitoring, all methods on recorded data."""
 
@@ -147,9 +150,11 @@ class Scores:
     ``expected``, ``lower`` and ``upper`` are those of the strongest method at that sample, in the unit of the values;
     outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected. ``strongest`` is an
     index into ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at
-    3 sigma or more, on the same side. ``held`` says that a series is still away from where it was before it stood out,
-    even if it has come to look ordinary there; only ``auto`` knows that. ``missing`` says that no sample came where one
-    should have: only ``absence`` does, and the other numbers but ``sigma`` are NaN there. ``told`` is for words.
+    3 sigma or more, on the same side. ``course`` is ``AWAY`` where a series is still away from where it was before
+    it stood out, even if it has come to look ordinary there, ``RETURNED`` where it has come back from there,
+    ``SETTLED`` where that has just become its normal; only ``auto`` knows that. ``missing`` says that no sample came
+    where one should have: only ``absence`` does, and the other numbers but ``sigma`` are NaN there. ``told`` is for
+    words.
     """
 
     expected: Array
@@ -158,7 +163,7 @@ class Scores:
     sigma: Array
     strongest: NDArray[np.int8]
     agreeing: NDArray[np.uint32]
-    held: NDArray[np.bool_]
+    course: NDArray[np.int8]
     methods: tuple[str, ...]
     missing: NDArray[np.bool_] | None = None
     told: tuple[Told, ...] = ()
@@ -173,7 +178,7 @@ class Scores:
 
     def cut(self, rows: NDArray[np.intp] | slice, columns: slice) -> Scores:
         """The scores of some rows, and of the columns from ``columns.start`` to ``columns.stop``."""
-        arrays = ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "held")
+        arrays = ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "course")
         parts: dict[str, Any] = {name: getattr(self, name)[rows, columns] for name in arrays}
         parts["missing"] = None if self.missing is None else self.missing[rows, columns]
         return replace(self, told=tuple(one.cut(rows, columns) for one in self.told), **parts)
@@ -190,12 +195,12 @@ class Scores:
         """Scores without any opinion, to be filled in."""
         blank = [np.full((rows, columns), np.nan) for _ in range(4)]
         strongest = np.full((rows, columns), -1, np.int8)
-        agreeing, held = np.zeros((rows, columns), np.uint32), np.zeros((rows, columns), bool)
-        return cls(blank[0], blank[1], blank[2], blank[3], strongest, agreeing, held, methods)
+        agreeing, course = np.zeros((rows, columns), np.uint32), np.zeros((rows, columns), np.int8)
+        return cls(blank[0], blank[1], blank[2], blank[3], strongest, agreeing, course, methods)
 
     def put(self, rows: NDArray[np.intp] | slice, columns: slice, part: Scores) -> None:
         """Write the scores of some rows and columns into their place."""
-        for name in ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "held"):
+        for name in ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "course"):
             getattr(self, name)[rows, columns] = getattr(part, name)
 
 

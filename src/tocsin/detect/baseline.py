@@ -178,5 +178,5 @@ def strongest_of(sigmas: Array, center: Array, reach: Array, methods: tuple[str,
         agreeing[loud] = combine.agreement(sigmas[:, loud], sigma[loud])
     strongest = best.astype(np.int8)
     strongest[nothing] = -1
-    held = np.zeros(sigma.shape, bool)
-    return Scores(expected, expected - width, expected + width, combined, strongest, agreeing, held, methods)
+    course = np.zeros(sigma.shape, np.int8)
+    return Scores(expected, expected - width, expected + width, combined, strongest, agreeing, course, methods)

@@ -277,7 +277,7 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
         baseline = replaced_rows(baseline, young, named.baseline)
     quiet = None if call.mute is None else call.mute[:, part.block]
     state, said = advance(state, call.local[part.block], call.block[:, part.block], hold=call.hold, odd=odd, mute=quiet)
-    for name in ("sigma", "expected", "lower", "upper", "strongest", "agreeing", "held"):
+    for name in ("sigma", "expected", "lower", "upper", "strongest", "agreeing", "course"):
         getattr(call.scores, name)[:, part.scores] = getattr(said, name)
     if named is not None:
         _speak_for(call.scores, young, part.scores, ~np.logical_or.accumulate(said.ready[young], axis=1), named.scores)

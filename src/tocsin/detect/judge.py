@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.state import SIDED
-from tocsin.detect.base import AHEAD, Direction, Scores
+from tocsin.detect.base import AHEAD, AWAY, Direction, Scores
 from tocsin.detect.calibrate import ANOMALOUS, NEARLY, Array
 
 REASONS: tuple[str, ...] = (
@@ -77,7 +77,7 @@ class Judgement:
 def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     """Which samples (S, K) count under ``policy``, and for each the reason why or why not (see ``REASONS``).
 
-    ``holding`` relaxes the floors on effect by half, and a series that is ``held`` holds as long as its value may alert
+    ``holding`` relaxes the floors on effect by half, and a series that is ``AWAY`` holds as long as its value may alert
     at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
     block = _checked(scores, values)
@@ -91,8 +91,9 @@ def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
         odd = size >= policy.sigma
         reasons[odd] = _codes(scores, block, policy, odd)
         flags = reasons == _FLAGGED
-    if scores.held.any():
-        holding |= scores.held & _may_alert(block, policy)
+    away = scores.course == AWAY
+    if away.any():
+        holding |= away & _may_alert(block, policy)
     return Judgement(flags, holding, reasons)
 
 

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     TARGET_DISABLED = "target_disabled"
     TARGET_CHANGED = "target_changed"
     ACCEPTED = "accepted_as_normal"
+    NEW_NORMAL = "became_normal"
     SHADOWED = "target_in_shadow"
     TOLD = "target_out_of_shadow"
     SOURCE_FAILING = "datasource_failing"
@@ -57,7 +58,8 @@ class Observation:
     """What one sample of one series says, with all words an alert needs.
 
     `flagged`: beyond the entry threshold and all floors; `holding`: beyond the lower exit threshold; `away`: so because
-    it has not come back to the level that it left, on whatever side of what is expected by now.
+    it has not come back to the level that it left, on whatever side of what is expected by now; `returned`: it has;
+    `settled`: where it is has just become its normal.
     """
 
     labels: Labels
@@ -73,6 +75,8 @@ class Observation:
     flagged: bool
     holding: bool
     away: bool = False
+    returned: bool = False
+    settled: bool = False
     facts: Facts | None = None
 
     @property

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from tocsin.detect import (
     AHEAD,
+    AWAY,
     MORE,
+    RETURNED,
+    SETTLED,
     VOICES,
     Judgement,
     Policy,
@@ -249,7 +252,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     most = np.inf if policy.upper_bound is None else policy.upper_bound
     lower, upper = (min(max(each, least), most) for each in (lower, upper))
     anomalous = bool(judged.anomalous[row, column])
-    methods = scores.methods_at(row, column)
+    methods, course = scores.methods_at(row, column), int(scores.course[row, column])
     facts = None
     if anomalous:
         strongest = methods[0] if methods else ""
@@ -286,7 +289,9 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
-        away=bool(judged.judgement.holding[row, column] and scores.held[row, column]),
+        away=bool(judged.judgement.holding[row, column] and course == AWAY),
+        returned=course == RETURNED,
+        settled=course == SETTLED,
         facts=facts,
     )
 

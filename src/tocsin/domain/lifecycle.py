@@ -35,6 +35,8 @@ def advance(alert: Alert | None, observation: Observation | None, target: Target
         return _unseen(alert, target, at)
     if alert is None:
         return _begin(observation, target) if observation.flagged else STAY
+    if observation.settled:
+        return Move(ended(alert, AlertState.EXPIRED, at), Reason.NEW_NORMAL)
     # Never earlier: the caller may have put it later, where a time in which nobody could look is not to count.
     alert = replace(alert, last_seen_at=max(at, alert.last_seen_at or at))
     same_side = (observation.sigma > 0) == ((alert.sigma or 0.0) > 0)
@@ -79,7 +81,7 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
         anomaly_count=alert.anomaly_count + int(seen.severity is not None),
         well_for=timedelta(0),
     )
-    back = _returns(alert, seen)
+    back = seen.returned or _returns(alert, seen)
     worse = not back and seen.severity is not None and seen.severity > alert.severity
     # One that only holds, as an echo of what has come back, has no words of its own.
     if not back and seen.severity is not None and abs(seen.sigma) > abs(alert.sigma or 0.0):

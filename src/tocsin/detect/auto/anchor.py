@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.learn import reference_scale
 from tocsin.detect.auto.score import Verdicts
-from tocsin.detect.auto.state import VOICES, AutoState
+from tocsin.detect.auto.state import FORMER, LEAD, LEFT, RATIO, SETTLED_AT, SHARE, SIZE, VOICES, AutoState
 from tocsin.detect.auto.voices import floors
+from tocsin.detect.base import AWAY, RETURNED, SETTLED
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 HOLDING = 0.5
@@ -20,6 +22,9 @@ HOME = 1.0
 """Within so many mean absolute deviations of the middle of the last days a series is where it usually is, whatever it
 left: what comes back from a burst that nobody was told of leaves nothing.
 """
+
+HALF_WAY = 0.5
+"""So it is where it is nearer to the middle than this share of the way from there to what was expected."""
 
 CALM = 3
 """So many samples in a row nearer than that, or at home, end it."""
@@ -32,72 +37,171 @@ where it was.
 LEAST_SIZE = 2.0
 """Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
 
-HALF_WAY = 0.5
-"""So is one that is nearer to the middle than this share of the way from it that it was expected to be."""
+UNREST_OVER, UNREST_BEFORE = 24, LEAD - 24
+"""The unrest of a sample is the median change over 24; before it was that of the 108 changes before those. A calm that
+is unlike the series, as within an outage, is none to leave: it counts as no calmer than the series usually is.
+"""
 
-_LEVEL = VOICES.index("level")
+LEAST_UNREST = float(np.log(2.0))
+"""Changes that are not twice as large as before are not followed, in nats."""
+
+_LEVEL, _VOLATILITY, _CHANGE = VOICES.index("level"), VOICES.index("volatility"), VOICES.index("change")
+_MEDIAN = 0.6745
+"""The median of |z| of a Gaussian."""
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
-    """``held`` (S, K): still away; ``back``: it came back a short while ago. For each row the level it left (NaN =
-    none), how far, which share of the value that was expected that is, at which age (without a level: from which age
-    on it may leave one), calm samples.
+    """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago. The rest is what a state keeps, see
+    there.
     """
 
-    held: Flags
+    course: NDArray[np.int8]
     back: Flags
-    level: Array
-    size: Array
-    share: Array
+    anchor: Array
+    unrest: Array
     begun: Ints
     calm: Ints
 
 
-class _Row(NamedTuple):
-    """One row's samples and what was expected, which stand out, which were seen, how far from ``center`` is still at
-    home; ``season`` and ``zero`` (the value 0) in its own unit; ``hold``: it is never given up.
+class _Track(Protocol):
+    """What one row may be away from: ``open`` says whether it is."""
+
+    @property
+    def open(self) -> bool: ...
+    def leave(self, column: int) -> None: ...
+    def away(self, columns: NDArray[np.intp]) -> Flags: ...
+    def returned(self, columns: NDArray[np.intp]) -> Flags: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The level that a row leaves: ``kept`` is its part of ``AutoState.anchor``, changed in place. Samples and what was
+    expected (K,) without the ``season``, all in its own unit, in which nothing at all is ``zero``.
     """
 
+    kept: Array
     values: Array
     level: Array
-    odd: Flags
-    seen: Flags
+    season: Array
     center: float
     usual: float
-    season: Array
     zero: float
+
+    @property
+    def open(self) -> bool:
+        return not np.isnan(self.kept[LEFT])
+
+    def leave(self, column: int) -> None:
+        left, value = float(self.level[column]), float(self.values[column])
+        self.kept[LEFT], self.kept[SIZE] = left, value - left
+        usual = self.center + float(self.season[column]) - self.zero
+        self.kept[RATIO], self.kept[SHARE] = 0.0, 0.0
+        if usual != 0.0:
+            self.kept[RATIO] = (left + float(self.season[column]) - self.zero) / usual
+            self.kept[SHARE] = (value - left) / usual
+
+    def away(self, columns: NDArray[np.intp]) -> Flags:
+        """By half of the deviation, or by half of its share of what is usual, where a season has moved that."""
+        left, size, ratio, share = self.kept[:FORMER]
+        values, season = self.values[columns], self.season[columns]
+        home = max(HOME * self.usual, HALF_WAY * abs(left - self.center))
+        away: Flags = ((values - left) / size >= HOLDING) & (np.abs(values - self.center) >= home)
+        usual = self.center + season - self.zero
+        if share != 0.0:
+            # A share means something only on the side of nothing on which it was taken.
+            same = usual * (size / share) > 0
+            part = np.divide(values + season - self.zero, usual, out=np.full(len(usual), ratio), where=same)
+            away |= ((part - ratio) / share >= HOLDING) & (np.abs(part - 1.0) >= HALF_WAY * abs(ratio - 1.0))
+        return away
+
+    def returned(self, columns: NDArray[np.intp]) -> Flags:
+        """Which samples are on no other side of what it left."""
+        result: Flags = (self.values[columns] - self.kept[LEFT]) / self.kept[SIZE] > -HOLDING
+        return result
+
+    def close(self) -> None:
+        self.kept[:FORMER] = np.nan, 0.0, 0.0, 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Unrest:
+    """How much a row moves: ``kept`` is its part of ``AutoState.unrest``; ``now`` and ``before`` (K,) in nats."""
+
+    kept: Array
+    now: Array
+    before: Array
+
+    @property
+    def open(self) -> bool:
+        return not np.isnan(self.kept[LEFT])
+
+    def leave(self, column: int) -> None:
+        self.kept[:] = self.before[column], self.now[column] - self.before[column]
+
+    def away(self, columns: NDArray[np.intp]) -> Flags:
+        left, size = self.kept
+        result: Flags = self.now[columns] - left >= HOLDING * size
+        return result
+
+    def returned(self, columns: NDArray[np.intp]) -> Flags:
+        """None: of what moves less no sample is news."""
+        return np.zeros(len(columns), bool)
+
+    def close(self) -> None:
+        self.kept[:] = np.nan, 0.0
+
+
+class _Row(NamedTuple):
+    """One row's samples: which are seen; its age before them and columns a day; ``hold``: it is never given up."""
+
+    seen: Flags
+    age: int
+    a_day: int
     hold: bool
 
 
-def follow_anchors(state: AutoState, verdict: Verdicts, seen: Flags, hold: Flags) -> Anchors:
-    """Follow rows away from the level they left; ``seen`` (S, K) are the samples that are judged.
+def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Flags, hold: Flags) -> Anchors:
+    """Follow rows away from the level that they left, and from the calm; ``seen`` (S, K) are the samples that are
+    judged, ``filled`` (S, ``LEAD`` + K) all of them, in the rows' own unit.
 
     A row goes away with a sample of 3 sigma that is not at home. After a day it is given up, unless it is on ``hold``.
     """
-    values, level, sigma = verdict.deseasoned, verdict.level, verdict.sigma
+    rows, columns = verdict.sigma.shape
     found = Anchors(
-        np.zeros(values.shape, bool),
-        _came_back(state, values.shape[1]),
+        np.zeros((rows, columns), np.int8),
+        np.zeros((rows, columns), bool),
         state.anchor.copy(),
-        state.anchor_size.copy(),
-        state.anchor_share.copy(),
+        state.unrest.copy(),
         state.anchor_begun.copy(),
         state.anchor_calm.copy(),
     )
+    ages = state.age[:, None] + np.arange(columns)
+    odd = (np.abs(verdict.sigma) >= ANOMALOUS) & seen
+    found.course[ages - state.anchor[:, SETTLED_AT, None] < REST] = SETTLED
     usual = usual_distance(state)
-    center = state.center[:, None]
-    home = np.abs(values - center) < np.maximum(HOME * usual[:, None], HALF_WAY * np.abs(level - center))
-    odd = (np.abs(sigma) >= ANOMALOUS) & seen & ~home & (np.abs(values - level) >= LEAST_SIZE * usual[:, None])
+    far = odd & _far(state, verdict, usual)
     zero = -state.offset / state.unit
-    for row in np.flatnonzero(odd.any(axis=1) | ~np.isnan(found.level)):
-        track = _Row(
-            values[row], level[row], odd[row], seen[row], float(state.center[row]), float(usual[row]),
-            verdict.season[row], float(zero[row]), bool(hold[row]),
+    np.logical_and(np.isnan(state.anchor[:, LEFT, None]), ages < state.anchor_begun[:, :1], out=found.back)
+    for row in np.flatnonzero(far.any(axis=1) | ~np.isnan(found.anchor[:, LEFT])).tolist():
+        level = _Level(
+            found.anchor[row],
+            verdict.deseasoned[row],
+            verdict.level[row],
+            verdict.season[row],
+            float(state.center[row]),
+            float(usual[row]),
+            float(zero[row]),
         )
-        _follow(found, int(row), state, track)
+        _follow(found, (row, 0), level, far[row], _row(state, row, seen, hold))
+    restless = odd & (verdict.agreeing >> _VOLATILITY & 1 > 0)
+    for row in np.flatnonzero(restless.any(axis=1) | ~np.isnan(found.unrest[:, LEFT])).tolist():
+        unrest = _Unrest(found.unrest[row], *_unrest(state, row, filled[row]))
+        loud = restless[row] & (unrest.now - unrest.before >= LEAST_UNREST)
+        _follow(found, (row, 1), unrest, loud, _row(state, row, seen, hold))
     return found
 
 
@@ -109,62 +213,63 @@ def usual_distance(state: AutoState) -> Array:
     return np.where(state.season > 0, np.minimum(whole, np.maximum(missed + noise, floors(state))), whole)
 
 
-def _came_back(state: AutoState, columns: int) -> Flags:
-    ages = state.age[:, None] + np.arange(columns)
-    result: Flags = np.isnan(state.anchor)[:, None] & (ages < state.anchor_begun[:, None])
+def _far(state: AutoState, verdict: Verdicts, usual: Array) -> Flags:
+    """Which samples are far from what was expected, and not at home: near the middle, or near a former normal."""
+    values, level = verdict.deseasoned, verdict.level
+    center, former, scale = state.center[:, None], state.anchor[:, FORMER, None], usual[:, None]
+    home = np.abs(values - center) < np.maximum(HOME * scale, HALF_WAY * np.abs(level - center))
+    home |= np.abs(values - former) < HALF_WAY * np.abs(center - former)
+    result: Flags = ~home & (np.abs(values - level) >= LEAST_SIZE * scale)
     return result
 
 
-def _leaves(found: Anchors, row: int, track: _Row, column: int, age: int) -> None:
-    level, size = float(track.level[column]), float(track.values[column] - track.level[column])
-    expected = level + float(track.season[column]) - track.zero
-    found.level[row], found.size[row] = level, size
-    found.share[row] = size / expected if expected != 0.0 else 0.0
-    found.begun[row], found.calm[row] = age + column, 0
+def _row(state: AutoState, row: int, seen: Flags, hold: Flags) -> _Row:
+    return _Row(seen[row], int(state.age[row]), state.grid.a_day, bool(hold[row]))
 
 
-def _away(found: Anchors, row: int, track: _Row, heard: NDArray[np.intp]) -> Flags:
-    """Which of the samples ``heard`` are still away: by half of the deviation, or by half of the share of what is
-    expected, where a season has moved that.
-    """
-    level, size, share = found.level[row], found.size[row], found.share[row]
-    values = track.values[heard]
-    distance = values - level
-    home = np.maximum(HOME * track.usual, HALF_WAY * abs(level - track.center))
-    away = (distance / size >= HOLDING) & (np.abs(values - track.center) >= home)
-    expected = level + track.season[heard] - track.zero
-    if share != 0.0:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            away |= (expected * (size / share) > 0) & (distance / expected / share >= HOLDING)
-    return away
+def _unrest(state: AutoState, row: int, filled: Array) -> tuple[Array, Array]:
+    """How much one row (LEAD + K,) moves at each new column, and how much before or usually; (K,) in nats."""
+    changes = np.abs(np.diff(filled))
+    last = np.lib.stride_tricks.sliding_window_view(changes, UNREST_OVER)[LEAD - UNREST_OVER :]
+    before = np.lib.stride_tricks.sliding_window_view(changes, UNREST_BEFORE)[: len(last)]
+    least = float(floors(state)[row])
+    usual = _MEDIAN * float(state.scale[row, _CHANGE].mean(dtype=np.float64))
+    return np.log(np.median(last, axis=1) + least), np.log(np.maximum(np.median(before, axis=1), usual) + least)
 
 
-def _follow(found: Anchors, row: int, state: AutoState, track: _Row) -> None:
-    column, columns, age = 0, len(track.values), int(state.age[row])
+def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, row: _Row) -> None:
+    column, columns = 0, len(row.seen)
     while column < columns:
-        if np.isnan(found.level[row]):
-            column = max(column, int(found.begun[row]) - age)
-            later = np.flatnonzero(track.odd[column:]) if column < columns else np.empty(0, np.intp)
+        if not track.open:
+            column = max(column, int(found.begun[place]) - row.age)
+            later = np.flatnonzero(odd[column:]) if column < columns else np.empty(0, np.intp)
             if not later.size:
                 return
             column += int(later[0])
-            _leaves(found, row, track, column, age)
-        given_up = columns if track.hold else int(found.begun[row]) + state.grid.a_day - age
+            track.leave(column)
+            found.begun[place], found.calm[place] = row.age + column, 0
+        given_up = columns if row.hold else int(found.begun[place]) + row.a_day - row.age
         stop = min(columns, max(given_up, column))
-        heard = column + np.flatnonzero(track.seen[column:stop])
-        away = _away(found, row, track, heard)
-        place = np.arange(len(heard))
-        last = np.maximum.accumulate(np.where(away, place, -1))
-        calm = np.where(last < 0, place + 1 + found.calm[row], place - last)
+        heard = column + np.flatnonzero(row.seen[column:stop])
+        away = track.away(heard)
+        count = np.arange(len(heard))
+        last = np.maximum.accumulate(np.where(away, count, -1))
+        calm = np.where(last < 0, count + 1 + found.calm[place], count - last)
         over = np.flatnonzero(calm >= CALM)
         end = int(over[0]) if over.size else len(heard)
-        found.held[row, heard[:end]] = away[:end]
+        until = heard[: end + 1]
+        here, gone = found.course[place[0], until], away[: end + 1]
+        # Whatever it is away from counts more than what it has come back from.
+        here[track.returned(until) & (here != AWAY)] = RETURNED
+        here[gone] = AWAY
+        found.course[place[0], until] = here
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
-            found.level[row] = np.nan
-            found.size[row], found.share[row], found.calm[row] = 0.0, 0.0, 0
-            found.begun[row] = age + column + (REST if over.size else 0)
-            found.back[row, column : int(found.begun[row]) - age] = True
+            track.close()
+            found.calm[place] = 0
+            found.begun[place] = row.age + column + (REST if over.size else 0)
+            if isinstance(track, _Level):
+                found.back[place[0], column : int(found.begun[place]) - row.age] = True
         else:
-            found.calm[row] = int(calm[-1]) if len(calm) else found.calm[row]
+            found.calm[place] = int(calm[-1]) if len(calm) else found.calm[place]
             return

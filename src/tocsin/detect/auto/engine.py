@@ -25,9 +25,10 @@ from tocsin.detect.auto.learn import (
 from tocsin.detect.auto.precedent import tell
 from tocsin.detect.auto.ruler import BINS, places
 from tocsin.detect.auto.score import Verdicts, verdicts
+from tocsin.detect.auto.settle import settled_by_itself
 from tocsin.detect.auto.state import LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
 from tocsin.detect.auto.voices import SMALLEST
-from tocsin.detect.base import distinct
+from tocsin.detect.base import AWAY, distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 FULL_COUNTS = 16384
@@ -55,7 +56,7 @@ class Opinions(NamedTuple):
     """What is said of K columns of S series; every array (S, K), NaN = no opinion.
 
     ``strongest`` is an index into ``VOICES`` (-1 = none), ``agreeing`` has bit v where voice v alone says so, ``ready``
-    is where ``auto`` has an opinion, ``held`` where a series is still away from where it was.
+    is where ``auto`` has an opinion, ``course`` what ``Scores`` says of it.
     """
 
     sigma: Array
@@ -65,14 +66,14 @@ class Opinions(NamedTuple):
     strongest: NDArray[np.int8]
     agreeing: NDArray[np.uint16]
     ready: Flags
-    held: Flags
+    course: NDArray[np.int8]
 
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Opinions:
         """Nothing said yet, to be written into."""
         numbers = [np.full(shape, np.nan) for _ in range(4)]
         strongest, agreeing = np.full(shape, -1, np.int8), np.zeros(shape, np.uint16)
-        return cls._make((*numbers, strongest, agreeing, np.zeros(shape, bool), np.zeros(shape, bool)))
+        return cls._make((*numbers, strongest, agreeing, np.zeros(shape, bool), np.zeros(shape, np.int8)))
 
     def part(self, rows: slice, columns: slice) -> Opinions:
         """A view of some of it."""
@@ -160,6 +161,8 @@ def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Fla
 
 def _due(state: AutoState, *, day_over: bool) -> AutoState:
     """Learn the rows whose time has come."""
+    if day_over:
+        state = settled_by_itself(state)
     known = state.learnt > 0
     moving = state.age - state.still
     fresh = np.flatnonzero(~known & (moving >= FIRST))
@@ -201,7 +204,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
     valid = ~np.isnan(values)
     born = (state.age > 0)[:, None] | np.logical_or.accumulate(valid, axis=1)
     judged = np.flatnonzero(state.learnt > 0)
-    after, changes = state, dict[str, Any]()
+    after, changes, frozen = state, dict[str, Any](), np.zeros(state.rows, np.int64)
     if judged.size:
         every = judged.size == state.rows
         part = state if every else state.select(judged)
@@ -209,18 +212,20 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         verdict = verdicts(part, filled[rows], all_bins)
         seen = valid[rows]
         told = seen & part.ready[:, None]
-        anchors = follow_anchors(part, verdict, told, known[0][rows])
+        anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
         verdict = verdict._replace(sigma=heard.sigma, agreeing=_agreeing(verdict, heard.sigma))
         _write(out, rows, verdict, told)
-        out.held[rows] = anchors.held
-        weight = _weights(verdict, seen, (known[0][rows], known[1][rows]))
-        changes = _wait(part, filled[rows], all_bins, verdict, weight, mute=mute[rows])
+        out.course[rows] = np.where(told, anchors.course, 0)
+        away = anchors.course == AWAY
+        lasts = away & known[0][rows, None]
+        weight = _weights(verdict, seen, (known[0][rows], known[1][rows]), away)
+        changes = _wait(part, filled[rows], all_bins, verdict, weight, mute=mute[rows] | lasts)
+        frozen[rows] = lasts.sum(axis=1)
         changes |= heard.changes
         changes |= {
-            "anchor": anchors.level,
-            "anchor_size": anchors.size,
-            "anchor_share": anchors.share,
+            "anchor": anchors.anchor,
+            "unrest": anchors.unrest,
             "anchor_begun": anchors.begun,
             "anchor_calm": anchors.calm,
         }
@@ -239,7 +244,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         "age": state.age + lived,
         "still": still,
         "unseen": _unseen(state.unseen, valid),
-        "since": state.since + lived * (state.learnt > 0),
+        "since": state.since + (lived - frozen) * (state.learnt > 0),
     }
     return replace(after, **changes)
 
@@ -310,13 +315,15 @@ def _agreeing(verdict: Verdicts, told: Array) -> NDArray[np.uint16]:
     return np.where(np.abs(told) >= ANOMALOUS, agreeing, np.uint16(0))
 
 
-def _weights(verdict: Verdicts, seen: Flags, known: Known) -> Halves:
+def _weights(verdict: Verdicts, seen: Flags, known: Known, away: Flags) -> Halves:
     """How much each sample teaches, in halves. What stands out counts half: counted whole, incidents become normal; not
-    at all, a bursty series floods. While its alert is active it teaches nothing.
+    at all, a bursty series floods. While its alert is active it teaches nothing, and what is ``away`` neither.
     """
     hold, strange = known
     odd = (np.abs(verdict.sigma) >= ANOMALOUS) | (strange > 0)
-    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * (seen & (strange != _MUTE))
+    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * (
+        seen & (strange != _MUTE) & ~(away & hold[:, None])
+    )
     return weight
 
 

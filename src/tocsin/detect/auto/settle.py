@@ -1,4 +1,4 @@
-"""A person says that a level is the new normal: nothing is away from it any more, and nothing looks odd against it."""
+"""The new normal, by a person's word or after a week: nothing is away from it, and nothing looks odd against it."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.anchor import REST
-from tocsin.detect.auto.state import AutoState
+from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER, LEFT, SETTLED_AT, AutoState
 
 FEWEST = 3
 """Samples of the new level that say where it is."""
+
+NEW_NORMAL_DAYS = 7
+"""Where a series has been for so long is where it usually is: no incident lasts a week unattended."""
 
 
 def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -> AutoState:
     """The state after ``rows`` have had their normal level for the last ``ages`` (n,) columns.
 
-    They are away from no level. The samples before and the centre are moved by the difference of the medians, the
-    season taken off, so that voices which look back find them where the series is now; scales and tails stay as they
-    were learnt.
+    They are away from nothing. The samples before and the centre are moved by the difference of the medians, the
+    season taken off, so that voices which look back find them where the series is now; where no sample before is known
+    any more, the centre by what there is between the level that was left and now. Scales and tails stay as they were
+    learnt.
     """
-    anchor, size, share = state.anchor.copy(), state.anchor_size.copy(), state.anchor_share.copy()
-    begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
-    share[rows] = 0.0
-    anchor[rows], size[rows], begun[rows], calm[rows] = np.nan, 0.0, state.age[rows] + REST, 0
-    recent, center = state.recent.copy(), state.center.copy()
-    # How it came here is no precedent.
-    lasting, peak, near = state.lasting.copy(), state.peak.copy(), state.last_near.copy()
-    lasting[rows], peak[rows], near[rows] = 0.0, 0.0, -(1 << 40)
+    recent, center, anchor, unrest = (each.copy() for each in (state.recent, state.center, state.anchor, state.unrest))
     columns = recent.shape[1]
     for row, age in zip(rows.tolist(), ages.tolist(), strict=True):
         first = max(0, columns - age)
         level = recent[row] - state.profile[row, state.recent_bins]
         before, since = level[:first], level[first:]
-        if np.isnan(before).all() or np.count_nonzero(~np.isnan(since)) < FEWEST:
+        if np.count_nonzero(~np.isnan(since)) < FEWEST:
             continue
-        moved = np.nanmedian(since) - np.nanmedian(before)
-        recent[row, :first] += moved
-        center[row] += moved
+        moved = np.nanmedian(since) - (anchor[row, LEFT] if np.isnan(before).all() else np.nanmedian(before))
+        if not np.isnan(moved):
+            recent[row, :first] += moved
+            center[row] += moved
+    begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
+    anchor[rows], unrest[rows] = AT_HOME, AT_REST
+    begun[rows], calm[rows] = state.age[rows, None] + REST, 0
+    # How it came here is no precedent.
+    lasting, peak, near = state.lasting.copy(), state.peak.copy(), state.last_near.copy()
+    lasting[rows], peak[rows], near[rows] = 0.0, 0.0, -(1 << 40)
     return replace(
         state,
         anchor=anchor,
-        anchor_size=size,
-        anchor_share=share,
+        unrest=unrest,
         anchor_begun=begun,
         anchor_calm=calm,
         recent=recent,
@@ -52,3 +55,18 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         peak=peak,
         last_near=near,
     )
+
+
+def settled_by_itself(state: AutoState) -> AutoState:
+    """The state at the end of a day: what rows have been away from for ``NEW_NORMAL_DAYS`` they have left for good.
+
+    The level is remembered: to be there again is nothing that lasts.
+    """
+    away = ~np.isnan(np.stack([state.anchor[:, LEFT], state.unrest[:, LEFT]], axis=1))
+    lasting = state.age[:, None] - state.anchor_begun
+    rows = np.flatnonzero((away & (lasting > NEW_NORMAL_DAYS * state.grid.a_day)).any(axis=1))
+    if not rows.size:
+        return state
+    after = settled(state, rows, lasting[rows].max(axis=1))
+    after.anchor[rows, FORMER], after.anchor[rows, SETTLED_AT] = state.anchor[rows, LEFT], state.age[rows]
+    return after

@@ -52,8 +52,18 @@ STRIDE = 4
 
 SPAN = STRIDE * (LAG - 1) + 1
 
+LEFT, SIZE, RATIO, SHARE, FORMER, SETTLED_AT = range(6)
+"""What ``anchor`` says of a row: the level it left (NaN = it is at home), how far from it, in the row's unit; how large
+that level was by what was usual at that time, and the deviation by the same; a level that was normal before, and
+the age at which where it went became its normal (NaN = none). ``unrest`` has the first two of how much it moves, in
+nats.
+"""
+
 PEAKS = 24
 """Levels of the peaks that are counted (see ``precedent.py``)."""
+
+AT_HOME, AT_REST = np.array([np.nan, 0.0, 0.0, 0.0, np.nan, np.nan]), np.array([np.nan, 0.0])
+"""A row of ``anchor`` and of ``unrest`` that is away from nothing."""
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -101,9 +111,10 @@ class AutoState:
     ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale`` (S, 9, hours) is each voice's usual size,
     ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its tail. ``days`` (S, 8,
     bins) are finished days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 120, 8) windows
-    of the past, ``anchor`` the level that a row left and is still away from (see ``anchor.py``), ``peaks`` how
-    often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole
-    numbers, so that it does not matter in which parts the samples came.
+    of the past, ``anchor`` and ``unrest`` what a row left and is still away from, each with ``anchor_begun`` and
+    ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how often it went how far (see ``precedent.py``). What begins
+    with ``new_`` waits for the next learning and is whole numbers, so that it does not matter in which parts the
+    samples came.
     """
 
     grid: Grid
@@ -141,8 +152,7 @@ class AutoState:
     last_hot: Ints
     last_near: Ints
     anchor: Array
-    anchor_size: Array
-    anchor_share: Array
+    unrest: Array
     anchor_begun: Ints
     anchor_calm: Ints
     new_counts: NDArray[np.uint16]
@@ -293,11 +303,10 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         peak_begun=np.full(rows, -(1 << 40)),
         last_hot=np.full(rows, -(1 << 40)),
         last_near=np.full(rows, -(1 << 40)),
-        anchor=np.full(rows, np.nan),
-        anchor_size=zero,
-        anchor_share=zero,
-        anchor_begun=whole,
-        anchor_calm=whole,
+        anchor=np.tile(AT_HOME, (rows, 1)),
+        unrest=np.tile(AT_REST, (rows, 1)),
+        anchor_begun=np.zeros((rows, 2), np.int64),
+        anchor_calm=np.zeros((rows, 2), np.int64),
         new_counts=np.zeros((rows, voices, 2, BINS), np.uint16),
         new_size=np.zeros((rows, voices, hours), np.int32),
         new_seen=np.zeros((rows, hours), np.int32),
