@@ -20,6 +20,7 @@ from tocsin.detect.auto.learn import (
     SIZE_UNIT,
     first_learning,
     learn,
+    outgrown,
     reference_scale,
 )
 from tocsin.detect.auto.precedent import tell
@@ -163,6 +164,9 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
     """Learn the rows whose time has come."""
     if day_over:
         state = settled_by_itself(state)
+        anew = outgrown(state)
+        if anew.size:
+            state = state.put(anew, state.select(np.full(anew.size, -1)))
     known = state.learnt > 0
     moving = state.age - state.still
     fresh = np.flatnonzero(~known & (moving >= FIRST))

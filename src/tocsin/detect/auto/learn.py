@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.ruler import tails
+from tocsin.detect.auto.ruler import places, tails
 from tocsin.detect.auto.state import DAY_ROWS, ENOUGH, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
 from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
 from tocsin.detect.base import distinct
@@ -27,6 +27,12 @@ SIZE_CAP = 4.0
 """A residual beyond so many scales teaches the scale no more than that."""
 
 MOVE_CAP, AWAY_CAP, DAY_CAP = 6.0, 16.0, 60.0
+
+BEYOND = 8.0
+OUTGROWN, NEVER = 0.25, 0.01
+"""Where such a share of what waits moves by ``BEYOND`` scales, and hardly any of what is known does, what is known is of
+a time in which it stood still.
+"""
 
 _MEAN_SIZE = 0.79
 """E|z| of a Gaussian, with |z| cut at ``SIZE_CAP``."""
@@ -89,6 +95,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         scale=scale,
         center=center,
         spread=spread,
+        # The finest step that was ever seen is known at once, that there are none as fine any more only slowly.
         resolution=state.resolution + (resolution - state.resolution) * weight,
         counts=counts,
         log_far=log_far.astype(np.float32),
@@ -107,6 +114,16 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         new_ties=np.zeros_like(state.new_ties),
     )
     return _day(state, after) if day_over else _carried_day(state, after)
+
+
+def outgrown(state: AutoState) -> NDArray[np.intp]:
+    """The rows that move by orders of magnitude more than they did in all that they have learnt: measured by that, all
+    that comes is without measure for weeks.
+    """
+    voice, first = VOICES.index("change"), int(places(np.log([BEYOND]))[0])
+    known, new = (each[:, voice].astype(np.float64) for each in (state.counts, state.new_counts))
+    before, now = (each[..., first:].sum(axis=(1, 2)) / np.maximum(each.sum(axis=(1, 2)), 1.0) for each in (known, new))
+    return np.flatnonzero((state.learnt > 0) & (now >= OUTGROWN) & (before < NEVER))
 
 
 def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
