@@ -215,7 +215,8 @@ def level_rules(row):
         return (part - kept.ratio) / kept.share >= 0.5 and abs(part - 1) >= 0.5 * abs(kept.ratio - 1)
 
     def returned(one, kept):
-        return (one.value - kept.left) / kept.size > -0.5
+        most = max(0.5 * abs(kept.size), 2 * usual)
+        return math.copysign(1, kept.size) * (one.value - kept.left) > -most
 
     return begins, leaves, away, returned
 

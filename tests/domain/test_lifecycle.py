@@ -164,3 +164,30 @@ class Lives(RuleBasedStateMachine):
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+def firing(sigma=5.0):
+    alert = None
+    for minute in range(3):
+        alert, _ = advance(alert, sample(minute, sigma), TARGET, START + minute * MINUTE)
+    assert alert is not None
+    assert alert.state is AlertState.FIRING
+    return alert
+
+
+def test_what_has_just_become_normal_ends_the_alert_and_says_so():
+    at = START + 4 * MINUTE
+    alert, reason = advance(firing(), replace(sample(4, 2.0), settled=True), TARGET, at)
+    assert (alert.state, alert.ends_at, reason) == (AlertState.EXPIRED, at, Reason.NEW_NORMAL)
+
+
+@pytest.mark.parametrize("sigma", [-8.0, 8.0])
+def test_the_way_back_has_no_words_and_makes_nothing_worse(sigma):
+    before = firing()
+    seen = replace(sample(4, sigma), value=9.0, expected_value=60.0)
+    alert, reason = advance(before, replace(seen, returned=True), TARGET, START + 4 * MINUTE)
+    kept = ("value", "expected_value", "sigma", "severity", "summary", "explanation")
+    assert [getattr(alert, name) for name in kept] == [getattr(before, name) for name in kept]
+    assert reason is None
+    told, reason = advance(before, seen, TARGET, START + 4 * MINUTE)
+    assert (told.value, reason) == (9.0, Reason.WORSE), "else it would be"

@@ -119,8 +119,10 @@ class _Level:
         return away
 
     def returned(self, columns: NDArray[np.intp]) -> Flags:
-        """Which samples are on no other side of what it left."""
-        result: Flags = (self.values[columns] - self.kept[LEFT]) / self.kept[SIZE] > -HOLDING
+        """Which samples are no farther on the other side of what it left than it wanders by itself."""
+        left, size = self.kept[LEFT], self.kept[SIZE]
+        most = max(HOLDING * abs(size), LEAST_SIZE * self.usual)
+        result: Flags = (self.values[columns] - left) * np.sign(size) > -most
         return result
 
     def close(self) -> None:

@@ -30,8 +30,8 @@ MOVE_CAP, AWAY_CAP, DAY_CAP = 6.0, 16.0, 60.0
 
 BEYOND = 8.0
 OUTGROWN, NEVER = 0.25, 0.01
-"""Where such a share of what waits moves by ``BEYOND`` scales, and hardly any of what is known does, what is known is of
-a time in which it stood still.
+"""Where such a share of what waits moves by ``BEYOND`` scales, and hardly any of what is known does, what is known is
+of a time in which it stood still.
 """
 
 _MEAN_SIZE = 0.79

@@ -1,0 +1,119 @@
+"""An alert lasts as long as what the series left: by night and day, in level and in unrest; and it teaches nothing."""
+
+import numpy as np
+import pytest
+
+from tocsin.detect import AWAY, RETURNED, SETTLED, AutoState
+from tocsin.detect.auto import advance
+from tocsin.detect.auto.state import LEFT
+
+DAY = 1440
+START = 1_700_006_400.0
+KNOWN = 9 * DAY
+ON_HOLD = np.array([True])
+
+
+def times(first, last):
+    return START + np.arange(first, last) * 60.0
+
+
+def traffic(days, seed=0):
+    """Requests of a day, between 20 at night and 100 in the afternoon, with noise in proportion."""
+    rng, at = np.random.default_rng(seed), np.arange(days * DAY)
+    return (60.0 + 40.0 * np.cos((at / DAY - 14 / 24) * 2 * np.pi)) * (1.0 + 0.04 * rng.standard_normal(len(at)))
+
+
+def flat(days, seed=0):
+    return 50.0 + 2.0 * np.random.default_rng(seed).standard_normal(days * DAY)
+
+
+def learnt(values):
+    return advance(AutoState.empty(1, 60.0), times(0, KNOWN), values[None, :KNOWN]).state
+
+
+def alert_of(values, begin):
+    """What is said from the sample ``begin`` on, which begins an alert that stays active; and the state after it."""
+    state, said = advance(learnt(values), times(KNOWN, begin + 1), values[None, KNOWN : begin + 1])
+    assert np.abs(said.sigma[0, -1]) >= 3, "it begins with this sample"
+    return advance(state, times(begin + 1, len(values)), values[None, begin + 1 :], hold=ON_HOLD)
+
+
+@pytest.mark.parametrize("hour", [2, 8, 14, 20])
+@pytest.mark.parametrize("hours", [4, 60])
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_an_alert_of_a_seasonal_series_lasts_while_it_is_away_at_whatever_hour(hour, hours, factor):
+    values, begin = traffic(14), 10 * DAY + hour * 60
+    end = begin + hours * 60
+    values[begin:end] *= factor
+    said = alert_of(values, begin)[1]
+    course, long = said.course[0], hours * 60 - 1
+    assert (course[:long] == AWAY).mean() > 0.995
+    assert course[long : long + 2].tolist() == [RETURNED, RETURNED], "and what ends it is its way back"
+    assert not (course[long + 5 :] == AWAY).any()
+
+
+@pytest.mark.parametrize("make", [flat, traffic])
+def test_an_alert_of_days_teaches_nothing_and_the_noise_after_it_is_usual(make):
+    values, begin = make(15), 10 * DAY + 600
+    values[begin : begin + 3 * DAY] = 0.0
+    before = advance(learnt(values), times(KNOWN, begin + 1), values[None, KNOWN : begin + 1]).state
+    state, said = advance(
+        before, times(begin + 1, begin + 3 * DAY), values[None, begin + 1 : begin + 3 * DAY], hold=ON_HOLD
+    )
+    rest = int(before.since[0]) + DAY
+    assert 0.9 < state.mass[0] / before.mass[0] < (before.mass[0] + rest) / before.mass[0], "the day it began, no more"
+    assert state.center[0] == pytest.approx(before.center[0], abs=0.1 * float(before.spread[0]))
+    after = advance(state, times(begin + 3 * DAY, len(values)), values[None, begin + 3 * DAY :]).opinions
+    assert (np.abs(after.sigma[0, 60:]) >= 3.5).sum() <= 1
+    assert (said.course == AWAY).all()
+
+
+def test_where_it_has_been_for_a_week_is_its_normal_and_to_be_back_lasts_for_no_time():
+    values, begin = flat(21), 10 * DAY + 600
+    values[begin : 19 * DAY + 600] += 40.0
+    state, said = alert_of(values, begin)
+    course = said.course[0]
+    settled = 18 * DAY - begin - 1
+    assert (course[:settled] == AWAY).all()
+    assert (course[settled : settled + 40] == SETTLED).all()
+    assert not (course[settled + 40 :] == AWAY).any(), "its old level neither"
+    assert np.isnan(state.anchor[0, LEFT])
+    quiet = said.sigma[0, settled : 19 * DAY + 600 - begin - 1]
+    assert (np.abs(quiet) >= 3.5).mean() < 0.001
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_that_grew_is_one_alert(seed):
+    values, begin = flat(12, seed), 10 * DAY + 600
+    values[begin : begin + 360] = 50.0 + 4.0 * (values[begin : begin + 360] - 50.0)
+    free = advance(learnt(values), times(KNOWN, len(values)), values[None, KNOWN:]).opinions
+    begin += int(np.argmax(np.abs(free.sigma[0, begin - KNOWN :]) >= 3))
+    said = alert_of(values, begin)[1]
+    end = 10 * DAY + 960 - begin
+    assert (said.course[0, 30 : end - 10] == AWAY).mean() > 0.98
+    assert not (said.course[0, end + 60 :] == AWAY).any()
+
+
+def test_what_moves_again_after_an_outage_is_no_unrest():
+    values, begin = flat(14), 10 * DAY + 600
+    values[begin : begin + DAY] = 0.0
+    said = alert_of(values, begin)[1]
+    assert (said.course[0, DAY + 5 :] == AWAY).sum() <= 3, "no more than a sample that stands out by itself"
+
+
+@pytest.mark.parametrize("lead", [1, 5, 60])
+@pytest.mark.parametrize("idle", [DAY, 5000])
+def test_a_series_that_idled_when_its_history_began_is_learnt_anew_once_it_moves(lead, idle):
+    values = np.random.default_rng(lead).poisson(30.0, 9 * DAY).astype(float)
+    values[lead : lead + idle], values[-10:] = 0.0, 0.0
+    state, said = advance(AutoState.empty(1, 60.0), times(0, len(values)), values[None])
+    assert state.age[0] < 8 * DAY, "what was before is forgotten"
+    assert np.nanmax(np.abs(said.sigma[0, -10:])) >= 3.5
+
+
+def test_a_few_moves_are_no_reason_to_forget():
+    values = np.zeros(9 * DAY)
+    values[::97] = 1.0
+    values[5 * DAY : 5 * DAY + 200] = np.random.default_rng(0).poisson(20.0, 200)
+    state = advance(AutoState.empty(1, 60.0), times(0, len(values)), values[None]).state
+    assert state.age[0] == len(values)
