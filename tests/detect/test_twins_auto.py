@@ -12,10 +12,11 @@ from tests.detect import naive_auto
 
 from tocsin.detect.auto import LEAD, VOICES, AutoState, advance
 from tocsin.detect.auto.anchor import follow_anchors
-from tocsin.detect.auto.engine import _MUTE, _filled, _weights
+from tocsin.detect.auto.engine import _filled
 from tocsin.detect.auto.score import verdicts
 from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER
 from tocsin.detect.auto.voices import residuals
+from tocsin.detect.auto.waiting import MUTE, weights
 
 STEP = 600.0
 A_DAY = 144
@@ -214,9 +215,9 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
     verdict = verdicts(state, x, bins)
     verdict = verdict._replace(sigma=np.where(rng.random(values.shape) < 0.3, 4.0, verdict.sigma))
     seen, hold = ~np.isnan(values), rng.random(state.rows) < 0.5
-    strange = rng.choice(np.array([0, 1, _MUTE], np.uint8), values.shape)
+    strange = rng.choice(np.array([0, 1, MUTE], np.uint8), values.shape)
     away = rng.random(values.shape) < 0.3
-    got = _weights(verdict, seen, (hold, strange), away)
+    got = weights(verdict, seen, (hold, strange), away)
     for row in range(state.rows):
         for column in range(NEW):
             mark = int(strange[row, column])
@@ -225,7 +226,7 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
                 seen=seen[row, column],
                 hold=hold[row],
                 strange=mark == 1,
-                mute=mark == _MUTE,
+                mute=mark == MUTE,
                 away=away[row, column],
             )
             assert got[row, column] == want

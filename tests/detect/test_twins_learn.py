@@ -11,10 +11,10 @@ from tests.detect import naive_auto, naive_learn
 from tests.detect.test_twins_auto import A_DAY, KINDS, NEW, START, STEP, scene, series, window
 
 from tocsin.detect.auto import LEAD, VOICES, AutoState, advance
-from tocsin.detect.auto.engine import _wait
 from tocsin.detect.auto.learn import FIRST, first_learning, learn
 from tocsin.detect.auto.ruler import BINS, tails
 from tocsin.detect.auto.score import verdicts
+from tocsin.detect.auto.waiting import wait
 
 seeds = st.integers(0, 10**6)
 
@@ -28,7 +28,7 @@ def test_what_waits_is_its_plain_twin(seed):
     state = replace(state, age=state.age + int(rng.integers(0, 3000)))
     verdict, weight = verdicts(state, x, bins), rng.integers(0, 3, values.shape)
     mute = rng.random(values.shape) < 0.2
-    got = _wait(state, x, bins, verdict, weight, mute=mute)
+    got = wait(state, x, bins, verdict, weight, mute=mute)
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
         samples = [

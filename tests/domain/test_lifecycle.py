@@ -184,10 +184,10 @@ def test_what_has_just_become_normal_ends_the_alert_and_says_so():
 @pytest.mark.parametrize("sigma", [-8.0, 8.0])
 def test_the_way_back_has_no_words_and_makes_nothing_worse(sigma):
     before = firing()
-    seen = replace(sample(4, sigma), value=9.0, expected_value=60.0)
+    seen = replace(sample(4, sigma), value=3.0, expected_value=60.0)
     alert, reason = advance(before, replace(seen, returned=True), TARGET, START + 4 * MINUTE)
     kept = ("value", "expected_value", "sigma", "severity", "summary", "explanation")
     assert [getattr(alert, name) for name in kept] == [getattr(before, name) for name in kept]
     assert reason is None
     told, reason = advance(before, seen, TARGET, START + 4 * MINUTE)
-    assert (told.value, reason) == (9.0, Reason.WORSE), "else it would be"
+    assert (told.value, reason) == (3.0, Reason.WORSE), "else it would be"

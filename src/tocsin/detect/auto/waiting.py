@@ -1,0 +1,113 @@
+"""What of new samples waits for the next learning, as whole numbers: the same in whatever parts they come. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.learn import (
+    AWAY_CAP,
+    DAY_CAP,
+    DAY_UNIT,
+    MOVE_CAP,
+    MOVE_UNIT,
+    SIZE_CAP,
+    SIZE_UNIT,
+    reference_scale,
+)
+from tocsin.detect.auto.ruler import BINS, places
+from tocsin.detect.auto.score import Verdicts
+from tocsin.detect.auto.state import LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.voices import SMALLEST
+from tocsin.detect.calibrate import ANOMALOUS, Array
+
+MUTE = 2
+"""A sample that teaches nothing; 1 is one that stands out, 0 any other."""
+
+Flags = NDArray[np.bool_]
+Halves = NDArray[np.int64]
+Known = tuple[Flags, NDArray[np.uint8]]
+"""Rows on hold (S,), and what was known of samples before they are judged (S, K): see ``MUTE``."""
+
+
+def weights(verdict: Verdicts, seen: Flags, known: Known, away: Flags) -> Halves:
+    """How much each sample teaches, in halves. What stands out counts half: counted whole, incidents become normal; not
+    at all, a bursty series floods. While its alert is active it teaches nothing, and what is ``away`` neither.
+    """
+    hold, strange = known
+    odd = (np.abs(verdict.sigma) >= ANOMALOUS) | (strange > 0)
+    teaches = seen & (strange != MUTE) & ~(away & hold[:, None])
+    weight: Halves = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * teaches
+    return weight
+
+
+def wait(
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], verdict: Verdicts, weight: Halves, *, mute: Flags
+) -> dict[str, Any]:
+    """What of a state changes so that the next learning has what it needs of these columns, as whole numbers."""
+    rows = len(weight)
+    teach = weight > 0
+    bins, values = all_bins[LEAD:], filled[:, LEAD:]
+    hours = bins * state.grid.hours // state.grid.bins
+    voices, who = np.arange(len(VOICES))[:, None, None], np.arange(rows)[None, :, None]
+    flat = ((who * len(VOICES) + voices) * 2 + verdict.below) * BINS + places(verdict.log_z)
+    counts = np.bincount(
+        flat.ravel(), np.broadcast_to(weight, flat.shape).ravel(), minlength=state.new_counts.size
+    ).reshape(state.new_counts.shape)
+    size = np.rint(np.minimum(verdict.size, SIZE_CAP) * SIZE_UNIT) * teach
+    spot = (who * len(VOICES) + voices) * state.grid.hours + hours
+    sizes = np.bincount(spot.ravel(), size.ravel(), minlength=state.new_size.size).reshape(state.new_size.shape)
+    each = np.arange(rows)[:, None]
+    seen = np.bincount((each * state.grid.hours + hours).ravel(), teach.ravel(), minlength=state.new_seen.size)
+    deviation = (values - state.center[:, None]) / reference_scale(state)[:, None]
+    moved = np.rint(np.clip(deviation, -MOVE_CAP, MOVE_CAP) * MOVE_UNIT) * teach
+    away = np.rint(np.minimum(np.abs(deviation), AWAY_CAP) * MOVE_UNIT) * teach
+    place = (each * state.grid.bins + bins).ravel()
+    day = np.rint(np.clip(deviation, -DAY_CAP, DAY_CAP) * DAY_UNIT) * teach
+    change = np.abs(values - filled[:, LEAD - 1 : -1])
+    tied = (change <= SMALLEST) & teach
+    gap = np.where(~tied & teach, change, np.inf).min(axis=1)
+    references, count = _remembered(state, filled, all_bins, mute)
+    shape = state.new_day.shape
+    days = np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape)
+    days_seen = np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape)
+    return {
+        "new_counts": state.new_counts + counts.astype(np.uint16),
+        "new_size": state.new_size + sizes.astype(np.int32),
+        "new_seen": state.new_seen + seen.reshape(state.new_seen.shape).astype(np.int32),
+        "new_moved": state.new_moved + moved.sum(axis=1).astype(np.int64),
+        "new_away": state.new_away + away.sum(axis=1).astype(np.int64),
+        "new_gap": np.minimum(state.new_gap, gap),
+        "new_ties": state.new_ties + tied.sum(axis=1),
+        "new_day": state.new_day + days.astype(np.int32),
+        "new_day_seen": state.new_day_seen + days_seen.astype(np.uint16),
+        "references": references,
+        "reference_count": count,
+    }
+
+
+def _remembered(
+    state: AutoState, filled: Array, all_bins: NDArray[np.intp], mute: Flags
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """The ring of windows: every column at first, ever fewer, until the last fortnight is spread over the ring. None
+    ends in a sample that is ``mute`` (S, columns).
+    """
+    columns = mute.shape[1]
+    kept = REFERENCES - WAITING_REFERENCES
+    sparsest = max(1, state.grid.memory // kept)
+    ages = state.age[:, None] + np.arange(columns)
+    every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
+    pick = (ages % every == 0) & ~mute
+    # Room since the last learning: what comes after that waits for the next one.
+    room = WAITING_REFERENCES - (state.reference_count - state.known_references)
+    pick &= np.cumsum(pick, axis=1) <= room[:, None]
+    references, order = state.references.copy(), np.cumsum(pick, axis=1)
+    rows, columns_of = np.nonzero(pick)
+    window = columns_of[:, None] + np.arange(LEAD - SPAN + 1, LEAD + 1, STRIDE)
+    season = state.profile[rows[:, None], all_bins[window]].astype(np.float64)
+    level = filled[rows[:, None], window] - season - state.center[rows, None]
+    place = (state.reference_count[rows] + order[rows, columns_of] - 1) % REFERENCES
+    references[rows, place] = np.clip(level, -6e4, 6e4).astype(np.float16)
+    return references, state.reference_count + order[:, -1]
