@@ -111,6 +111,15 @@ def test_a_series_that_idled_when_its_history_began_is_learnt_anew_once_it_moves
     assert np.nanmax(np.abs(said.sigma[0, -10:])) >= 3.5
 
 
+@pytest.mark.parametrize("gap", [0, 2 * DAY])
+def test_an_outage_at_midnight_or_after_a_gap_is_no_reason_to_forget(gap):
+    values, begin = flat(16), 12 * DAY
+    values[begin - gap : begin], values[begin:] = np.nan, 0.0
+    state, said = alert_of(values, begin)
+    assert state.age[0] == len(values)
+    assert (said.course == AWAY).all()
+
+
 def test_a_few_moves_are_no_reason_to_forget():
     values = np.zeros(9 * DAY)
     values[::97] = 1.0

@@ -1,6 +1,9 @@
 """A gap is neither an end nor a beginning, and a time in which nobody could look says nothing about a series."""
 
+from datetime import timedelta
+
 import numpy as np
+import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
@@ -97,4 +100,31 @@ async def test_a_series_that_stays_away_after_the_outage_has_vanished():
     (alert,) = await scene.alerts(target_name="errors")
     assert alert.state is AlertState.EXPIRED
     assert (await scene.transitions())[-1].reason is Reason.VANISHED
+    await monitor.close()
+
+
+def other_after_two_days(grid):
+    """Noise, then two days without samples, and a new level since yesterday."""
+    return with_gap(lambda at: noise(at) + 30.0 * (at >= START.timestamp() - 86400), -3 * 1440, -1440)(grid)
+
+
+@pytest.mark.parametrize(("methods", "known"), [(("auto",), True), (("auto", "absence"), False)])
+async def test_what_all_series_were_before_two_days_without_any_is_remembered(methods, known):
+    scene = Scene()
+    for name in ("a", "b"):
+        scene.source.play("q", other_after_two_days, {"i": name})
+    monitor = await scene.open()
+    result = await monitor.backtest(target(detection_methods=methods), START - timedelta(days=6), START)
+    told = sorted(str(one.labels) for one in result.alerts if one.active_at == START - timedelta(days=1))
+    assert told == (['{i="a"}', '{i="b"}'] if known else []), "where it is absence that is asked for, a day is a day"
+    await monitor.close()
+
+
+async def test_a_series_that_is_silent_alone_is_forgotten_after_a_day():
+    scene = Scene()
+    scene.source.play("q", other_after_two_days, {"i": "a"})
+    scene.source.play("q", noise, {"i": "b"})
+    monitor = await scene.open()
+    result = await monitor.backtest(target(), START - timedelta(days=6), START)
+    assert not [one for one in result.alerts if one.active_at == START - timedelta(days=1)]
     await monitor.close()

@@ -87,10 +87,14 @@ def seen(anomalies):
     [("auto",), ("zscore", "mad"), ("rate_change",), ("absence", "drift", "outlier"), ("auto", "absence")],
     ids="+".join,
 )
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_equals_evaluation_by_evaluation(seed, methods):
+def test_it_equals_evaluation_by_evaluation(seed, methods, together):
     stride, cuts = [1, 3][seed % 2], np.random.default_rng(seed).integers(LOOKBACK, COLUMNS, 3).tolist()
     target, frame = on(detection_methods=methods, check_interval=stride * STEP), rough(seed)
+    if together:
+        for row, values in enumerate(frame.values):
+            values[80 : 235 + 9 * row] = np.nan
     evaluations, memory = one_by_one(target, frame)
     run = Rehearsal(target, whole(frame))
     run.learn(columns_of(frame, 0, LOOKBACK))

@@ -27,6 +27,9 @@ from tocsin.monitor.marked import Known, Mask, loosened, mute_of
 REMEMBERED = timedelta(days=1)
 """How long a series that sends no samples is remembered: by `auto` and by methods that go through time."""
 
+REMEMBERED_TOGETHER = timedelta(days=14)
+"""How long where hardly any series of the target does: that is no coming and going, nobody could look."""
+
 EVIDENCE_SAMPLES = 240
 """How many samples a frozen picture holds, the newest ones."""
 
@@ -83,8 +86,8 @@ def absorb(
     """Judge the new columns of `frame` by what `memory` holds, and what it holds afterwards.
 
     `active`: series whose alert is active keep their baseline. All series of memory and frame are judged, in the order
-    of memory; series without a sample in the whole window, and for `REMEMBERED` where `auto` or a further method knows
-    them, are forgotten.
+    of memory; series without a sample in the whole window, and for `REMEMBERED` (or `REMEMBERED_TOGETHER`) where `auto`
+    or a further method knows them, are forgotten.
     `silent`: history that is only learnt from. `floor`: no dial asks for fewer sigma. `blind`: nobody could look at
     the time of these samples. `last`: when the last alert of a series had its last anomaly.
     """
@@ -223,7 +226,7 @@ def _without_the_gone(target: Target, memory: Memory) -> Memory:
     alive = ~np.isnan(values).all(axis=1)
     unseen = memory.learnt.unseen
     if unseen is not None:
-        alive |= unseen * target.step.total_seconds() < REMEMBERED.total_seconds()
+        alive |= unseen < _patience(target, values, 1)[0]
     if alive.all():
         return memory
     rows = np.flatnonzero(alive)
@@ -235,6 +238,21 @@ def _without_the_gone(target: Target, memory: Memory) -> Memory:
         learnt=memory.learnt.select(rows),
         dial=memory.dial.select(rows),
     )
+
+
+def _patience(target: Target, values: Floats, columns: int) -> NDArray[np.int64]:
+    """(columns,): after how many silent columns a series is forgotten, at each of the last columns of (S, T) `values`.
+
+    Where fewer than half of the columns in sight have a sample of any series, for long; but with `absence` that series
+    are silent is what the target is about.
+    """
+    short, long = (int(np.ceil(each / target.step)) for each in (REMEMBERED, REMEMBERED_TOGETHER))
+    if "absence" in target.detection_methods:
+        long = short
+    heard = np.concatenate([[0], np.cumsum(~np.isnan(values).all(axis=0))])
+    ends = np.arange(len(heard) - columns, len(heard))
+    begins = np.maximum(ends - target.window, 0)
+    return np.where(2 * (heard[ends] - heard[begins]) < ends - begins, long, short)
 
 
 def may_forget(target: Target, memory: Memory, frame: Frame) -> NDArray[np.bool_]:
@@ -256,9 +274,9 @@ def may_forget(target: Target, memory: Memory, frame: Frame) -> NDArray[np.bool_
     if states:
         unseen = np.zeros(rows, np.int64)
         unseen[: len(memory.labels)] = np.minimum.reduce(states)
-        remembered = np.ceil(REMEMBERED / target.step)
         since = np.where(known & (last >= old), silent_for, unseen[:, None] + np.arange(1, columns + 1))
-        reached |= since == remembered
+        gone = (since >= _patience(target, values, columns)) & ~(known & (silent_for < target.window))
+        reached |= gone & (np.cumsum(gone, axis=1) == 1)
     forgotten: NDArray[np.bool_] = reached.any(axis=0)
     return forgotten
 

@@ -30,8 +30,9 @@ MOVE_CAP, AWAY_CAP, DAY_CAP = 6.0, 16.0, 60.0
 
 BEYOND = 8.0
 OUTGROWN, NEVER = 0.25, 0.01
+FEWEST_HOURS = 3.0
 """Where such a share of what waits moves by ``BEYOND`` scales, and hardly any of what is known does, what is known is
-of a time in which it stood still.
+of a time in which it stood still; but the few samples with which an outage begins say nothing.
 """
 
 _MEAN_SIZE = 0.79
@@ -123,7 +124,8 @@ def outgrown(state: AutoState) -> NDArray[np.intp]:
     voice, first = VOICES.index("change"), int(places(np.log([BEYOND]))[0])
     known, new = (each[:, voice].astype(np.float64) for each in (state.counts, state.new_counts))
     before, now = (each[..., first:].sum(axis=(1, 2)) / np.maximum(each.sum(axis=(1, 2)), 1.0) for each in (known, new))
-    return np.flatnonzero((state.learnt > 0) & (now >= OUTGROWN) & (before < NEVER))
+    waits = 0.5 * new.sum(axis=(1, 2)) >= FEWEST_HOURS / 24 * state.grid.a_day
+    return np.flatnonzero((state.learnt > 0) & waits & (now >= OUTGROWN) & (before < NEVER))
 
 
 def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
