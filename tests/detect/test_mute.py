@@ -113,6 +113,21 @@ def test_a_settled_series_is_away_from_nothing_and_looks_back_on_where_it_is():
     assert advance(state, later, stays).opinions.course[0].any()
 
 
+def test_a_level_of_days_that_taught_nothing_is_the_middle_once_it_is_settled():
+    values = noise(1, 6 * DAY)
+    values[:, 3 * DAY + 100 :] += 40.0
+    first = advance(AutoState.empty(1, 60.0), times(6 * DAY)[: 3 * DAY + 101], values[:, : 3 * DAY + 101])
+    rest = slice(3 * DAY + 101, None)
+    state = advance(first.state, times(6 * DAY)[rest], values[:, rest], hold=np.array([True])).state
+    assert abs(state.center[0] - first.state.center[0]) * state.unit[0] < 1.0, "an alert of it was active"
+    after = settled(state, np.array([0]), np.array([3 * DAY - 100]))
+    assert (after.center[0] - state.center[0]) * state.unit[0] == pytest.approx(40.0, abs=1.0)
+    later = START + (6 * DAY + np.arange(DAY)) * 60.0
+    said = advance(after, later, noise(1, DAY, 7) + 40.0).opinions
+    assert (np.abs(said.sigma) >= 3.5).sum() <= 2
+    assert not said.course.any()
+
+
 def test_too_few_samples_of_a_level_move_nothing():
     values = noise(1, 2 * DAY)
     state = advance(AutoState.empty(1, 60.0), times(2 * DAY), values).state
