@@ -191,3 +191,10 @@ def test_the_way_back_has_no_words_and_makes_nothing_worse(sigma):
     assert reason is None
     told, reason = advance(before, seen, TARGET, START + 4 * MINUTE)
     assert (told.value, reason) == (3.0, Reason.WORSE), "else it would be"
+
+
+def test_a_sample_between_what_is_expected_by_now_and_what_was_is_no_fall():
+    before = firing()
+    seen = replace(sample(4, -8.0), value=13.5, expected_value=15.0)
+    alert, reason = advance(before, seen, TARGET, START + 4 * MINUTE)
+    assert (alert.value, alert.sigma, reason) == (before.value, before.sigma, None)

@@ -104,11 +104,12 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
 
 def _returns(alert: Alert, seen: Observation) -> bool:
     """Whether a sample is the way back: it stands out on the other side, because meanwhile more or less was expected,
-    and is nearer than half the way to what was expected before.
+    and is on the side of the alert still, or by less than half of its way on the other.
     """
     if alert.value is None or alert.expected_value is None or not (alert.sigma or 0.0) * seen.sigma < 0:
         return False
-    return abs(seen.value - alert.expected_value) < 0.5 * abs(alert.value - alert.expected_value)
+    way = alert.value - alert.expected_value
+    return (seen.value - alert.expected_value) * way > -0.5 * way * way
 
 
 def _quiet(alert: Alert, target: Target, at: datetime) -> Move:
