@@ -1,10 +1,13 @@
 """An alert lasts as long as what the series left: by night and day, in level and in unrest; and it teaches nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tocsin.detect import AWAY, RETURNED, SETTLED, AutoState
 from tocsin.detect.auto import advance
+from tocsin.detect.auto.settle import settled_by_itself
 from tocsin.detect.auto.state import LEFT
 
 DAY = 1440
@@ -80,6 +83,16 @@ def test_where_it_has_been_for_a_week_is_its_normal_and_to_be_back_lasts_for_no_
     assert np.isnan(state.anchor[0, LEFT])
     quiet = said.sigma[0, settled : 19 * DAY + 600 - begin - 1]
     assert (np.abs(quiet) >= 3.5).mean() < 0.001
+
+
+def test_an_incident_within_a_week_of_unrest_is_not_its_normal():
+    known = learnt(flat(10))
+    age, day = known.age[0], known.grid.a_day
+    old, new = age - 8 * day, age - 60
+    away = {"anchor": np.array([[0.0, 9.0, 1.0, 9.0, np.nan, np.nan]]), "unrest": np.array([[0.0, 2.0]])}
+    for begun, settles in (((old, old), True), ((new, old), False), ((old, new), False)):
+        after = settled_by_itself(replace(known, **away, anchor_begun=np.array([begun])))
+        assert np.isnan(after.anchor[0, LEFT]) == settles
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -96,7 +96,6 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         scale=scale,
         center=center,
         spread=spread,
-        # The finest step that was ever seen is known at once, that there are none as fine any more only slowly.
         resolution=state.resolution + (resolution - state.resolution) * weight,
         counts=counts,
         log_far=log_far.astype(np.float32),

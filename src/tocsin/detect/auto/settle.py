@@ -64,7 +64,9 @@ def settled_by_itself(state: AutoState) -> AutoState:
     """
     away = ~np.isnan(np.stack([state.anchor[:, LEFT], state.unrest[:, LEFT]], axis=1))
     lasting = state.age[:, None] - state.anchor_begun
-    rows = np.flatnonzero((away & (lasting > NEW_NORMAL_DAYS * state.grid.a_day)).any(axis=1))
+    # What it went away from since, in level or in unrest, is an incident of its own.
+    young = away & (lasting <= NEW_NORMAL_DAYS * state.grid.a_day)
+    rows = np.flatnonzero(away.any(axis=1) & ~young.any(axis=1))
     if not rows.size:
         return state
     after = settled(state, rows, lasting[rows].max(axis=1))
