@@ -132,7 +132,7 @@ def critical_values(size: int) -> Array:
     return _critical_table(max(64, 1 << (size + 1).bit_length()))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _critical_table(size: int) -> Array:
     left = np.arange(3, size, dtype=np.float64)
     t = np.exp(solve_log_t(sigma_of_log_tail(np.log(ALPHA / left)), left - 2))
