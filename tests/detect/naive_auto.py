@@ -90,13 +90,17 @@ def distance(y, row):
     """How far the last window of eight is from the nearest that was known at the last learning."""
     if row.known_references < 40:
         return 0.0
-    scale = row.spread + 3 * floor(row)
-    window = [math.asinh((y[len(y) - 29 + 4 * i] - row.center) / scale) for i in range(8)]
+    window = [in_steps((y[len(y) - 29 + 4 * i] - row.center) / row.window_scale) for i in range(8)]
     nearest = math.inf
     for number in range(max(0, row.known_references - 96), row.known_references):
-        other = [math.asinh(value / scale) for value in row.references[number % 120]]
+        other = [lag[number % 120] for lag in row.references]
         nearest = min(nearest, sum((a - b) ** 2 for a, b in zip(window, other, strict=True)))
-    return math.sqrt(nearest / 8) + 1e-3
+    return math.sqrt(nearest / 8) / 256 + 1e-3
+
+
+def in_steps(distance):
+    """The inverse hyperbolic sine in steps of 1/256, at most 8191 of them."""
+    return min(max(round(math.asinh(distance) * 256), -8191), 8191)
 
 
 def tail_nats(size, log_far, shape):

@@ -5,7 +5,7 @@ import math
 from types import SimpleNamespace
 
 from tests.detect.naive import mean, median, quantile
-from tests.detect.naive_auto import looks, reference_scale, voice_floor
+from tests.detect.naive_auto import in_steps, looks, reference_scale, voice_floor
 
 from tocsin.detect.auto import VOICES
 
@@ -61,7 +61,7 @@ def bin_of(size):
 
 def remembered(row, x, season, mute):
     """The ring after the columns behind the first 132 of ``x``: every one at first, ever fewer."""
-    ring, count = [list(one) for one in row.references], row.reference_count
+    ring, count = [list(one) for one in zip(*row.references, strict=True)], row.reference_count
     for column in range(len(x) - 132):
         age = row.age + column
         every = 1
@@ -71,9 +71,14 @@ def remembered(row, x, season, mute):
         if age % every or mute[column] or count - row.known_references >= 24:
             continue
         at = [132 + column - 28 + 4 * i for i in range(8)]
-        ring[count % 120] = [cut(x[i] - season[i] - row.center, 6e4) for i in at]
+        ring[count % 120] = [in_steps((x[i] - season[i] - row.center) / row.window_scale) for i in at]
         count += 1
     return ring, count
+
+
+def in_another_scale(ring, before, after):
+    """What the windows of a ring are where distances are measured by another scale."""
+    return [[in_steps(math.sinh(step / 256) * before / after) for step in lag] for lag in ring]
 
 
 def first(raw):

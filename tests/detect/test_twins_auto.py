@@ -107,7 +107,7 @@ def test_the_voices_are_their_plain_twins(seed):
 def test_the_verdict_is_its_plain_twin(seed):
     state, at, values = scene(seed)
     _, x, bins = window(state, at, values)
-    found = verdicts(state, x, bins)
+    found = verdicts(state, x, state.season_at(bins), bins)
     loud = 0
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
@@ -141,7 +141,7 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
     columns = 3 * A_DAY
-    verdict = verdicts(state, x, bins)
+    verdict = verdicts(state, x, state.season_at(bins), bins)
     shape = (state.rows, columns)
     known = [naive_auto.row_of(state, row) for row in range(state.rows)]
     scale = np.array([naive_auto.usual_distance(each) for each in known])[:, None]
@@ -212,7 +212,7 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
     state, at, values = scene(seed // 1000)
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
-    verdict = verdicts(state, x, bins)
+    verdict = verdicts(state, x, state.season_at(bins), bins)
     verdict = verdict._replace(sigma=np.where(rng.random(values.shape) < 0.3, 4.0, verdict.sigma))
     seen, hold = ~np.isnan(values), rng.random(state.rows) < 0.5
     strange = rng.choice(np.array([0, 1, MUTE], np.uint8), values.shape)

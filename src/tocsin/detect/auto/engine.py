@@ -114,8 +114,8 @@ def look_back(state: AutoState, local: Array, values: Array) -> Verdicts:
     own = _own(state, values)
     all_bins = np.concatenate([np.repeat(bins[:1], LEAD), bins])
     lead = np.full((state.rows, LEAD), np.nan)
-    season = state.profile[:, all_bins].astype(np.float64)
-    return verdicts(state, _filled(np.concatenate([lead, own], axis=1), season), all_bins)
+    season = state.season_at(all_bins)
+    return verdicts(state, _filled(np.concatenate([lead, own], axis=1), season), season, all_bins)
 
 
 def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opinions) -> AutoState:
@@ -189,7 +189,8 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
     lead_bins = np.concatenate([np.repeat(bins[:1], LEAD - len(state.recent_bins)), state.recent_bins])
     blank = np.full((state.rows, LEAD - state.recent.shape[1]), np.nan)
     all_bins = np.concatenate([lead_bins, bins])
-    filled = _filled(np.concatenate([blank, state.recent, own], axis=1), state.profile[:, all_bins].astype(np.float64))
+    season = state.season_at(all_bins)
+    filled = _filled(np.concatenate([blank, state.recent, own], axis=1), season)
     valid = ~np.isnan(values)
     born = (state.age > 0)[:, None] | np.logical_or.accumulate(valid, axis=1)
     judged = np.flatnonzero(state.learnt > 0)
@@ -198,7 +199,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         every = judged.size == state.rows
         part = state if every else state.select(judged)
         rows = slice(None) if every else judged
-        verdict = verdicts(part, filled[rows], all_bins)
+        verdict = verdicts(part, filled[rows], season[rows], all_bins)
         seen = valid[rows]
         told = seen & part.ready[:, None]
         anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])

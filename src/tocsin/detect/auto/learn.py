@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import places, tails
 from tocsin.detect.auto.state import DAY_ROWS, ENOUGH, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
-from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors
+from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors, window_scale
+from tocsin.detect.auto.windows import rescaled
 from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
 
@@ -71,6 +72,7 @@ def first_learning(state: AutoState) -> AutoState:
         learnt=state.learnt + 1,
         since=np.zeros_like(state.since),
     )
+    known = replace(known, window_scale=window_scale(known))
     lead = np.concatenate([np.repeat(seen[:, :1], LEAD, axis=1), seen], axis=1)
     parts = residuals(lead, lead, FIRST, known).parts
     size = np.quantile(np.abs(parts), 0.6, axis=2) / 0.8416
@@ -113,6 +115,9 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         new_gap=np.full_like(state.new_gap, np.inf),
         new_ties=np.zeros_like(state.new_ties),
     )
+    scaled = window_scale(after)
+    references = rescaled(state.references, state.window_scale, scaled)
+    after = replace(after, references=references, window_scale=scaled)
     return _day(state, after) if day_over else _carried_day(state, after)
 
 

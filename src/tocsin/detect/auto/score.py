@@ -53,12 +53,12 @@ class Verdicts(NamedTuple):
     season: Array
 
 
-def verdicts(state: AutoState, values: Array, bins: NDArray[np.intp]) -> Verdicts:
+def verdicts(state: AutoState, values: Array, season: Array, bins: NDArray[np.intp]) -> Verdicts:
     """Judge the columns after the first ``LEAD`` of (S, LEAD + K) ``values`` (the rows' own unit, gaps filled).
 
-    ``bins`` (LEAD + K,) are their bins of the day. Rows that are not ``ready`` get sigma 0.
+    ``bins`` (LEAD + K,) are their bins of the day, ``season`` (S, LEAD + K) what is usual there. Rows that are not
+    ``ready`` get sigma 0.
     """
-    season = state.profile[:, bins].astype(np.float64)
     hours = bins[LEAD:] * state.grid.hours // state.grid.bins
     found = residuals(values, values - season, values.shape[1] - LEAD, state)
     least = voice_floors(state)[:, :, None]

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import BINS
+from tocsin.detect.auto.windows import LAG, REFERENCES, Rings
 from tocsin.detect.calibrate import Array
 
-VERSION = 6
+VERSION = 7
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
@@ -42,15 +43,6 @@ FEWEST_A_DAY = 12
 
 DAY_BINS = 144
 DAY_ROWS = 8
-REFERENCES = 120
-WAITING_REFERENCES = 24
-"""Places in the ring of windows for those seen since the last learning: they are compared with from the next one on."""
-
-LAG = 8
-STRIDE = 4
-"""A window is every fourth of 29 columns: eight numbers."""
-
-SPAN = STRIDE * (LAG - 1) + 1
 
 LEFT, SIZE, RATIO, SHARE, FORMER, SETTLED_AT = range(6)
 """What ``anchor`` says of a row: the level it left (NaN = it is at home), how far from it, in the row's unit; how large
@@ -110,11 +102,11 @@ class AutoState:
     ``since`` those since it last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the last
     ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale`` (S, 9, hours) is each voice's usual size,
     ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its tail. ``days`` (S, 8,
-    bins) are finished days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 120, 8) windows
-    of the past, ``anchor`` and ``unrest`` what a row left and is still away from, each with ``anchor_begun`` and
-    ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how often it went how far (see ``precedent.py``). What begins
-    with ``new_`` waits for the next learning and is whole numbers, so that it does not matter in which parts the
-    samples came.
+    bins) are finished days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 8, 120) windows
+    of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left and is still
+    away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how often it went
+    how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so
+    that it does not matter in which parts the samples came.
     """
 
     grid: Grid
@@ -142,7 +134,8 @@ class AutoState:
     profile: NDArray[np.float16]
     season: NDArray[np.int8]
     season_error: NDArray[np.float32]
-    references: NDArray[np.float16]
+    references: Rings
+    window_scale: Array
     reference_count: Ints
     known_references: Ints
     lasting: Array
@@ -185,6 +178,10 @@ class AutoState:
         """(S,): which series have learnt enough for ``auto`` to judge them."""
         result: Flags = (self.learnt >= 2) & (self.mass >= max(ENOUGH, min(ENOUGH_DAYS * self.grid.a_day, 1440)))
         return result
+
+    def season_at(self, bins: NDArray[np.intp]) -> Array:
+        """What of each column (S, K) is season; ``bins`` (K,) of the day."""
+        return self.profile[:, bins].astype(np.float64)
 
     def select(self, rows: object) -> AutoState:
         """The state with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
@@ -294,7 +291,8 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         profile=np.zeros((rows, bins), np.float16),
         season=np.zeros(rows, np.int8),
         season_error=np.zeros((rows, 3), np.float32),
-        references=np.zeros((rows, REFERENCES, LAG), np.float16),
+        references=np.zeros((rows, LAG, REFERENCES), np.int16),
+        window_scale=np.ones(rows),
         reference_count=whole,
         known_references=whole,
         lasting=zero,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tocsin.detect.auto.medians import back, mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
-from tocsin.detect.auto.state import LAG, LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.state import LEAD, VOICES, AutoState
+from tocsin.detect.auto.windows import FEWEST, SPAN, in_steps, nearest
 from tocsin.detect.calibrate import Array
 
 SPREAD_SHARE = 0.04
@@ -21,12 +21,8 @@ SMALLEST = 1e-12
 
 _STEPS_10 = (10, 20, 30, 40, 50)
 _STEPS_24 = (24, 48, 72, 96, 120)
-_FEWEST_REFERENCES = 40
 _VOLATILITY_FLOOR = 0.1
 _SHAPE_FLOOR = 0.02
-_SMALL = 1 << 14
-_LONG = 64
-_AT_ONCE = 256
 
 
 class Residuals(NamedTuple):
@@ -70,11 +66,11 @@ def residuals(values: Array, deseasoned: Array, columns: int, state: AutoState) 
     parts[2] = back(y, columns, 0) - level
     before = median_of_5([back(y, columns, lag) for lag in range(2, 7)])
     parts[3] = 0.5 * (back(y, columns, 0) + back(y, columns, 1)) - before
-    parts[4] = _against_before(mean_of_10(x), columns, _STEPS_10)
+    parts[4] = _against_before(mean_of_10(x[:, LEAD - _STEPS_10[-1] - 9 :]), columns, _STEPS_10)
     change = mean_of_10(np.abs(x[:, 1:] - x[:, :-1]))
     parts[5] = _against_before(np.log(change + floors(state)[:, None]), columns, _STEPS_24)
     parts[6] = _distance(y, columns, state)
-    tens = mean_of_10(y)
+    tens = mean_of_10(y[:, LEAD - 29 :])
     parts[7] = back(tens, columns, 0) - state.center[:, None]
     parts[8] = back(mean_of_30(tens), columns, 0) - state.center[:, None]
     return Residuals(parts, level)
@@ -85,55 +81,18 @@ def _against_before(values: Array, columns: int, lags: tuple[int, ...]) -> Array
 
 
 def _distance(deseasoned: Array, columns: int, state: AutoState) -> Array:
-    """Root mean square distance to the nearest reference, on a scale that tames outliers; 0 while there are few."""
+    """The distance to the nearest window of the past; 0 while there are few."""
     result = np.zeros((len(deseasoned), columns))
-    known = np.flatnonzero(state.known_references >= _FEWEST_REFERENCES)
-    if not known.size:
-        return result
-    scale = (state.spread + 3.0 * floors(state))[known]
-    recent = deseasoned[known, LEAD - SPAN + 1 :]
-    query = np.arcsinh((recent - state.center[known, None]) / scale[:, None]).astype(np.float32)
-    reference = state.references[known].astype(np.float64) / scale[:, None, None]
-    # The newest window of each place in the ring, by its number: those since the last learning are not asked yet.
-    last = state.reference_count[known, None] - 1
-    number = last - (last - np.arange(REFERENCES)) % REFERENCES
-    until = state.known_references[known, None]
-    unknown = (number < until - (REFERENCES - WAITING_REFERENCES)) | (number >= until) | (number < 0)
-    reference[unknown] = np.inf
-    window = np.arcsinh(reference[:, ~unknown.all(axis=0)]).astype(np.float32)
-    # Sums of squares one lag after another and not a matrix product: its bits depend on the shape of the block.
-    if columns == 1 and query.size * window.shape[1] <= _SMALL:
-        # The same sums in three calls, where calls and not numbers are what costs.
-        away = np.empty((LAG, len(known), window.shape[1]), np.float32)
-        np.subtract(query.T[::STRIDE, :, None], window.transpose(2, 0, 1), out=away)
-        away *= away
-        result[known, 0] = np.sqrt(np.add.reduce(away, axis=0).min(axis=1) / LAG) + 1e-3
-        return result
-    if columns >= _LONG:
-        for row, each in enumerate(known):
-            result[each] = _nearest(query[row], window[row], columns)
-        return result
-    total = np.zeros((len(known), columns, window.shape[1]), np.float32)
-    part = np.empty_like(total)
-    for lag in range(LAG):
-        np.subtract(query[:, STRIDE * lag : STRIDE * lag + columns, None], window[:, None, :, lag], out=part)
-        np.multiply(part, part, out=part)
-        np.add(total, part, out=total)
-    result[known] = np.sqrt(total.min(axis=2) / LAG) + 1e-3
+    known = np.flatnonzero(state.known_references >= FEWEST)
+    if known.size:
+        some = slice(None) if known.size == len(deseasoned) else known
+        away = deseasoned[some, LEAD - SPAN + 1 :] - state.center[some, None]
+        steps = in_steps(away, state.window_scale[some, None])
+        result[some] = nearest(steps, state.references[some], state.known_references[some])
     return result
 
 
-def _nearest(query: NDArray[np.float32], window: NDArray[np.float32], columns: int) -> Array:
-    """The same sums for many columns of one row: along the columns, and as many at once as the nearest cache holds."""
-    result = np.empty(columns)
-    for start in range(0, columns, _AT_ONCE):
-        stop = min(start + _AT_ONCE, columns)
-        total = query[start:stop] - window[:, :1]
-        np.multiply(total, total, out=total)
-        part = np.empty_like(total)
-        for lag in range(1, LAG):
-            np.subtract(query[STRIDE * lag + start : STRIDE * lag + stop], window[:, lag, None], out=part)
-            np.multiply(part, part, out=part)
-            np.add(total, part, out=total)
-        result[start:stop] = np.sqrt(total.min(axis=0) / LAG) + 1e-3
+def window_scale(state: AutoState) -> Array:
+    """(S,): the scale of the windows that are remembered, in the row's own unit."""
+    result: Array = state.spread + 3.0 * floors(state)
     return result

@@ -19,8 +19,9 @@ from tocsin.detect.auto.learn import (
 )
 from tocsin.detect.auto.ruler import BINS, places
 from tocsin.detect.auto.score import Verdicts
-from tocsin.detect.auto.state import LEAD, REFERENCES, SPAN, STRIDE, VOICES, WAITING_REFERENCES, AutoState
+from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.voices import SMALLEST
+from tocsin.detect.auto.windows import REFERENCES, SPAN, STRIDE, WAITING_REFERENCES, Rings, in_steps
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
 MUTE = 2
@@ -52,45 +53,48 @@ def wait(
     bins, values = all_bins[LEAD:], filled[:, LEAD:]
     hours = bins * state.grid.hours // state.grid.bins
     voices, who = np.arange(len(VOICES))[:, None, None], np.arange(rows)[None, :, None]
-    flat = ((who * len(VOICES) + voices) * 2 + verdict.below) * BINS + places(verdict.log_z)
-    counts = np.bincount(
-        flat.ravel(), np.broadcast_to(weight, flat.shape).ravel(), minlength=state.new_counts.size
-    ).reshape(state.new_counts.shape)
+    sides = ((who * len(VOICES) + voices) * 2 + verdict.below) * BINS + places(verdict.log_z)
     size = np.rint(np.minimum(verdict.size, SIZE_CAP) * SIZE_UNIT) * teach
-    spot = (who * len(VOICES) + voices) * state.grid.hours + hours
-    sizes = np.bincount(spot.ravel(), size.ravel(), minlength=state.new_size.size).reshape(state.new_size.shape)
     each = np.arange(rows)[:, None]
-    seen = np.bincount((each * state.grid.hours + hours).ravel(), teach.ravel(), minlength=state.new_seen.size)
+    hour_of, bin_of = each * state.grid.hours + hours, each * state.grid.bins + bins
     deviation = (values - state.center[:, None]) / reference_scale(state)[:, None]
     moved = np.rint(np.clip(deviation, -MOVE_CAP, MOVE_CAP) * MOVE_UNIT) * teach
     away = np.rint(np.minimum(np.abs(deviation), AWAY_CAP) * MOVE_UNIT) * teach
-    place = (each * state.grid.bins + bins).ravel()
     day = np.rint(np.clip(deviation, -DAY_CAP, DAY_CAP) * DAY_UNIT) * teach
     change = np.abs(values - filled[:, LEAD - 1 : -1])
     tied = (change <= SMALLEST) & teach
     gap = np.where(~tied & teach, change, np.inf).min(axis=1)
     references, count = _remembered(state, filled, all_bins, mute)
-    shape = state.new_day.shape
-    days = np.bincount(place, day.ravel(), minlength=state.new_day.size).reshape(shape)
-    days_seen = np.bincount(place, teach.ravel(), minlength=state.new_day.size).reshape(shape)
     return {
-        "new_counts": state.new_counts + counts.astype(np.uint16),
-        "new_size": state.new_size + sizes.astype(np.int32),
-        "new_seen": state.new_seen + seen.reshape(state.new_seen.shape).astype(np.int32),
+        "new_counts": _added(state.new_counts, sides, np.broadcast_to(weight, sides.shape)),
+        "new_size": _added(state.new_size, (who * len(VOICES) + voices) * state.grid.hours + hours, size),
+        "new_seen": _added(state.new_seen, hour_of, teach),
         "new_moved": state.new_moved + moved.sum(axis=1).astype(np.int64),
         "new_away": state.new_away + away.sum(axis=1).astype(np.int64),
         "new_gap": np.minimum(state.new_gap, gap),
         "new_ties": state.new_ties + tied.sum(axis=1),
-        "new_day": state.new_day + days.astype(np.int32),
-        "new_day_seen": state.new_day_seen + days_seen.astype(np.uint16),
+        "new_day": _added(state.new_day, bin_of, day),
+        "new_day_seen": _added(state.new_day_seen, bin_of, teach),
         "references": references,
         "reference_count": count,
     }
 
 
+def _added(before: NDArray[Any], places: NDArray[np.intp], amounts: NDArray[Any]) -> NDArray[Any]:
+    """``before`` with whole ``amounts`` (..., S, K) added at its flat ``places``."""
+    if places.shape[-1] == 1:
+        # One column: no place comes twice.
+        after = before.copy()
+        after.reshape(-1)[places.reshape(-1)] += amounts.reshape(-1).astype(before.dtype)
+        return after
+    more = np.bincount(places.ravel(), amounts.ravel(), minlength=before.size)
+    result: NDArray[Any] = before + more.reshape(before.shape).astype(before.dtype)
+    return result
+
+
 def _remembered(
     state: AutoState, filled: Array, all_bins: NDArray[np.intp], mute: Flags
-) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+) -> tuple[Rings, NDArray[np.int64]]:
     """The ring of windows: every column at first, ever fewer, until the last fortnight is spread over the ring. None
     ends in a sample that is ``mute`` (S, columns).
     """
@@ -109,5 +113,5 @@ def _remembered(
     season = state.profile[rows[:, None], all_bins[window]].astype(np.float64)
     level = filled[rows[:, None], window] - season - state.center[rows, None]
     place = (state.reference_count[rows] + order[rows, columns_of] - 1) % REFERENCES
-    references[rows, place] = np.clip(level, -6e4, 6e4).astype(np.float16)
+    references[rows, :, place] = in_steps(level, state.window_scale[rows, None])
     return references, state.reference_count + order[:, -1]
