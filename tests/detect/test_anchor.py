@@ -55,6 +55,21 @@ def test_an_alert_of_a_seasonal_series_lasts_while_it_is_away_at_whatever_hour(h
     assert not (course[long + 5 :] == AWAY).any()
 
 
+@pytest.mark.parametrize("hour", [2, 14])
+def test_while_an_alert_lasts_what_is_expected_is_what_was_left(hour):
+    usual, values, begin = traffic(14), traffic(14), 10 * DAY + hour * 60
+    lasts = slice(begin + 1, begin + 6 * 60)
+    values[begin : lasts.stop] = 0.0
+    said, many = alert_of(values, begin)[1], lasts.stop - lasts.start
+    expected, lower, upper = (part[0, :many] for part in (said.expected, said.lower, said.upper))
+    assert np.abs(expected / usual[lasts] - 1.0).max() < 0.35
+    assert ((lower < expected) & (expected < upper)).all()
+    assert (values[lasts] < lower).all()
+    state = learnt(values)
+    followed = advance(state, times(KNOWN, lasts.stop), values[None, KNOWN : lasts.stop]).opinions.expected[0, -120:]
+    assert np.abs(followed).max() < 10, "without an alert it soon is where the series is"
+
+
 @pytest.mark.parametrize("make", [flat, traffic])
 def test_an_alert_of_days_teaches_nothing_and_the_noise_after_it_is_usual(make):
     values, begin = make(15), 10 * DAY + 600

@@ -191,6 +191,7 @@ def test_policy_direction_and_bounds():
     bounded = backtest(times(200), values, window=60, policy=Policy(lower_bound=95, upper_bound=100))
     assert np.nanmin(bounded.lower) >= 95
     assert np.nanmax(bounded.upper) <= 100
+    assert 95 <= np.nanmin(bounded.expected) <= np.nanmax(bounded.expected) <= 100
 
 
 def test_bad_arguments_are_refused():

@@ -15,6 +15,7 @@ from tocsin.detect import (
     confidence_of,
     explain,
     judge,
+    possible,
 )
 from tocsin.detect.base import resolve_methods
 from tocsin.detect.combine import entry, honest
@@ -98,6 +99,23 @@ def test_the_room_to_a_bound_counts_only_within_the_bounds():
     policy = Policy(min_effect_ratio=0.1, lower_bound=0.0, upper_bound=100.0)
     expected = np.array([50.0, 90.0, 0.0, 100.0, 100.00005, 120.0, -30.0])
     assert floor(expected, policy).tolist() == pytest.approx([5.0, 1.0, 0.0, 0.0, 0.0, 12.0, 3.0])
+
+
+def test_nothing_impossible_is_expected():
+    """After a fall to nothing at noon a season that falls in the evening would go on from there."""
+    policy = Policy(lower_bound=0.0, upper_bound=100.0)
+    told = possible(scores([4.0, -4.0, 4.0, 4.0], [-80.0, 130.0, -3.0, 50.0]), policy)
+    assert told.expected[0].tolist() == [0, 100, 0, 50]
+    assert told.lower[0].tolist() == [0, 100, 0, 45]
+    assert told.upper[0].tolist() == [0, 100, 2, 55]
+    assert told.sigma[0].tolist() == [4, -4, 4, 4]
+    words, result = reasons(policy, [4, -4, 4, 4], [0, 100, 7, 50], [-80.0, 130.0, -3.0, 50.0])
+    assert words == ["below_min_effect", "below_min_effect", "flagged", "flagged"], "at a bound, as was expected"
+    assert result.holding.tolist() == [[False, False, True, True]]
+    assert anomalies(scores([4.0], [-80.0]), np.zeros((1, 1)), policy).tolist() == [[False]]
+    unbounded = scores([4.0], [-80.0])
+    assert possible(unbounded, Policy()) is unbounded
+    assert judge(unbounded, np.zeros((1, 1)), Policy()).flags.tolist() == [[True]]
 
 
 def test_an_echo_begins_nothing_and_holds():

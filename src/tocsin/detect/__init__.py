@@ -26,7 +26,7 @@ from tocsin.detect.explain import Ground, agreeing, distance, explain, needed_wo
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
-from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, clip_band, floor, judge, raised, shifted, slack
+from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, floor, judge, possible, raised, shifted, slack
 from tocsin.detect.more import Context, history_of, is_slow, missing_extra, told_at
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, relearns_after, replay, sure_after
@@ -75,7 +75,6 @@ __all__ = [
     "backtest",
     "calibrated_confidence",
     "choose",
-    "clip_band",
     "confidence_of",
     "detect",
     "distance",
@@ -92,6 +91,7 @@ __all__ = [
     "number",
     "outlook",
     "patterns",
+    "possible",
     "raised",
     "relearns_after",
     "replay",

@@ -12,7 +12,7 @@ from tocsin.detect.auto import VOICES
 from tocsin.detect.base import AUTO, METHODS, Direction, Scores, as_block, as_times, choose
 from tocsin.detect.calibrate import Array
 from tocsin.detect.follow import follow
-from tocsin.detect.judge import Policy, clip_band, judge
+from tocsin.detect.judge import Policy, judge, possible
 from tocsin.detect.more import Context
 from tocsin.detect.replay import relearns_after
 
@@ -76,10 +76,9 @@ def backtest(
             utc_offset_s=utc_offset_s,
             context=context,
         ).scores
-        lower, upper = clip_band(result, rule)
-        for name in ("sigma", "expected", "strongest", "agreeing"):
+        result = possible(result, rule)
+        for name in ("sigma", "expected", "lower", "upper", "strongest", "agreeing"):
             getattr(scores, name)[:, ahead] = getattr(result, name)
-        scores.lower[:, ahead], scores.upper[:, ahead] = lower, upper
         flags[:, ahead] = judge(result, kept, rule).flags
     shape = np.asarray(values).shape
     return Backtest(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Policy:
     ``sigma`` is needed to begin, ``exit_sigma`` (default: one less, at least 2.5) to hold on. An anomaly is at least
     ``min_effect`` and ``min_effect_ratio`` of the expected value (see ``floor``) away from it. With ``alert_above`` a
     value at or below it never counts, with ``alert_below`` one at or above it. ``lower_bound`` and ``upper_bound`` are
-    what is physically possible (counts above 0, percent to 100): bands are clipped to them.
+    what is physically possible (counts above 0, percent to 100): what is expected is clipped to them.
     """
 
     sigma: float = ANOMALOUS
@@ -80,7 +80,7 @@ def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     ``holding`` relaxes the floors on effect by half, and a series that is ``AWAY`` holds as long as its value may alert
     at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
-    block = _checked(scores, values)
+    block, scores = _checked(scores, values), possible(scores, policy)
     size = np.where(_there(scores, block), np.abs(scores.sigma), np.nan)
     reasons = np.where(np.isnan(size), _NO_OPINION, _NORMAL)
     flags, holding = np.zeros(block.shape, bool), np.zeros(block.shape, bool)
@@ -120,7 +120,7 @@ def shifted(judgement: Judgement, anomalous: NDArray[np.bool_], sigma: Array, us
 
 def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:
     """Which samples (S, K) are at 3 sigma or more and beyond the floors of ``policy``, whatever sigma it asks for."""
-    block = _checked(scores, values)
+    block, scores = _checked(scores, values), possible(scores, policy)
     odd = (np.abs(scores.sigma) >= ANOMALOUS) & _there(scores, block)
     if odd.any():
         odd[odd] = _codes(scores, block, policy, odd) == _FLAGGED
@@ -157,7 +157,9 @@ def _codes(
         effect = np.where(scores.by(SIDED)[odd], (value - expected) * np.sign(deviation), effect)
     least = floor(expected, policy) * (0.5 if holding else 1.0)
     ahead = scores.by(AHEAD)[odd]
-    code[(effect < least) & ~ahead] = _BELOW_MIN_EFFECT
+    # Where it is at a bound, beyond which more was expected, it is as near as can be.
+    at_bound = (expected == policy.lower_bound) | (expected == policy.upper_bound)
+    code[((effect < least) | at_bound & (value == expected)) & ~ahead] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
         code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
     if scores.missing is not None:
@@ -193,8 +195,11 @@ def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:
     return result
 
 
-def clip_band(scores: Scores, policy: Policy) -> tuple[Array, Array]:
-    """The band (lower, upper), each (S, K), kept inside what is physically possible."""
+def possible(scores: Scores, policy: Policy) -> Scores:
+    """The same with what is expected, and its band, kept inside what is physically possible."""
+    if policy.lower_bound is None and policy.upper_bound is None:
+        return scores
     low = -np.inf if policy.lower_bound is None else policy.lower_bound
     high = np.inf if policy.upper_bound is None else policy.upper_bound
-    return np.clip(scores.lower, low, high), np.clip(scores.upper, low, high)
+    expected, lower, upper = (np.clip(part, low, high) for part in (scores.expected, scores.lower, scores.upper))
+    return replace(scores, expected=expected, lower=lower, upper=upper)

@@ -250,7 +250,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
     least = -np.inf if policy.lower_bound is None else policy.lower_bound
     most = np.inf if policy.upper_bound is None else policy.upper_bound
-    lower, upper = (min(max(each, least), most) for each in (lower, upper))
+    expected, lower, upper = (min(max(each, least), most) for each in (expected, lower, upper))
     anomalous = bool(judged.anomalous[row, column])
     methods, course = scores.methods_at(row, column), int(scores.course[row, column])
     facts = None

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from tocsin.detect import clip_band
+from tocsin.detect import possible
 from tocsin.domain.errors import SourceError
 from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import Marked
@@ -142,12 +142,12 @@ def _spans(target: Target, known: Memory, shown: Memory) -> list[Span | None]:
         if labels in rows:
             values[row] = shown.values[rows[labels]]
     scores = known.learnt.score(shown.timestamps, values, utc_offsets(shown.timestamps, target.timezone))
-    lower, upper = clip_band(scores, target.policy)
+    scores = possible(scores, target.policy)
     spans: list[Span | None] = []
     for row in range(len(values)):
         told = np.flatnonzero(~np.isnan(scores.expected[row]))
         column = int(told[-1]) if told.size else -1
-        parts = (scores.expected, lower, upper)
+        parts = (scores.expected, scores.lower, scores.upper)
         spans.append(Span(*(float(part[row, column]) for part in parts)) if told.size else None)
     return spans
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import Dial, Judgement, Learnt, Scores, clip_band
+from tocsin.detect import Dial, Judgement, Learnt, Scores, possible
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
 from tocsin.domain.denominator import NO_WEIGHT
@@ -295,12 +295,11 @@ class Painter:
         """The evidence as the series stood at that new column: history and the new samples up to it."""
         past = self._past(row)
         stop = column + 1
-        fresh, scores = self.judged.frame, self.judged.scores
-        lower, upper = clip_band(scores, self.judged.policy)
+        fresh, scores = self.judged.frame, possible(self.judged.scores, self.judged.policy)
         seen = observe(self.target, self.judged, row, column)
         parts = [
             np.concatenate([old, new[row, :stop]])[-self.samples :]
-            for old, new in zip(past[1:], (fresh.values, scores.expected, lower, upper, scores.sigma), strict=True)
+            for old, new in zip(past[1:], (fresh.values, *_shown(scores)), strict=True)
         ]
         times = np.concatenate([past[0], fresh.timestamps[:stop]])[-self.samples :]
         return Evidence(
@@ -341,8 +340,11 @@ class Painter:
         )
         offsets = utc_offsets(times, self.target.timezone)
         scores = self.memory.learnt.select(np.array([row])).score(times, values, offsets)
-        lower, upper = clip_band(scores, self.judged.policy)
-        return times, values[0], scores.expected[0], lower[0], upper[0], scores.sigma[0]
+        return times, values[0], *(part[0] for part in _shown(possible(scores, self.judged.policy)))
+
+
+def _shown(scores: Scores) -> tuple[Floats, ...]:
+    return scores.expected, scores.lower, scores.upper, scores.sigma
 
 
 def _listed(values: Floats) -> tuple[float | None, ...]:

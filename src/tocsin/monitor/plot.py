@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from tocsin.detect import Pattern, Severity, clip_band, patterns
+from tocsin.detect import Pattern, Severity, patterns, possible
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
@@ -25,7 +25,7 @@ def draw(target: Target, frame: Frame, window: Window, max_series: int, memory: 
     judged, _ = absorb(target, memory, shown, {})
     rows = {labels: row for row, labels in enumerate(judged.frame.labels)}
     inside = frame.timestamps >= window.start.timestamp() - 1e-6
-    lower, upper = clip_band(judged.scores, judged.policy)
+    scores = possible(judged.scores, judged.policy)
     series = []
     for labels in shown.labels:
         row = rows[labels]
@@ -35,9 +35,9 @@ def draw(target: Target, frame: Frame, window: Window, max_series: int, memory: 
             PlotSeries(
                 labels=labels,
                 values=judged.frame.values[row, inside],
-                expected=judged.scores.expected[row, inside],
-                lower=lower[row, inside],
-                upper=upper[row, inside],
+                expected=scores.expected[row, inside],
+                lower=scores.lower[row, inside],
+                upper=scores.upper[row, inside],
                 sigma=sigma,
                 anomalies=tuple(marks.tolist()),
                 severities=tuple(Severity.of(float(sigma[mark])) or Severity.LOW for mark in marks),

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import clip_band
+from tocsin.detect import possible
 from tocsin.domain.evaluation import Judged
 from tocsin.domain.frame import Floats, Window
 from tocsin.domain.grouping import Fired
@@ -49,16 +49,16 @@ class Sketch:
         where = ((judged.frame.timestamps[:columns] - self._start + 1e-6) // self._column_s).astype(np.intp)
         starts = np.flatnonzero(np.diff(where, prepend=-1))
         cell = (rows[:, None], where[starts][None, :])
-        lower, upper = clip_band(judged.scores, self._target.policy)
+        scores = possible(judged.scores, self._target.policy)
         values = judged.frame.values[mine, :columns]
         for kept, part, pick in (
             (self._low, values, np.fmin),
             (self._high, values, np.fmax),
-            (self._lower, lower[mine, :columns], np.fmin),
-            (self._upper, upper[mine, :columns], np.fmax),
+            (self._lower, scores.lower[mine, :columns], np.fmin),
+            (self._upper, scores.upper[mine, :columns], np.fmax),
         ):
             kept[cell] = pick(kept[cell], pick.reduceat(part, starts, axis=1))
-        expected = judged.scores.expected[mine, :columns]
+        expected = scores.expected[mine, :columns]
         known = np.isfinite(expected)
         self._sum[cell] += np.add.reduceat(np.where(known, expected, 0.0), starts, axis=1)
         self._count[cell] += np.add.reduceat(known.astype(np.float64), starts, axis=1)

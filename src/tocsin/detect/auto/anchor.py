@@ -54,12 +54,13 @@ Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
-    """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago. The rest is what a state keeps, see
-    there.
+    """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
+    hold is away from (NaN = none), in its own unit and without the season. The rest is what a state keeps, see there.
     """
 
     course: NDArray[np.int8]
     back: Flags
+    left: Array
     anchor: Array
     unrest: Array
     begun: Ints
@@ -176,6 +177,7 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
     found = Anchors(
         np.zeros((rows, columns), np.int8),
         np.zeros((rows, columns), bool),
+        np.full((rows, columns), np.nan),
         state.anchor.copy(),
         state.unrest.copy(),
         state.anchor_begun.copy(),
@@ -265,6 +267,8 @@ def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, r
         here[track.returned(until) & (here != AWAY)] = RETURNED
         here[gone] = AWAY
         found.course[place[0], until] = here
+        if row.hold and isinstance(track, _Level):
+            found.left[place[0], until[gone]] = track.kept[LEFT]
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
             track.close()

@@ -205,6 +205,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
         verdict = verdict._replace(sigma=heard.sigma, agreeing=_agreeing(verdict, heard.sigma))
+        verdict = _as_before(verdict, anchors.left, part.unit)
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
@@ -296,6 +297,15 @@ def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, see
     out.strongest[rows] = np.where(seen, verdict.strongest, -1)
     out.agreeing[rows] = np.where(seen, verdict.agreeing, 0)
     out.ready[rows] = seen
+
+
+def _as_before(verdict: Verdicts, left: Array, unit: Array) -> Verdicts:
+    """While an alert lasts what is expected is the level that was left (NaN = none): the voices soon follow."""
+    moved = np.where(np.isnan(left), 0.0, (left - verdict.level) * unit[:, None])
+    if not moved.any():
+        return verdict
+    expected, lower, upper = (part + moved for part in (verdict.expected, verdict.lower, verdict.upper))
+    return verdict._replace(expected=expected, lower=lower, upper=upper)
 
 
 def _agreeing(verdict: Verdicts, told: Array) -> NDArray[np.uint16]:
