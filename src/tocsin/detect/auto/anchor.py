@@ -8,10 +8,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.learn import reference_scale
 from tocsin.detect.auto.score import Verdicts
 from tocsin.detect.auto.state import FORMER, LEAD, LEFT, RATIO, SETTLED_AT, SHARE, SIZE, VOICES, AutoState
-from tocsin.detect.auto.voices import floors
+from tocsin.detect.auto.voices import floors, reference_scale
 from tocsin.detect.base import AWAY, RETURNED, SETTLED
 from tocsin.detect.calibrate import ANOMALOUS, Array
 

@@ -16,10 +16,11 @@ from tocsin.detect.auto.learn import (
     outgrown,
 )
 from tocsin.detect.auto.precedent import tell
-from tocsin.detect.auto.score import Verdicts, verdicts
+from tocsin.detect.auto.score import Stretch, Verdicts, verdicts
+from tocsin.detect.auto.seasons import finish_day, over_midnight
 from tocsin.detect.auto.settle import settled_by_itself
 from tocsin.detect.auto.state import LEAD, AutoState
-from tocsin.detect.auto.waiting import MUTE, Known, wait, weights
+from tocsin.detect.auto.waiting import MUTE, Known, lesson, wait
 from tocsin.detect.base import AWAY, distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
 
@@ -115,7 +116,7 @@ def look_back(state: AutoState, local: Array, values: Array) -> Verdicts:
     all_bins = np.concatenate([np.repeat(bins[:1], LEAD), bins])
     lead = np.full((state.rows, LEAD), np.nan)
     season = state.season_at(all_bins)
-    return verdicts(state, _filled(np.concatenate([lead, own], axis=1), season), season, all_bins)
+    return verdicts(state, Stretch(_filled(np.concatenate([lead, own], axis=1), season), season, all_bins))
 
 
 def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opinions) -> AutoState:
@@ -124,7 +125,10 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
     bins = state.grid.bins_of(local)
     column, columns = 0, values.shape[1]
     while column < columns:
-        state = _due(state, day_over=bool(state.day >= 0 and days[column] != state.day))
+        day_over, before = bool(state.day >= 0 and days[column] != state.day), state.profile
+        state = _due(state, day_over=day_over)
+        if day_over:
+            state = over_midnight(state, before)
         if state.day != days[column]:
             state = replace(state, day=int(days[column]))
         end = min(
@@ -161,6 +165,11 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
     if due.size:
         part = state if due.size == state.rows else state.select(due)
         state = state.put(due, learn(part, day_over=day_over))
+    if day_over:
+        # A day of which nothing was learnt is over as well.
+        rest = np.setdiff1d(np.flatnonzero(known), due, assume_unique=True)
+        if rest.size:
+            state = state.put(rest, finish_day(state.select(rest)))
     return state
 
 
@@ -189,7 +198,8 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
     lead_bins = np.concatenate([np.repeat(bins[:1], LEAD - len(state.recent_bins)), state.recent_bins])
     blank = np.full((state.rows, LEAD - state.recent.shape[1]), np.nan)
     all_bins = np.concatenate([lead_bins, bins])
-    season = state.season_at(all_bins)
+    none = np.zeros(blank.shape)
+    season = np.concatenate([none, state.recent_season, state.season_at(bins)], axis=1)
     filled = _filled(np.concatenate([blank, state.recent, own], axis=1), season)
     valid = ~np.isnan(values)
     born = (state.age > 0)[:, None] | np.logical_or.accumulate(valid, axis=1)
@@ -199,7 +209,8 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         every = judged.size == state.rows
         part = state if every else state.select(judged)
         rows = slice(None) if every else judged
-        verdict = verdicts(part, filled[rows], season[rows], all_bins)
+        here = Stretch(filled, season, all_bins).rows(rows)
+        verdict = verdicts(part, here)
         seen = valid[rows]
         told = seen & part.ready[:, None]
         anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
@@ -209,10 +220,8 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
-        lasts = away & known[0][rows, None]
-        weight = weights(verdict, seen, (known[0][rows], known[1][rows]), away)
-        changes = wait(part, filled[rows], all_bins, verdict, weight, mute=mute[rows] | lasts)
-        frozen[rows] = lasts.sum(axis=1)
+        changes = wait(part, here, verdict, lesson(verdict, seen, (known[0][rows], known[1][rows]), away))
+        frozen[rows] = (away & known[0][rows, None]).sum(axis=1)
         changes |= heard.changes
         changes |= {
             "anchor": anchors.anchor,
@@ -232,6 +241,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
     changes |= {
         "recent": np.where(born[:, -1:] | ~np.isnan(filled[:, -LEAD:]), filled[:, -LEAD:], np.nan),
         "recent_bins": all_bins[-LEAD:],
+        "recent_season": season[:, -LEAD:].astype(np.float16),
         "age": state.age + lived,
         "still": still,
         "unseen": _unseen(state.unseen, valid),

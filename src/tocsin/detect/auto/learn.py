@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import places, tails
-from tocsin.detect.auto.state import DAY_ROWS, ENOUGH, FEWEST_A_DAY, LEAD, VOICES, AutoState, Ints
-from tocsin.detect.auto.voices import SMALLEST, floors, residuals, voice_floors, window_scale
+from tocsin.detect.auto.seasons import DAY_CAP, DAY_UNIT, finish_day
+from tocsin.detect.auto.state import ENOUGH, LEAD, VOICES, AutoState
+from tocsin.detect.auto.voices import SMALLEST, reference_scale, residuals, voice_floors, window_scale
 from tocsin.detect.auto.windows import rescaled
-from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
 
 FIRST = 32
@@ -22,12 +21,11 @@ SIZE_UNIT = 256.0
 """Sizes of residuals are counted in parts of a scale this fine; whole numbers add up the same in any order."""
 
 MOVE_UNIT = 4096.0
-DAY_UNIT = 512.0
 
 SIZE_CAP = 4.0
 """A residual beyond so many scales teaches the scale no more than that."""
 
-MOVE_CAP, AWAY_CAP, DAY_CAP = 6.0, 16.0, 60.0
+MOVE_CAP, AWAY_CAP = 6.0, 16.0
 
 BEYOND = 8.0
 OUTGROWN, NEVER = 0.25, 0.01
@@ -41,8 +39,6 @@ _MEAN_SIZE = 0.79
 
 _TIES = 0.05
 _GROWTH = 4.0
-_SEASON_GAIN = 0.9
-_SEASON_MEMORY = 0.25
 
 
 def first_learning(state: AutoState) -> AutoState:
@@ -83,6 +79,8 @@ def first_learning(state: AutoState) -> AutoState:
 
 def learn(state: AutoState, *, day_over: bool) -> AutoState:
     """Fold what waited since the last learning into what is known; ``day_over``: the local day ended."""
+    if day_over:
+        state = finish_day(state)
     memory, a_day = state.grid.memory, state.grid.a_day
     weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age, memory), 1))
     seen = np.maximum(state.new_seen.sum(axis=1), 1)
@@ -118,7 +116,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
     scaled = window_scale(after)
     references = rescaled(state.references, state.window_scale, scaled)
     after = replace(after, references=references, window_scale=scaled)
-    return _day(state, after) if day_over else _carried_day(state, after)
+    return after if day_over else _carried_day(state, after)
 
 
 def outgrown(state: AutoState) -> NDArray[np.intp]:
@@ -154,11 +152,6 @@ def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
     return result.astype(np.float32)
 
 
-def reference_scale(state: AutoState) -> Array:
-    """(S,): the size in which moves, distances and days wait to be learnt."""
-    return np.maximum(state.spread, floors(state))
-
-
 def _middle(state: AutoState, weight: Array, seen: Array) -> tuple[Array, Array]:
     size = reference_scale(state)
     moved = state.new_moved / MOVE_UNIT / seen * size
@@ -176,80 +169,3 @@ def _carried_day(before: AutoState, after: AutoState) -> AutoState:
     again = np.rint(moved / reference_scale(after)[:, None] * DAY_UNIT)
     most = before.new_day_seen * (DAY_CAP * DAY_UNIT)
     return replace(after, new_day=np.clip(again, -most, most).astype(np.int32))
-
-
-def _day(before: AutoState, after: AutoState) -> AutoState:
-    """A day is over: keep its shape, choose what the next one is expected to look like by what served so far."""
-    changes: dict[str, Any] = {
-        "new_day": np.zeros_like(before.new_day),
-        "new_day_seen": np.zeros_like(before.new_day_seen),
-    }
-    whole = (before.new_day_seen > 0).mean(axis=1) > 0.8
-    rows = np.flatnonzero(whole)
-    if before.grid.a_day < FEWEST_A_DAY or not rows.size:
-        return replace(after, **changes)
-    size = reference_scale(before)[rows, None]
-    finished = before.new_day[rows] / DAY_UNIT * size / np.maximum(before.new_day_seen[rows], 1)
-    finished[before.new_day_seen[rows] == 0] = 0.0
-    middle = _median(finished, 1)[:, None]
-    # What rises all day is no season: without this a steady ramp would end every day with a jump.
-    level = before.center[rows] + middle[:, 0]
-    rise = level - before.day_level[rows]
-    rise = np.where(np.isnan(rise), 0.0, rise)[:, None]
-    finished -= middle + rise * ((np.arange(before.grid.bins) + 0.5) / before.grid.bins - 0.5)
-    day_level = before.day_level.copy()
-    day_level[rows] = level
-    changes["day_level"] = day_level
-    # The first day has none before it, so that nobody knows how much of it is a rise.
-    known = ~np.isnan(before.day_level[rows])
-    rows, finished = rows[known], finished[known]
-    if not rows.size:
-        return replace(after, **changes)
-    error = _season_errors(before, rows, finished)
-    days, counts = before.days.copy(), before.day_count.copy()
-    days[rows, :-1], days[rows, -1] = before.days[rows, 1:], np.clip(finished, -6e4, 6e4).astype(np.float16)
-    counts[rows] = np.minimum(counts[rows] + 1, DAY_ROWS)
-    errors = before.season_error.copy()
-    memory = np.where(errors[rows] > 0, 1.0 - _SEASON_MEMORY, 0.0)
-    errors[rows] = memory * errors[rows] + (1.0 - memory) * error
-    season = _chosen(errors, counts)
-    profile = _candidates(days.astype(np.float64), counts, 1)[season, np.arange(before.rows)]
-    changes |= {"days": days, "day_count": counts, "season_error": errors, "season": season}
-    return replace(after, **changes, profile=np.clip(profile, -6e4, 6e4).astype(np.float16))
-
-
-def _candidates(days: Array, counts: Ints, ahead: int) -> Array:
-    """(3, S, bins): no season, the median day, the same weekday a week before, for the day ``ahead`` of the last."""
-    nothing = np.zeros(days.shape[::2])
-    median = np.zeros_like(nothing)
-    for count in distinct(counts[counts >= 2]):
-        rows = counts == count
-        median[rows] = _median(days[rows, DAY_ROWS - count :], 1)
-    week = np.where((counts >= 7)[:, None], days[:, DAY_ROWS - 8 + ahead], median)
-    return np.stack([nothing, median, week])
-
-
-def _season_errors(before: AutoState, rows: NDArray[np.intp], finished: Array) -> Array:
-    """How far each candidate was from the day that is over, levels aside; (R, 3)."""
-    known = before.days[rows].astype(np.float64)
-    rest = finished[None] - _candidates(known, before.day_count[rows], 1)
-    rest -= _median(rest, 2)[:, :, None]
-    result: Array = np.abs(rest).mean(axis=2).T
-    return result
-
-
-def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
-    """0, 1 or 2 for each row: a season must earn its place."""
-    day = errors[:, 1] < _SEASON_GAIN * errors[:, 0]
-    week = (counts >= 7) & (errors[:, 2] < _SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
-    first = (counts == 2) & ~week
-    return np.where(week, 2, np.where(day | first, 1, 0)).astype(np.int8)
-
-
-def _median(values: Array, axis: int) -> Array:
-    """The median along an axis, of numbers without NaN: ``numpy.median`` without what it costs for a few of them."""
-    count = values.shape[axis]
-    halves = (count - 1) // 2, count // 2
-    ordered = np.partition(values, halves, axis=axis)
-    result: Array = 0.5 * (ordered.take(halves[0], axis) + ordered.take(halves[1], axis))
-    return result

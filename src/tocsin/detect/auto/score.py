@@ -12,7 +12,7 @@ from tocsin.detect.auto.state import LEAD, SIDED, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
 from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
 
-GAIN = 1.13
+GAIN = 1.15
 """Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial."""
 
 DOUBT = 0.8
@@ -29,6 +29,20 @@ _SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
 _NATS = np.linspace(0.0, 48.0, 961)
 _SIGMA = sigma_of_log_tail(-_NATS)
 _LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])
+
+
+class Stretch(NamedTuple):
+    """Columns that are looked at together: ``values`` (S, ``LEAD`` + K) in the rows' own unit, gaps filled, what of
+    them is ``season``, and their ``bins`` (``LEAD`` + K,) of the day.
+    """
+
+    values: Array
+    season: Array
+    bins: NDArray[np.intp]
+
+    def rows(self, rows: NDArray[np.intp] | slice) -> Stretch:
+        """Some rows of it."""
+        return Stretch(self.values[rows], self.season[rows], self.bins)
 
 
 class Verdicts(NamedTuple):
@@ -53,12 +67,9 @@ class Verdicts(NamedTuple):
     season: Array
 
 
-def verdicts(state: AutoState, values: Array, season: Array, bins: NDArray[np.intp]) -> Verdicts:
-    """Judge the columns after the first ``LEAD`` of (S, LEAD + K) ``values`` (the rows' own unit, gaps filled).
-
-    ``bins`` (LEAD + K,) are their bins of the day, ``season`` (S, LEAD + K) what is usual there. Rows that are not
-    ``ready`` get sigma 0.
-    """
+def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
+    """Judge the columns after the first ``LEAD``. Rows that are not ``ready`` get sigma 0."""
+    values, season, bins = stretch
     hours = bins[LEAD:] * state.grid.hours // state.grid.bins
     found = residuals(values, values - season, values.shape[1] - LEAD, state)
     least = voice_floors(state)[:, :, None]

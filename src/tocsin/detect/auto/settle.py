@@ -29,7 +29,7 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
     columns = recent.shape[1]
     for row, age in zip(rows.tolist(), ages.tolist(), strict=True):
         first = max(0, columns - age)
-        level = recent[row] - state.profile[row, state.recent_bins]
+        level = recent[row] - state.recent_season[row]
         before, since = level[:first], level[first:]
         if np.count_nonzero(~np.isnan(since)) < FEWEST:
             continue

@@ -42,7 +42,8 @@ FEWEST_A_DAY = 12
 """A step longer than two hours knows no time of day."""
 
 DAY_BINS = 144
-DAY_ROWS = 8
+DAY_ROWS = 7
+"""Days that are kept: with the first of them begins what is expected of the weekday after the last."""
 
 LEFT, SIZE, RATIO, SHARE, FORMER, SETTLED_AT = range(6)
 """What ``anchor`` says of a row: the level it left (NaN = it is at home), how far from it, in the row's unit; how large
@@ -100,13 +101,15 @@ class AutoState:
     ``center`` and ``spread`` (mean absolute deviation) following the series. ``age`` counts columns since its first
     sample, ``still`` those of them before the last that was like the first, ``unseen`` those since its last one,
     ``since`` those since it last learnt, ``mass`` how many samples the histogram is worth. ``recent`` are the last
-    ``LEAD`` columns, ``recent_bins`` their bins of the day. ``scale`` (S, 9, hours) is each voice's usual size,
-    ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and ``shape`` its tail. ``days`` (S, 8,
-    bins) are finished days, ``profile`` (S, bins) what the next one should be, ``references`` (S, 8, 120) windows
-    of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left and is still
-    away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how often it went
-    how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so
-    that it does not matter in which parts the samples came.
+    ``LEAD`` columns, ``recent_bins`` their bins of the day, ``recent_season`` what of them is season. ``scale`` (S,
+    9, hours) is each voice's usual size, ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and
+    ``shape`` its tail. ``days`` (S, 7, bins) are finished days, ``jumps`` (S, 7) how far each began from where the
+    one before ended (``day_end``), ``profile`` (S, bins) what the next one should be, ``day_away`` and
+    ``new_day_away`` a bit for each bin of the last day and of this one in which it was away, ``references`` (S, 8,
+    120) windows of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left and
+    is still away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how
+    often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole
+    numbers, so that it does not matter in which parts the samples came.
     """
 
     grid: Grid
@@ -124,6 +127,7 @@ class AutoState:
     spread: Array
     resolution: Array
     recent: Array
+    recent_season: NDArray[np.float16]
     scale: NDArray[np.float32]
     counts: NDArray[np.float32]
     log_far: NDArray[np.float32]
@@ -131,6 +135,9 @@ class AutoState:
     days: NDArray[np.float16]
     day_count: Ints
     day_level: Array
+    day_end: Array
+    day_away: NDArray[np.uint8]
+    jumps: NDArray[np.float16]
     profile: NDArray[np.float16]
     season: NDArray[np.int8]
     season_error: NDArray[np.float32]
@@ -150,13 +157,14 @@ class AutoState:
     anchor_calm: Ints
     new_counts: NDArray[np.uint16]
     new_size: NDArray[np.int32]
-    new_seen: NDArray[np.int32]
+    new_seen: NDArray[np.uint16]
     new_moved: NDArray[np.int64]
     new_away: NDArray[np.int64]
     new_gap: Array
     new_ties: Ints
     new_day: NDArray[np.int32]
     new_day_seen: NDArray[np.uint16]
+    new_day_away: NDArray[np.uint8]
 
     @classmethod
     def empty(cls, rows: int, step_s: float) -> AutoState:
@@ -265,6 +273,7 @@ class AutoState:
 def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> AutoState:
     voices, hours, bins = len(VOICES), grid.hours, grid.bins
     zero, whole = np.zeros(rows), np.zeros(rows, np.int64)
+    bits = np.zeros((rows, -(-bins // 8)), np.uint8)
     return AutoState(
         grid=grid,
         day=day,
@@ -281,6 +290,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         spread=zero,
         resolution=zero,
         recent=np.full((rows, len(recent_bins)), np.nan),
+        recent_season=np.zeros((rows, len(recent_bins)), np.float16),
         scale=np.zeros((rows, voices, hours), np.float32),
         counts=np.zeros((rows, voices, 2, BINS), np.float32),
         log_far=np.zeros((rows, voices, 2), np.float32),
@@ -288,6 +298,9 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         days=np.zeros((rows, DAY_ROWS, bins), np.float16),
         day_count=whole,
         day_level=np.full(rows, np.nan),
+        day_end=np.full(rows, np.nan),
+        day_away=bits,
+        jumps=np.full((rows, DAY_ROWS), np.nan, np.float16),
         profile=np.zeros((rows, bins), np.float16),
         season=np.zeros(rows, np.int8),
         season_error=np.zeros((rows, 3), np.float32),
@@ -307,13 +320,14 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         anchor_calm=np.zeros((rows, 2), np.int64),
         new_counts=np.zeros((rows, voices, 2, BINS), np.uint16),
         new_size=np.zeros((rows, voices, hours), np.int32),
-        new_seen=np.zeros((rows, hours), np.int32),
+        new_seen=np.zeros((rows, hours), np.uint16),
         new_moved=whole,
         new_away=whole,
         new_gap=np.full(rows, np.inf),
         new_ties=whole,
         new_day=np.zeros((rows, bins), np.int32),
         new_day_seen=np.zeros((rows, bins), np.uint16),
+        new_day_away=bits,
     )
 
 

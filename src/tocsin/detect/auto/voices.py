@@ -40,6 +40,11 @@ def floors(state: AutoState) -> Array:
     return result
 
 
+def reference_scale(state: AutoState) -> Array:
+    """(S,): the size in which moves, distances and days wait to be learnt."""
+    return np.maximum(state.spread, floors(state))
+
+
 def voice_floors(state: AutoState) -> Array:
     """(9, S): the least scale of each voice; volatility and shape count in logarithms and scales of their own."""
     result = np.repeat(floors(state)[None], len(VOICES), axis=0)
