@@ -7,6 +7,7 @@ import itertools
 import math
 from types import SimpleNamespace
 
+import numpy as np
 from scipy import stats
 from tests.detect.naive import mean, median
 
@@ -29,6 +30,8 @@ def row_of(state: AutoState, row: int) -> SimpleNamespace:
         for name in AutoState.__dataclass_fields__
         if name not in ("grid", "day", "recent_bins")
     }
+    for name in ("day_away", "new_day_away"):
+        parts[name] = np.unpackbits(getattr(state, name)[row], count=state.grid.bins).tolist()
     return SimpleNamespace(**parts, grid=state.grid, ready=bool(state.ready[row]), enough=state.enough)
 
 
@@ -125,14 +128,14 @@ def verdict(row, x, bins):
         sizes.append(size)
         below.append(bool(side))
         scales.append(scale)
-    total = max(0.9 * mean(nats[:6]), mean(nats)) * 1.13 / damp if row.ready else 0.0
+    total = max(0.9 * mean(nats[:6]), mean(nats)) * 1.15 / damp if row.ready else 0.0
     leaning = sum(
         -one if low else one for name, one, low in zip(VOICES, nats, below, strict=True) if name not in UNSIGNED
     )
     sigma = float(stats.norm.isf(0.5 * math.exp(-total)))
-    alone = {name: one * 1.13 / damp for name, one in zip(VOICES, nats, strict=True)}
+    alone = {name: one * 1.15 / damp for name, one in zip(VOICES, nats, strict=True)}
     expected = level + season[-1]
-    wanted = min(LIMIT * damp / 1.13, 30.0)
+    wanted = min(LIMIT * damp / 1.15, 30.0)
     voice = VOICES.index("level")
     up, down = (
         scales[voice] * math.exp(row.log_far[voice][side] + math.log(wanted / FAR_NATS) / row.shape[voice][side])

@@ -17,8 +17,8 @@ def cut(value, most):
 
 
 def waits(row, samples):
-    """What waits for the next learning after ``samples``: value, the one before, bin of the day, halves that it counts
-    and, for each voice, |z| and whether it is below.
+    """What waits for the next learning after ``samples``: value, the one before, bin of the day, halves that it counts,
+    whether it belongs to its day, whether it is away there and, for each voice, |z| and whether it is below.
     """
     new = SimpleNamespace(
         counts=[[[0] * BINS, [0] * BINS] for _ in VOICES],
@@ -30,20 +30,23 @@ def waits(row, samples):
         ties=0,
         day=[0] * row.grid.bins,
         day_seen=[0] * row.grid.bins,
+        day_away=[False] * row.grid.bins,
     )
-    for value, before, where, halves, sizes, below in samples:
+    for value, before, where, halves, shown, away, sizes, below in samples:
+        deviation = (value - row.center) / reference_scale(row)
+        if shown:
+            new.day[where] += round(cut(deviation, 60) * 512)
+            new.day_seen[where] += 1
+            new.day_away[where] |= away
         if not halves:
             continue
         hour = where * row.grid.hours // row.grid.bins
         for v in range(len(VOICES)):
             new.counts[v][below[v]][bin_of(sizes[v])] += halves
             new.size[v][hour] += round(min(sizes[v], 4.0) * 256)
-        deviation = (value - row.center) / reference_scale(row)
         new.seen[hour] += 1
         new.moved += round(cut(deviation, 6) * 4096)
         new.away += round(min(abs(deviation), 16) * 4096)
-        new.day[where] += round(cut(deviation, 60) * 512)
-        new.day_seen[where] += 1
         if abs(value - before) <= 1e-12:
             new.ties += 1
         else:
@@ -177,21 +180,42 @@ def scales(row, v, share):
     return result
 
 
-def day_of(row):
-    """Level and shape of the day that is over; None where too little of it was seen."""
+def day_of(row, days):
+    """Level, shape and ends of the day that is over, and whether it is whole; ``days`` are those before."""
     bins, size = row.grid.bins, reference_scale(row)
-    if sum(seen > 0 for seen in row.new_day_seen) <= 0.8 * bins:
-        return None
+    habit = sum(row.new_day_away) <= 0.25 * bins
+    sound = []
+    for b, (seen, away) in enumerate(zip(row.new_day_seen, row.new_day_away, strict=True)):
+        again = any(row.day_away[(b + step) % bins] for step in (-1, 0, 1))
+        sound.append(seen > 0 and (not away or (habit and again)))
     shape = [total / 512 * size / max(seen, 1) for total, seen in zip(row.new_day, row.new_day_seen, strict=True)]
-    middle = median(shape)
-    level = row.center + middle
-    rise = 0.0 if math.isnan(row.day_level) else level - row.day_level
-    return level, [x - middle - rise * ((b + 0.5) / bins - 0.5) for b, x in enumerate(shape)]
+    ends = [row.center + shape[at] if sound[at] else math.nan for at in (0, -1)]
+    usual = expected_day(days, 2, bins)
+    beside = [x - e for x, e, good in zip(shape, usual, sound, strict=True) if good]
+    known = 0.0 if math.isnan(row.day_level) else row.day_level - row.center
+    level = median(beside) if beside else known
+    shape = [x if good else e + level for x, e, good in zip(shape, usual, sound, strict=True)]
+    middle, whole = median(shape), sum(sound) > 0.8 * bins
+    rise = row.center + middle - row.day_level if whole and not math.isnan(row.day_level) else 0.0
+    return SimpleNamespace(
+        level=row.center + middle,
+        shape=[x - middle - rise * ((b + 0.5) / bins - 0.5) for b, x in enumerate(shape)],
+        ends=ends,
+        whole=whole,
+    )
 
 
-def expected_day(days, season):
+def expected_jump(row):
+    """From the end of a day to the beginning of the next: as a week before, or the usual one."""
+    known = [jump for jump in row.jumps if not math.isnan(jump)]
+    if row.season == 0 or not known:
+        return 0.0
+    return row.jumps[0] if row.season == 2 and not math.isnan(row.jumps[0]) else median(known)
+
+
+def expected_day(days, season, bins=0):
     """What the day after ``days`` (the newest last) looks like: nothing, their median, or that of a week before."""
-    nothing = [0.0] * len(days[-1]) if days else []
+    nothing = [0.0] * (len(days[-1]) if days else bins)
     usual = [median(column) for column in zip(*days, strict=True)] if len(days) >= 2 else nothing
     return (nothing, usual, days[-7] if len(days) >= 7 else usual)[season]
 

@@ -13,10 +13,10 @@ from tests.detect import naive_auto
 from tocsin.detect.auto import LEAD, VOICES, AutoState, advance
 from tocsin.detect.auto.anchor import follow_anchors
 from tocsin.detect.auto.engine import _filled
-from tocsin.detect.auto.score import verdicts
+from tocsin.detect.auto.score import Stretch, verdicts
 from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER
 from tocsin.detect.auto.voices import residuals
-from tocsin.detect.auto.waiting import MUTE, weights
+from tocsin.detect.auto.waiting import MUTE, lesson
 
 STEP = 600.0
 A_DAY = 144
@@ -67,6 +67,10 @@ def window(state, at, values):
     return raw, _filled(raw, state.profile[:, bins].astype(float)), bins
 
 
+def stretch(state, x, bins):
+    return Stretch(x, state.season_at(bins), bins)
+
+
 seeds = st.integers(0, 10**6)
 
 
@@ -107,7 +111,7 @@ def test_the_voices_are_their_plain_twins(seed):
 def test_the_verdict_is_its_plain_twin(seed):
     state, at, values = scene(seed)
     _, x, bins = window(state, at, values)
-    found = verdicts(state, x, state.season_at(bins), bins)
+    found = verdicts(state, stretch(state, x, bins))
     loud = 0
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
@@ -141,7 +145,7 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
     columns = 3 * A_DAY
-    verdict = verdicts(state, x, state.season_at(bins), bins)
+    verdict = verdicts(state, stretch(state, x, bins))
     shape = (state.rows, columns)
     known = [naive_auto.row_of(state, row) for row in range(state.rows)]
     scale = np.array([naive_auto.usual_distance(each) for each in known])[:, None]
@@ -212,12 +216,12 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
     state, at, values = scene(seed // 1000)
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
-    verdict = verdicts(state, x, state.season_at(bins), bins)
+    verdict = verdicts(state, stretch(state, x, bins))
     verdict = verdict._replace(sigma=np.where(rng.random(values.shape) < 0.3, 4.0, verdict.sigma))
     seen, hold = ~np.isnan(values), rng.random(state.rows) < 0.5
     strange = rng.choice(np.array([0, 1, MUTE], np.uint8), values.shape)
     away = rng.random(values.shape) < 0.3
-    got = weights(verdict, seen, (hold, strange), away)
+    got = lesson(verdict, seen, (hold, strange), away)
     for row in range(state.rows):
         for column in range(NEW):
             mark = int(strange[row, column])
@@ -229,4 +233,8 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
                 mute=mark == MUTE,
                 away=away[row, column],
             )
-            assert got[row, column] == want
+            assert got.weight[row, column] == want
+            assert got.shown[row, column] == (seen[row, column] and mark != MUTE)
+            assert got.away[row, column] == (got.shown[row, column] and away[row, column])
+            lasts = hold[row] and away[row, column]
+            assert got.remembered[row, column] == (mark != MUTE and not lasts)

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.detect import naive_auto, naive_learn
-from tests.detect.test_twins_auto import A_DAY, KINDS, NEW, START, STEP, scene, series, window
+from tests.detect.test_twins_auto import A_DAY, KINDS, NEW, START, STEP, scene, series, stretch, window
 
 from tocsin.detect.auto import LEAD, VOICES, AutoState, advance
 from tocsin.detect.auto.learn import FIRST, first_learning, learn
 from tocsin.detect.auto.ruler import BINS, tails
 from tocsin.detect.auto.score import verdicts
-from tocsin.detect.auto.waiting import wait
+from tocsin.detect.auto.seasons import over_midnight
+from tocsin.detect.auto.waiting import Lesson, wait
 
 seeds = st.integers(0, 10**6)
 
@@ -26,9 +27,13 @@ def test_what_waits_is_its_plain_twin(seed):
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
     state = replace(state, age=state.age + int(rng.integers(0, 3000)))
-    verdict, weight = verdicts(state, x, state.season_at(bins), bins), rng.integers(0, 3, values.shape)
-    mute = rng.random(values.shape) < 0.2
-    got = wait(state, x, bins, verdict, weight, mute=mute)
+    here, weight = stretch(state, x, bins), rng.integers(0, 3, values.shape)
+    verdict, (mute, shown, away) = (
+        verdicts(state, here),
+        rng.random((3, *values.shape)) < np.array([0.2, 0.8, 0.05])[:, None, None],
+    )
+    away &= shown
+    got = wait(state, here, verdict, Lesson(weight, shown, away, ~mute))
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
         samples = [
@@ -37,6 +42,8 @@ def test_what_waits_is_its_plain_twin(seed):
                 x[row, LEAD + k - 1],
                 int(bins[LEAD + k]),
                 int(weight[row, k]),
+                bool(shown[row, k]),
+                bool(away[row, k]),
                 np.exp(verdict.log_z[:, row, k]).tolist(),
                 verdict.below[:, row, k].astype(int).tolist(),
             )
@@ -44,8 +51,12 @@ def test_what_waits_is_its_plain_twin(seed):
         ]
         want = naive_learn.waits(known, samples)
         more = {
-            name: got["new_" + name][row] - getattr(state, "new_" + name)[row] for name in vars(want) if name != "gap"
+            name: got["new_" + name][row].astype(int) - getattr(state, "new_" + name)[row]
+            for name in vars(want)
+            if name not in ("gap", "day_away")
         }
+        marks = np.unpackbits(got["new_day_away"][row], count=state.grid.bins)
+        assert marks.tolist() == [int(old or new) for old, new in zip(known.new_day_away, want.day_away, strict=True)]
         for name in ("counts", "seen", "ties", "day_seen"):
             assert np.array_equal(more[name], getattr(want, name)), (kind, name)
         for name in ("size", "moved", "away", "day"):
@@ -150,26 +161,32 @@ def test_days_are_kept_and_a_season_earns_its_place(kind, shape):
         here = slice(day * A_DAY, (day + 1) * A_DAY)
         state = advance(state, START + at[here] * STEP, values[None, here]).state
         before, got = told(state, 0), told(learn(state, day_over=True), 0)
-        over = naive_learn.day_of(before)
-        if over is None or (math.isnan(before.day_level) and math.isnan(got.day_level)):
+        kept = before.days[7 - before.day_count :] if before.day_count else []
+        over = naive_learn.day_of(before, kept)
+        assert got.day_end == pytest.approx(over.ends[1], rel=1e-9, abs=1e-12, nan_ok=True)
+        assert got.day_away == before.new_day_away
+        assert not any(got.new_day_away)
+        level = over.level if over.whole else before.day_level
+        assert got.day_level == pytest.approx(level, rel=1e-9, abs=1e-12, nan_ok=True)
+        if math.isnan(before.day_level) or not (over.whole or before.day_count):
             assert got.days == before.days
+            assert got.day_count == before.day_count, "of the first day nobody knows how much is a rise"
             continue
-        level, finished = over
-        assert got.day_level == pytest.approx(level, rel=1e-9, abs=1e-12)
-        if math.isnan(before.day_level):
-            assert got.day_count == 0, "of the first day nobody knows how much is a rise"
-            continue
-        kept = before.days[8 - before.day_count :] if before.day_count else []
-        assert got.day_count == min(before.day_count + 1, 8)
+        finished = over.shape
+        assert got.day_count == min(before.day_count + 1, 7)
         assert np.allclose(got.days[-1], np.clip(finished, -6e4, 6e4), rtol=2e-3, atol=1e-6)
+        assert got.jumps[-1] == pytest.approx(over.ends[0] - before.day_end, rel=2e-3, abs=1e-3, nan_ok=True)
+        midnight = over_midnight(learn(state, day_over=True), state.profile)
+        moved = got.profile[0] - before.profile[-1] - naive_learn.expected_jump(got)
+        assert np.allclose(midnight.recent_season - state.recent_season, moved, rtol=5e-3, atol=5e-3)
         errors = [naive_learn.error(kept, season, finished) if kept else None for season in range(3)]
         for season, one in enumerate(errors):
-            if one is not None:
+            if one is not None and over.whole:
                 old = before.season_error[season]
                 want = 0.25 * one + 0.75 * old if old > 0 else one
                 assert got.season_error[season] == pytest.approx(want, rel=1e-3, abs=1e-5)
         assert got.season == naive_learn.chosen(got.season_error, got.day_count)
-        days_now = got.days[8 - got.day_count :]
+        days_now = got.days[7 - got.day_count :]
         assert np.allclose(got.profile, naive_learn.expected_day(days_now, got.season), rtol=2e-3, atol=1e-6)
         seasons.add(got.season)
     if kind == "noise":

@@ -28,7 +28,9 @@ FULL_COUNTS = 16384
 """Columns after which a row learns even if the day is not over: what waits is counted in 16 bits."""
 
 EARLY = (64, 128, 256, 512)
-"""Columns after which a new series learns again; later it does at each local midnight."""
+"""Columns after which a new series learns again, and once more when it has enough for ``auto``, and a quarter more, for
+what gaps have taken; later it does at each local midnight.
+"""
 
 _BLOCK = 1 << 15
 _FARTHEST = 1e12
@@ -141,12 +143,17 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
     return state
 
 
-def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], a_day: int) -> Flags:
+def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], stops: list[int]) -> Flags:
     due: Flags = since >= FULL_COUNTS
-    for stop in EARLY:
-        if stop < a_day:
-            due |= (age == stop) & (since > 0)
+    for stop in stops:
+        due |= (age == stop) & (since > 0)
     return due
+
+
+def early_stops(state: AutoState) -> list[int]:
+    """The columns after which a new series learns again before its first midnight, in order."""
+    stops = {*EARLY, state.enough, state.enough * 5 // 4}
+    return sorted(stop for stop in stops if stop < state.grid.a_day)
 
 
 def _due(state: AutoState, *, day_over: bool) -> AutoState:
@@ -161,7 +168,7 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
     fresh = np.flatnonzero(~known & (moving >= FIRST))
     if fresh.size:
         state = state.put(fresh, first_learning(state.select(fresh)))
-    due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(moving, state.since, state.grid.a_day)))
+    due = np.flatnonzero(known & ((day_over & (state.since > 0)) | _is_due(moving, state.since, early_stops(state))))
     if due.size:
         part = state if due.size == state.rows else state.select(due)
         state = state.put(due, learn(part, day_over=day_over))
@@ -175,7 +182,7 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
 
 def _until_due(state: AutoState, values: Array) -> int:
     """Columns until a row learns outside the change of days."""
-    stops = [FIRST, *(stop for stop in EARLY if stop < state.grid.a_day)]
+    stops = [FIRST, *early_stops(state)]
     least = int(FULL_COUNTS - state.since.max())
     moving = state.age - state.still
     for age in distinct(moving[moving > 1]):

@@ -82,7 +82,8 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
     if day_over:
         state = finish_day(state)
     memory, a_day = state.grid.memory, state.grid.a_day
-    weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age, memory), 1))
+    # Idle time before it first moved is no experience.
+    weight = np.minimum(1.0, state.since / np.maximum(np.minimum(state.age - state.still, memory), 1))
     seen = np.maximum(state.new_seen.sum(axis=1), 1)
     scale = _scale(state, np.maximum(weight, a_day / memory))
     center, spread = _middle(state, weight, seen)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tocsin.detect.auto.engine import EARLY, FULL_COUNTS
+from tocsin.detect.auto.engine import FULL_COUNTS, early_stops
 from tocsin.detect.auto.learn import FIRST
 from tocsin.detect.auto.state import DAY_S, FEWEST_A_DAY, AutoState
 
@@ -51,7 +51,7 @@ def outlook(state: AutoState, local: float) -> Outlook:
     best = int(np.argmax(have))
     age = int(moving[best])
     missing = max(0, int(np.ceil(state.enough - have[best])))
-    stops = [stop - age for stop in (FIRST, *EARLY) if stop < grid.a_day and stop > age]
+    stops = [stop - age for stop in (FIRST, *early_stops(state)) if stop > age]
     due = min(
         (columns for columns in (*stops, FULL_COUNTS - int(state.since[young[best]])) if columns >= missing),
         default=np.inf,

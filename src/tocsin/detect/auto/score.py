@@ -21,11 +21,15 @@ DOUBT = 0.8
 QUICK_SHARE = 0.9
 """What the mean of the quick voices alone counts: an onset need not wait for the slow ones, which hear it late."""
 
+SHIFT_BEFORE = 59, 9
+"""The columns back with which ``shift`` compares: five times ten before the newest ten."""
+
 SLOW_CAP = 12.0
 """A slow voice says no more nats than this: a series may stay at a new level for days, and that alone is no alert."""
 
-_QUICK = VOICES.index("shape")
+_QUICK, _SHIFT = VOICES.index("shape"), VOICES.index("shift")
 _SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
+_SIDES = np.array([name in SIDED for name in VOICES])
 _NATS = np.linspace(0.0, 48.0, 961)
 _SIGMA = sigma_of_log_tail(-_NATS)
 _LIMIT = float(-log_tail_of(np.array([ANOMALOUS]))[0])
@@ -88,13 +92,17 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     total[~state.ready] = 0.0
     sigma = np.interp(total, _NATS, _SIGMA)
     leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
+    strongest = said.argmax(axis=0).astype(np.int8)
+    # A voice that only says "unlike" has no side of its own: it is that of the sample.
+    leaning = np.where(_SIDES[strongest], leaning, values[:, LEAD:] - season[:, LEAD:] - found.level)
     agreeing = np.zeros(sigma.shape, np.uint16)
     # What is told may be a sigma more than what these samples say, see ``precedent.py``.
     loud = sigma >= ANOMALOUS - 1.0
     if loud.any():
         alone = said[:, loud] * (GAIN / np.broadcast_to(damp, sigma.shape)[loud]) >= _LIMIT
         agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
-    expected = found.level + season[:, LEAD:]
+    level = _spoken_of(state, values - season, found.level, np.where(loud, strongest, -1))
+    expected = level + season[:, LEAD:]
     reach = scale[2] * _reach(state, damp)
     unit, offset = state.unit[:, None], state.offset[:, None]
     return Verdicts(
@@ -102,15 +110,30 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
         expected * unit + offset,
         (expected - reach[1]) * unit + offset,
         (expected + reach[0]) * unit + offset,
-        said.argmax(axis=0).astype(np.int8),
+        strongest,
         agreeing,
         z,
         log_z,
         below,
-        found.level,
+        level,
         (values - season)[:, LEAD:],
         season[:, LEAD:],
     )
+
+
+def _spoken_of(state: AutoState, deseasoned: Array, level: Array, strongest: NDArray[np.int8]) -> Array:
+    """What is expected, without the season: the ``level`` that the newest samples give, or, where a slow voice is the
+    ``strongest`` (-1 = nobody speaks), what that one compares with: the newest samples may have followed by then.
+    """
+    slow = (strongest > _QUICK) | (strongest == _SHIFT)
+    if not slow.any():
+        return level
+    result = np.where(slow, state.center[:, None], level)
+    rows, columns = np.nonzero(strongest == _SHIFT)
+    if rows.size:
+        before = columns[:, None] + np.arange(LEAD - SHIFT_BEFORE[0], LEAD - SHIFT_BEFORE[1])
+        result[rows, columns] = np.median(deseasoned[rows[:, None], before], axis=1)
+    return result
 
 
 def discount(state: AutoState) -> Array:
