@@ -30,8 +30,8 @@ def row_of(state: AutoState, row: int) -> SimpleNamespace:
         for name in AutoState.__dataclass_fields__
         if name not in ("grid", "day", "recent_bins")
     }
-    for name in ("day_away", "new_day_away"):
-        parts[name] = np.unpackbits(getattr(state, name)[row], count=state.grid.bins).tolist()
+    parts["new_day_away"] = np.unpackbits(state.new_day_away[row], count=state.grid.bins).tolist()
+    parts["days_away"] = np.unpackbits(state.days_away[row], axis=1).tolist()
     return SimpleNamespace(**parts, grid=state.grid, ready=bool(state.ready[row]), enough=state.enough)
 
 
@@ -134,6 +134,13 @@ def verdict(row, x, bins):
     )
     sigma = float(stats.norm.isf(0.5 * math.exp(-total)))
     alone = {name: one * 1.15 / damp for name, one in zip(VOICES, nats, strict=True)}
+    strongest = VOICES[nats.index(max(nats))]
+    if strongest in UNSIGNED:
+        leaning = y[-1] - level
+    if sigma >= 2 and strongest in ("away", "astray"):
+        level = row.center
+    elif sigma >= 2 and strongest == "shift":
+        level = median(y[-60:-10])
     expected = level + season[-1]
     wanted = min(LIMIT * damp / 1.15, 30.0)
     voice = VOICES.index("level")

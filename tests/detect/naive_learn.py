@@ -132,7 +132,7 @@ def reached(counts, mass):
 def learnt(row):
     """The row after what waits was folded in; the day aside."""
     grid, seen = row.grid, max(sum(row.new_seen), 1)
-    share = min(1.0, row.since / max(min(row.age, grid.memory), 1))
+    share = min(1.0, row.since / max(min(row.age - row.still, grid.memory), 1))
     fading = math.exp(-row.since / grid.memory) if row.age > max(2 * grid.a_day, 384) else 1.0
     size = reference_scale(row)
     moved, away = row.new_moved / 4096 / seen * size, row.new_away / 4096 / seen * size
@@ -183,11 +183,13 @@ def scales(row, v, share):
 def day_of(row, days):
     """Level, shape and ends of the day that is over, and whether it is whole; ``days`` are those before."""
     bins, size = row.grid.bins, reference_scale(row)
-    habit = sum(row.new_day_away) <= 0.25 * bins
+    alert = row.new_day_held > 0.3 * row.grid.a_day
+    kept = (sum(row.new_day_away) > 0.3 * bins and not alert) or row.day_count < 2
+    near = [row.days_away[0]] if alert else [row.days_away[0], row.days_away[-1]]
     sound = []
     for b, (seen, away) in enumerate(zip(row.new_day_seen, row.new_day_away, strict=True)):
-        again = any(row.day_away[(b + step) % bins] for step in (-1, 0, 1))
-        sound.append(seen > 0 and (not away or (habit and again)))
+        again = any(day[(b * 24 // bins + step) % 24] for step in (-1, 0, 1) for day in near)
+        sound.append(seen > 0 and (not away or again or kept))
     shape = [total / 512 * size / max(seen, 1) for total, seen in zip(row.new_day, row.new_day_seen, strict=True)]
     ends = [row.center + shape[at] if sound[at] else math.nan for at in (0, -1)]
     usual = expected_day(days, 2, bins)

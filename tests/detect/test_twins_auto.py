@@ -122,9 +122,11 @@ def test_the_verdict_is_its_plain_twin(seed):
             end = LEAD + column + 1
             want = naive_auto.verdict(known, x[row, :end].tolist(), bins[:end].tolist())
             assert abs(found.sigma[row, column]) == pytest.approx(want.sigma, abs=0.02), kind
-            if abs(want.leaning) > 1e-6:
+            first, second = sorted(want.nats)[:-3:-1]
+            close = abs(want.sigma - 2) < 0.02 or first - second < 1e-3
+            if abs(want.leaning) > 1e-6 and not close:
                 assert math.copysign(1, found.sigma[row, column]) == math.copysign(1, want.leaning), kind
-            for name in ("expected", "lower", "upper"):
+            for name in () if close else ("expected", "lower", "upper"):
                 width = want.upper - want.lower
                 assert getattr(found, name)[row, column] == pytest.approx(
                     getattr(want, name), rel=1e-9, abs=1e-6 * width
@@ -237,4 +239,5 @@ def test_what_a_sample_teaches_is_what_the_plain_rule_says(seed):
             assert got.shown[row, column] == (seen[row, column] and mark != MUTE)
             assert got.away[row, column] == (got.shown[row, column] and away[row, column])
             lasts = hold[row] and away[row, column]
+            assert got.held[row, column] == (got.shown[row, column] and lasts)
             assert got.remembered[row, column] == (mark != MUTE and not lasts)

@@ -33,6 +33,11 @@ REST = 40
 where it was.
 """
 
+NEWS = 24
+"""So many samples after it went away the level that it is at is no news: what slow voices still say is held against
+what it has followed, as an echo is.
+"""
+
 LEAST_SIZE = 2.0
 """Deviations below so many mean absolute deviations of the series are not followed: it wanders that far by itself."""
 
@@ -54,12 +59,14 @@ Ints = NDArray[np.int64]
 
 class Anchors(NamedTuple):
     """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
-    hold is away from (NaN = none), in its own unit and without the season. The rest is what a state keeps, see there.
+    hold is away from (NaN = none), in its own unit and without the season; ``known``: it has been away for a while and
+    is not on hold. The rest is what a state keeps, see there.
     """
 
     course: NDArray[np.int8]
     back: Flags
     left: Array
+    known: Flags
     anchor: Array
     unrest: Array
     begun: Ints
@@ -177,6 +184,7 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
         np.zeros((rows, columns), np.int8),
         np.zeros((rows, columns), bool),
         np.full((rows, columns), np.nan),
+        np.zeros((rows, columns), bool),
         state.anchor.copy(),
         state.unrest.copy(),
         state.anchor_begun.copy(),
@@ -268,6 +276,8 @@ def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, r
         found.course[place[0], until] = here
         if row.hold and isinstance(track, _Level):
             found.left[place[0], until[gone]] = track.kept[LEFT]
+        elif not row.hold:
+            found.known[place[0], until[gone & (row.age + until - found.begun[place] >= NEWS)]] = True
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
             track.close()

@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.anchor import follow_anchors
+from tocsin.detect.auto.anchor import Anchors, follow_anchors
 from tocsin.detect.auto.learn import (
     FIRST,
     first_learning,
     learn,
     outgrown,
 )
-from tocsin.detect.auto.precedent import tell
-from tocsin.detect.auto.score import Stretch, Verdicts, verdicts
+from tocsin.detect.auto.precedent import AFTER, tell
+from tocsin.detect.auto.score import SLOW, Stretch, Verdicts, verdicts
 from tocsin.detect.auto.seasons import finish_day, over_midnight
 from tocsin.detect.auto.settle import settled_by_itself
 from tocsin.detect.auto.state import LEAD, AutoState
@@ -222,8 +222,9 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         told = seen & part.ready[:, None]
         anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
-        verdict = verdict._replace(sigma=heard.sigma, agreeing=_agreeing(verdict, heard.sigma))
-        verdict = _as_before(verdict, anchors.left, part.unit)
+        sigma = _no_news(verdict, heard.sigma, anchors.known)
+        verdict = verdict._replace(sigma=sigma, agreeing=_agreeing(verdict, sigma))
+        verdict = _as_before(verdict, anchors, part.unit)
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
@@ -316,9 +317,19 @@ def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, see
     out.ready[rows] = seen
 
 
-def _as_before(verdict: Verdicts, left: Array, unit: Array) -> Verdicts:
-    """While an alert lasts what is expected is the level that was left (NaN = none): the voices soon follow."""
-    moved = np.where(np.isnan(left), 0.0, (left - verdict.level) * unit[:, None])
+def _no_news(verdict: Verdicts, told: Array, known: Flags) -> Array:
+    """What is told: no anomaly where it is but the slow voices that still speak of where a series has gone."""
+    slow = known & (verdict.strongest >= SLOW)
+    return np.where(slow, np.clip(told, -AFTER, AFTER), told)
+
+
+def _as_before(verdict: Verdicts, anchors: Anchors, unit: Array) -> Verdicts:
+    """While an alert lasts what is expected is the level that was left: the voices soon follow. Without one it is where
+    the series has gone, once it has been there for a while.
+    """
+    level = np.where(anchors.known, verdict.followed, verdict.level)
+    level = np.where(np.isnan(anchors.left), level, anchors.left)
+    moved = (level - verdict.level) * unit[:, None]
     if not moved.any():
         return verdict
     expected, lower, upper = (part + moved for part in (verdict.expected, verdict.lower, verdict.upper))

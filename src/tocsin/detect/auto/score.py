@@ -27,7 +27,9 @@ SHIFT_BEFORE = 59, 9
 SLOW_CAP = 12.0
 """A slow voice says no more nats than this: a series may stay at a new level for days, and that alone is no alert."""
 
-_QUICK, _SHIFT = VOICES.index("shape"), VOICES.index("shift")
+SLOW, _SHIFT = VOICES.index("shape"), VOICES.index("shift")
+"""The first of the slow voices."""
+
 _SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
 _SIDES = np.array([name in SIDED for name in VOICES])
 _NATS = np.linspace(0.0, 48.0, 961)
@@ -52,7 +54,8 @@ class Stretch(NamedTuple):
 class Verdicts(NamedTuple):
     """``sigma``, ``expected``, ``lower``, ``upper`` (S, K), in the values' own unit; ``size`` is |z|, ``log_z`` its
     logarithm, bounded, ``below`` whether z is below zero (9, S, K).
-    ``level`` and ``deseasoned`` are what was expected and what came, in the row's own unit without the season.
+    ``level`` and ``deseasoned`` are what was expected and what came, in the row's own unit without the season;
+    ``followed`` is the level that the newest samples alone give.
 
     ``strongest`` (S, K) is an index into ``VOICES``; ``agreeing`` has bit v where voice v alone would be at 3 sigma.
     """
@@ -67,6 +70,7 @@ class Verdicts(NamedTuple):
     log_z: Array
     below: NDArray[np.bool_]
     level: Array
+    followed: Array
     deseasoned: Array
     season: Array
 
@@ -84,11 +88,11 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     log_z = np.log(np.clip(np.abs(z, out=z), LOWEST * 1e-6, LARGEST))
     log_far, shape = (_side(part, below) for part in (state.log_far, state.shape))
     said = nats(log_z, log_far, shape)
-    np.minimum(said[_QUICK:], SLOW_CAP, out=said[_QUICK:])
+    np.minimum(said[SLOW:], SLOW_CAP, out=said[SLOW:])
     damp = discount(state)[:, None]
-    quick = said[:_QUICK].sum(axis=0)
-    every = quick + said[_QUICK:].sum(axis=0)
-    total = np.maximum(quick * (QUICK_SHARE / _QUICK), every * (1.0 / len(VOICES))) * (GAIN / damp)
+    quick = said[:SLOW].sum(axis=0)
+    every = quick + said[SLOW:].sum(axis=0)
+    total = np.maximum(quick * (QUICK_SHARE / SLOW), every * (1.0 / len(VOICES))) * (GAIN / damp)
     total[~state.ready] = 0.0
     sigma = np.interp(total, _NATS, _SIGMA)
     leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
@@ -116,6 +120,7 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
         log_z,
         below,
         level,
+        found.level,
         (values - season)[:, LEAD:],
         season[:, LEAD:],
     )
@@ -125,7 +130,7 @@ def _spoken_of(state: AutoState, deseasoned: Array, level: Array, strongest: NDA
     """What is expected, without the season: the ``level`` that the newest samples give, or, where a slow voice is the
     ``strongest`` (-1 = nobody speaks), what that one compares with: the newest samples may have followed by then.
     """
-    slow = (strongest > _QUICK) | (strongest == _SHIFT)
+    slow = (strongest > SLOW) | (strongest == _SHIFT)
     if not slow.any():
         return level
     result = np.where(slow, state.center[:, None], level)

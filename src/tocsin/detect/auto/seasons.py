@@ -1,8 +1,8 @@
 """The shape of a day, and what the next one is expected to be: the median day, or the same weekday a week before.
 
 Pure. A day is kept when it is over, in the row's own unit less its middle. What of it was not seen, or was away from
-what was expected, is kept as it was expected: an incident must not be expected a week later. Where a series was away at
-the same time on the day before as well, and that is not most of a day, it is a habit and kept as it was.
+what was expected for some hours, is kept as it was expected: an incident must not be expected a week later. Where a
+series was away near that hour on the day before or a week before as well it is a habit, and kept as it was.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.state import DAY_ROWS, FEWEST_A_DAY, LEFT, AutoState, Ints
+from tocsin.detect.auto.state import DAY_ROWS, FEWEST_A_DAY, HOURS, LEFT, AutoState, Ints
 from tocsin.detect.auto.voices import reference_scale
 from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array
@@ -24,8 +24,10 @@ DAY_CAP = 60.0
 WHOLE = 0.8
 """A day of which more than this share was seen, and not away, says how good the seasons are."""
 
-HABIT = 0.25
-"""What a series was away for on two days is a habit where it is no larger share of the day."""
+LONG = 0.3
+"""What a series was away for is an incident where it was no larger share of the day, or where an alert lasted as long:
+without one it may be a weekend.
+"""
 
 _SEASON_GAIN = 0.9
 _SEASON_MEMORY = 0.25
@@ -47,8 +49,11 @@ def finish_day(state: AutoState) -> AutoState:
         "new_day": np.zeros_like(state.new_day),
         "new_day_seen": np.zeros_like(state.new_day_seen),
         "new_day_away": np.zeros_like(state.new_day_away),
-        "day_away": state.new_day_away,
+        "new_day_held": np.zeros_like(state.new_day_held),
     }
+    days_away = state.days_away.copy()
+    days_away[:, :-1], days_away[:, -1] = state.days_away[:, 1:], _hours(state.new_day_away, state.grid.bins)
+    changes["days_away"] = days_away
     if state.grid.a_day < FEWEST_A_DAY:
         return replace(state, **changes)
     finished = _finished(state)
@@ -114,11 +119,25 @@ def _finished(state: AutoState) -> _Finished:
     distance = state.new_day / DAY_UNIT * reference_scale(state)[:, None] / np.maximum(seen, 1)
     sound = seen > 0
     if state.new_day_away.any():
-        away, before = (np.unpackbits(each, axis=1, count=bins) > 0 for each in (state.new_day_away, state.day_away))
-        again = before | np.roll(before, 1, axis=1) | np.roll(before, -1, axis=1)
-        habit = again & (away.mean(axis=1) <= HABIT)[:, None]
-        sound &= ~away | habit
+        away = np.unpackbits(state.new_day_away, axis=1, count=bins) > 0
+        # An alert that lasts for so long is no habit because it did so on the day before.
+        alert = (state.new_day_held > LONG * state.grid.a_day)[:, None]
+        week, day = state.days_away[:, 0], state.days_away[:, -1]
+        before = np.unpackbits(np.where(alert, week, week | day), axis=1, count=HOURS) > 0
+        near = before | np.roll(before, 1, axis=1) | np.roll(before, -1, axis=1)
+        habit = near[:, np.arange(bins) * HOURS // bins]
+        # Where nothing is expected yet, nothing better is known than what came.
+        kept = (away.mean(axis=1) > LONG)[:, None] & ~alert | (state.day_count < 2)[:, None]
+        sound &= ~away | habit | kept
     return _Finished(distance, sound)
+
+
+def _hours(marks: NDArray[np.uint8], bins: int) -> NDArray[np.uint8]:
+    """Marks of the bins of a day (S, bytes) as marks of its hours."""
+    rows, columns = np.nonzero(np.unpackbits(marks, axis=1, count=bins))
+    hours = np.zeros((len(marks), HOURS), np.uint8)
+    hours[rows, columns * HOURS // bins] = 1
+    return np.packbits(hours, axis=1)
 
 
 def _filled(state: AutoState, finished: _Finished) -> Array:

@@ -26,6 +26,7 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
     learnt.
     """
     recent, center, anchor, unrest = (each.copy() for each in (state.recent, state.center, state.anchor, state.unrest))
+    day_level, day_end = state.day_level.copy(), state.day_end.copy()
     columns = recent.shape[1]
     for row, age in zip(rows.tolist(), ages.tolist(), strict=True):
         first = max(0, columns - age)
@@ -37,9 +38,15 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         if not np.isnan(moved):
             recent[row, :first] += moved
             center[row] += moved
+            day_level[row] += moved
+            day_end[row] += moved
     begun, calm = state.anchor_begun.copy(), state.anchor_calm.copy()
     anchor[rows], unrest[rows] = AT_HOME, AT_REST
     begun[rows], calm[rows] = state.age[rows, None] + REST, 0
+    # Of this day, which was at both levels, only what is to come is kept.
+    today = {name: getattr(state, name).copy() for name in ("new_day", "new_day_seen", "new_day_away", "new_day_held")}
+    for part in today.values():
+        part[rows] = 0
     # How it came here is no precedent.
     lasting, peak, near = state.lasting.copy(), state.peak.copy(), state.last_near.copy()
     lasting[rows], peak[rows], near[rows] = 0.0, 0.0, -(1 << 40)
@@ -51,6 +58,9 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         anchor_calm=calm,
         recent=recent,
         center=center,
+        day_level=day_level,
+        day_end=day_end,
+        **today,
         lasting=lasting,
         peak=peak,
         last_near=near,

@@ -42,6 +42,7 @@ FEWEST_A_DAY = 12
 """A step longer than two hours knows no time of day."""
 
 DAY_BINS = 144
+HOURS = 24
 DAY_ROWS = 7
 """Days that are kept: with the first of them begins what is expected of the weekday after the last."""
 
@@ -104,10 +105,10 @@ class AutoState:
     ``LEAD`` columns, ``recent_bins`` their bins of the day, ``recent_season`` what of them is season. ``scale`` (S,
     9, hours) is each voice's usual size, ``counts`` (S, 9, 2, BINS) its histogram above and below, ``log_far`` and
     ``shape`` its tail. ``days`` (S, 7, bins) are finished days, ``jumps`` (S, 7) how far each began from where the
-    one before ended (``day_end``), ``profile`` (S, bins) what the next one should be, ``day_away`` and
-    ``new_day_away`` a bit for each bin of the last day and of this one in which it was away, ``references`` (S, 8,
-    120) windows of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left and
-    is still away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how
+    one before ended (``day_end``), ``profile`` (S, bins) what the next one should be, ``days_away`` (S, 7, 3) a bit
+    for each of their hours in which it was away, ``new_day_away`` one for each bin of this day, ``references`` (S,
+    8, 120) windows of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left
+    and is still away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how
     often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole
     numbers, so that it does not matter in which parts the samples came.
     """
@@ -136,7 +137,7 @@ class AutoState:
     day_count: Ints
     day_level: Array
     day_end: Array
-    day_away: NDArray[np.uint8]
+    days_away: NDArray[np.uint8]
     jumps: NDArray[np.float16]
     profile: NDArray[np.float16]
     season: NDArray[np.int8]
@@ -165,6 +166,7 @@ class AutoState:
     new_day: NDArray[np.int32]
     new_day_seen: NDArray[np.uint16]
     new_day_away: NDArray[np.uint8]
+    new_day_held: Ints
 
     @classmethod
     def empty(cls, rows: int, step_s: float) -> AutoState:
@@ -299,7 +301,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         day_count=whole,
         day_level=np.full(rows, np.nan),
         day_end=np.full(rows, np.nan),
-        day_away=bits,
+        days_away=np.zeros((rows, DAY_ROWS, HOURS // 8), np.uint8),
         jumps=np.full((rows, DAY_ROWS), np.nan, np.float16),
         profile=np.zeros((rows, bins), np.float16),
         season=np.zeros(rows, np.int8),
@@ -328,6 +330,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         new_day=np.zeros((rows, bins), np.int32),
         new_day_seen=np.zeros((rows, bins), np.uint16),
         new_day_away=bits,
+        new_day_held=whole,
     )
 
 

@@ -26,13 +26,14 @@ Known = tuple[Flags, NDArray[np.uint8]]
 
 
 class Lesson(NamedTuple):
-    """What each sample (S, K) teaches: how much, in halves; whether it belongs to the shape of its day, and whether it
-    is ``away`` there; whether its window is worth remembering.
+    """What each sample (S, K) teaches: how much, in halves; whether it belongs to the shape of its day, whether it
+    is ``away`` there, and ``held`` so by an alert; whether its window is worth remembering.
     """
 
     weight: Halves
     shown: Flags
     away: Flags
+    held: Flags
     remembered: Flags
 
 
@@ -45,7 +46,7 @@ def lesson(verdict: Verdicts, seen: Flags, known: Known, away: Flags) -> Lesson:
     shown = seen & (strange != MUTE)
     lasts = away & hold[:, None]
     weight = np.where(odd, np.where(hold, 0, 1)[:, None], 2) * (shown & ~lasts)
-    return Lesson(weight, shown, away & shown, (strange != MUTE) & ~lasts)
+    return Lesson(weight, shown, away & shown, lasts & shown, (strange != MUTE) & ~lasts)
 
 
 def wait(state: AutoState, stretch: Stretch, verdict: Verdicts, taught: Lesson) -> dict[str, Any]:
@@ -76,6 +77,7 @@ def wait(state: AutoState, stretch: Stretch, verdict: Verdicts, taught: Lesson) 
         "new_ties": state.new_ties + tied.sum(axis=1),
         "new_day": _added(state.new_day, bin_of, day),
         "new_day_seen": _added(state.new_day_seen, bin_of, taught.shown),
+        "new_day_held": state.new_day_held + taught.held.sum(axis=1),
         "new_day_away": _marked(state, bins, taught.away),
         "references": references,
         "reference_count": count,
