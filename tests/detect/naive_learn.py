@@ -183,8 +183,8 @@ def scales(row, v, share):
 def day_of(row, days):
     """Level, shape and ends of the day that is over, and whether it is whole; ``days`` are those before."""
     bins, size = row.grid.bins, reference_scale(row)
-    alert = row.new_day_held > 0.3 * row.grid.a_day
-    kept = (sum(row.new_day_away) > 0.3 * bins and not alert) or row.day_count < 2
+    alert = row.new_day_held > 0.5 * row.grid.a_day
+    kept = (sum(row.new_day_away) > 0.5 * bins and not alert) or row.day_count < 2
     near = [row.days_away[0]] if alert else [row.days_away[0], row.days_away[-1]]
     sound = []
     for b, (seen, away) in enumerate(zip(row.new_day_seen, row.new_day_away, strict=True)):

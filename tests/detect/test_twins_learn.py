@@ -28,12 +28,10 @@ def test_what_waits_is_its_plain_twin(seed):
     rng = np.random.default_rng(seed)
     state = replace(state, age=state.age + int(rng.integers(0, 3000)))
     here, weight = stretch(state, x, bins), rng.integers(0, 3, values.shape)
-    verdict, (mute, shown, away) = (
-        verdicts(state, here),
-        rng.random((3, *values.shape)) < np.array([0.2, 0.8, 0.05])[:, None, None],
-    )
-    away &= shown
-    got = wait(state, here, verdict, Lesson(weight, shown, away, ~mute))
+    verdict, chance = verdicts(state, here), rng.random((3, *values.shape))
+    mute, shown = chance[0] < 0.2, chance[1] < 0.8
+    away, held = shown & (chance[2] < 0.05), shown & (chance[2] < 0.02)
+    got = wait(state, here, verdict, Lesson(weight, shown, away, held, ~mute))
     for row, kind in enumerate(KINDS):
         known = naive_auto.row_of(state, row)
         samples = [
@@ -55,6 +53,7 @@ def test_what_waits_is_its_plain_twin(seed):
             for name in vars(want)
             if name not in ("gap", "day_away")
         }
+        assert got["new_day_held"][row] == known.new_day_held + held[row].sum()
         marks = np.unpackbits(got["new_day_away"][row], count=state.grid.bins)
         assert marks.tolist() == [int(old or new) for old, new in zip(known.new_day_away, want.day_away, strict=True)]
         for name in ("counts", "seen", "ties", "day_seen"):

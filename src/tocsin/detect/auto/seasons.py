@@ -24,7 +24,7 @@ DAY_CAP = 60.0
 WHOLE = 0.8
 """A day of which more than this share was seen, and not away, says how good the seasons are."""
 
-LONG = 0.3
+LONG = 0.5
 """What a series was away for is an incident where it was no larger share of the day, or where an alert lasted as long:
 without one it may be a weekend.
 """
