@@ -8,11 +8,12 @@ import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
 from tocsin.domain.errors import Conflict, NotFound, StoreError
-from tocsin.domain.feedback import Verdict
+from tocsin.domain.feedback import MarkedWindow, Verdict, WindowKind
 from tocsin.domain.labels import Labels
-from tocsin.domain.proposal import ProposalKind, ProposalState
+from tocsin.domain.proposal import Change, ProposalKind, ProposalState
 from tocsin.domain.target import Owner
 from tocsin.monitor.proposals import Deed
+from tocsin.monitor.weighing import greater
 
 ANN = Deed("ann", "looks right")
 FALSE_AT = (START + 20 * MINUTE, START + 100 * MINUTE)
@@ -94,8 +95,29 @@ async def test_a_change_follows_from_verdicts_is_compared_applied_and_taken_back
     assert ProposalKind.RATIO in {
         one.change.kind for one in await monitor.proposals.proposals() if one.state is ProposalState.OPEN
     }
-    with pytest.raises(Conflict, match="reverted"):
+    again = await monitor.proposals.apply(floor.id, ANN)
+    assert (again.state, again.before) == (ProposalState.APPLIED, 0.0), "what was taken back can be made again"
+    assert monitor.view("errors").target.min_effect == floor.change.number
+    with pytest.raises(Conflict, match="is applied, not open or reverted"):
         await monitor.proposals.apply(floor.id, ANN)
+
+
+async def test_incidents_that_it_would_miss_are_said(scene):
+    monitor = scene.monitor
+    await mark_all(scene, monitor)
+    begin = FALSE_AT[0] - 5 * MINUTE
+    incident = MarkedWindow("", WindowKind.INCIDENT, "errors", Labels(), begin, begin + 10 * MINUTE, "ann", "", START)
+    await monitor.feedback.mark_window(incident)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    compared = (await monitor.proposals.compared(floor.id)).difference
+    assert "1 of 1 marked incident that alerts catch would be missed" in compared.notes
+
+
+def test_a_number_is_raised_but_no_threshold_to_where_nothing_is_told():
+    threshold, floor = Change(ProposalKind.THRESHOLD, 5.5), Change(ProposalKind.FLOOR, 5.5)
+    assert [one.number for one in greater(threshold, 6.5)] == [5.5]
+    assert [one.number for one in greater(threshold, 38.0)] == [5.5, 6.88, 8.8, 13.8]
+    assert [one.number for one in greater(floor, 6.5)] == [5.5, 6.88, 8.8, 13.8]
 
 
 async def test_a_number_that_changes_nothing_is_raised_until_it_does_and_both_are_said(scene):
@@ -108,7 +130,9 @@ async def test_a_number_that_changes_nothing_is_raised_until_it_does_and_both_ar
     assert (raised.state, raised.id) == (ProposalState.OPEN, floor.id)
     assert raised.change.number == pytest.approx(1.6 * small.number, rel=0.01)
     assert (raised.difference.false_removed, raised.difference.real_kept) == (2, 1)
-    assert raised.why.endswith(f"{small.number:g} changes nothing in 14 days, {raised.change.number:g} does")
+    assert raised.why.endswith(
+        f"with {small.number:g} what was marked comes as before, with {raised.change.number:g} not"
+    )
     await monitor.proposals.mark(first.id, Verdict.FALSE, "ann", "again")
     again = await monitor.proposals.proposal(floor.id)
     assert (again.change, again.why, again.difference) == (raised.change, raised.why, raised.difference)
@@ -124,7 +148,7 @@ async def test_what_changes_nothing_however_far_it_is_raised_is_no_longer_offere
     withdrawn = await monitor.proposals.compared(floor.id)
     (step,) = withdrawn.history
     assert (withdrawn.state, step.who) == (ProposalState.DISMISSED, "tocsin")
-    assert step.note == "no longer offered: it changes nothing in 14 days"
+    assert step.note == "no longer offered: with it what was marked comes as before in 14 days"
     assert withdrawn.difference.alerts_before == withdrawn.difference.alerts_after
     with pytest.raises(Conflict, match="dismissed"):
         await monitor.proposals.apply(floor.id, ANN)

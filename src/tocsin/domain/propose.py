@@ -87,9 +87,14 @@ def _threshold(said: _Said, target: Target) -> _Draft | None:
     """
     false = tuple(one for one in said.false if not set(one.methods[:1]) & set(STATES))
     now = target.sigma_threshold or target.severity_threshold.sigma
-    most = AUTO_CEILING if wants_auto(target.detection_methods) else MAX_SIGMA
+    most = highest_threshold(target)
     draft = _floor(ProposalKind.THRESHOLD, replace(said, floored=false), _sigma, now=now)
     return None if draft is None or draft[0].number >= most else draft
+
+
+def highest_threshold(target: Target) -> float:
+    """The sigma below which a threshold that is proposed lies: `auto` says hardly ever more."""
+    return AUTO_CEILING if wants_auto(target.detection_methods) else MAX_SIGMA
 
 
 def _floor(kind: ProposalKind, said: _Said, size: Size, *, now: float) -> _Draft | None:

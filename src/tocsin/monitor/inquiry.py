@@ -8,8 +8,9 @@ from math import ceil
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import Invalid
-from tocsin.domain.feedback import Marked
+from tocsin.domain.feedback import Marked, WindowKind
 from tocsin.domain.frame import Window
+from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import Target
@@ -137,3 +138,13 @@ class Inquiry:
             return Window.aligned(start.timestamp(), end.timestamp(), step_s)
         except ValueError as error:
             raise Invalid("start", f"the window holds no step of {step_s:g} s") from error
+
+
+def marked_incidents(marked: Marked, start: datetime, end: datetime) -> tuple[Incident, ...]:
+    """The incidents of a time that people have marked, oldest first."""
+    found = [
+        Incident(one.start, one.end, one.labels)
+        for one in marked.windows
+        if one.kind is WindowKind.INCIDENT and one.start <= end and start <= one.end
+    ]
+    return tuple(sorted(found, key=lambda one: one.start))

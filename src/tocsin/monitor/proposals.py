@@ -10,13 +10,13 @@ from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Ver
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, ProposalState, Step
-from tocsin.domain.propose import LASTING, propose, with_field
+from tocsin.domain.propose import LASTING, highest_threshold, propose, with_field
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Asked
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
-from tocsin.monitor.inquiry import Inquiry
-from tocsin.monitor.status import TargetView
+from tocsin.monitor.inquiry import Inquiry, marked_incidents
+from tocsin.monitor.status import Question, TargetView
 from tocsin.monitor.watch import Watch
 from tocsin.monitor.weighing import Tried, Weighing, greater
 from tocsin.whole import whole
@@ -136,11 +136,11 @@ class Proposals:
 
     @whole
     async def apply(self, proposal_id: str, deed: Deed) -> Proposal:
-        """Make the change; raises `NotFound`, `Conflict` (not open, owned by a file, changed meanwhile), `Invalid`,
-        `StoreError`.
+        """Make the change, also one that was taken back; raises `NotFound`, `Conflict` (applied already, dismissed,
+        owned by a file, changed meanwhile), `Invalid`, `StoreError`.
         """
         async with self._changing:
-            proposal = await self._in(proposal_id, ProposalState.OPEN)
+            proposal = await self._in(proposal_id, ProposalState.OPEN, ProposalState.REVERTED)
             target = self._target(proposal)
             change = proposal.change
             if change.kind not in FIELDS:
@@ -193,10 +193,11 @@ class Proposals:
 
     # inside
 
-    async def _in(self, proposal_id: str, state: ProposalState) -> Proposal:
+    async def _in(self, proposal_id: str, *states: ProposalState) -> Proposal:
         proposal = await self.proposal(proposal_id)
-        if proposal.state is not state:
-            raise Conflict(f"proposal {proposal_id!r} is {proposal.state}, not {state}")
+        if proposal.state not in states:
+            wanted = " or ".join(state for state in ProposalState if state in states)
+            raise Conflict(f"proposal {proposal_id!r} is {proposal.state}, not {wanted}")
         return proposal
 
     def _target(self, proposal: Proposal) -> Target:
@@ -237,12 +238,10 @@ class Proposals:
     def _judged(self, proposal: Proposal, found: Tried) -> Proposal:
         """An open proposal after its comparison: as it is, raised, or no longer offered."""
         if found.change != proposal.change:
-            words = (
-                f"{proposal.change.number:g} changes nothing in {COMPARED_OVER.days} days, {found.change.number:g} does"
-            )
+            words = f"with {proposal.change.number:g} what was marked comes as before, with {found.change.number:g} not"
             return replace(proposal, change=found.change, why=f"{proposal.why}; {words}")
         if found.seen and not found.effective:
-            note = f"no longer offered: it changes nothing in {COMPARED_OVER.days} days"
+            note = f"no longer offered: with it what was marked comes as before in {COMPARED_OVER.days} days"
             return self._moved(proposal, ProposalState.DISMISSED, Deed("tocsin", note))
         return proposal
 
@@ -256,13 +255,14 @@ class Proposals:
         start = end - COMPARED_OVER
         known = self._feedback.marked(target.name)
         since = await self._since(proposal, start)
-        before = await self._inquiry.backtest([Asked(target, gate, known)], start, end)
+        question = Question(incidents=marked_incidents(known, start, end))
+        before = await self._inquiry.backtest([Asked(target, gate, known)], start, end, question)
         verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
         weighing = Weighing(proposal, before, verdicts, since, self._clock.now())
         tried: list[Tried] = []
-        for change in greater(proposal.change):
+        for change in greater(proposal.change, highest_threshold(target)):
             other, marked = _changed(target, known, change, since)
-            after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end)
+            after = await self._inquiry.backtest([Asked(other, gate, marked)], start, end, question)
             tried.append(weighing.of(change, after))
             if tried[-1].effective or not tried[-1].seen or proposal.state is not ProposalState.OPEN:
                 break

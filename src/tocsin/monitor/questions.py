@@ -6,15 +6,13 @@ from datetime import datetime
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import NotFound
-from tocsin.domain.feedback import Marked, WindowKind
 from tocsin.domain.frame import Window
-from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
-from tocsin.monitor.inquiry import Inquiry
+from tocsin.monitor.inquiry import Inquiry, marked_incidents
 from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
 from tocsin.monitor.watch import Watch
 
@@ -59,7 +57,7 @@ class Questions:
             self._gates.accept(one)
         asked = [Asked(one, self._gates.of(one), self.feedback.marked(one.name)) for one in targets]
         if not question.incidents:
-            question = replace(question, incidents=_incidents(asked[0].marked, start, end))
+            question = replace(question, incidents=marked_incidents(asked[0].marked, start, end))
         return await self._inquiry.backtest(asked, start, end, question, progress)
 
     def _watch(self, name: str) -> Watch:
@@ -67,13 +65,3 @@ class Questions:
         if watch is None:
             raise NotFound(f"there is no target named {name!r}")
         return watch
-
-
-def _incidents(marked: Marked, start: datetime, end: datetime) -> tuple[Incident, ...]:
-    """The incidents of a time that people have marked, oldest first."""
-    found = [
-        Incident(one.start, one.end, one.labels)
-        for one in marked.windows
-        if one.kind is WindowKind.INCIDENT and one.start <= end and start <= one.end
-    ]
-    return tuple(sorted(found, key=lambda one: one.start))

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import MarkedAlert, Verdict
+from tocsin.domain.incidents import Outcome
 from tocsin.domain.proposal import FIELDS, Change, Difference, Proposal, ProposalKind
 from tocsin.domain.propose import LASTING
-from tocsin.domain.target import MAX_SIGMA
+from tocsin.domain.words import many
 from tocsin.monitor.status import BacktestResult
 
 RAISED = (1.25, 1.6, 2.5)
@@ -25,11 +26,13 @@ class Tried:
     difference: Difference
     effective: bool
     seen: bool
+    missed: int = 0
+    """Incidents that people have marked and that alerts would miss with it, of those that they catch without."""
 
     @property
     def keeps_the_real(self) -> bool:
-        """Whether all that were marked real still come."""
-        return self.difference.real_kept == self.difference.real_seen
+        """Whether all that were marked real still come, and no marked incident is missed."""
+        return self.difference.real_kept == self.difference.real_seen and not self.missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class Weighing:
             effective |= _hours(before, since) != _hours(after, since)
         if not seen:
             notes.append("the back-test finds none of the marked alerts again: what it changes of them is not known")
+        caught, missed = _caught(before), len(_caught(before) - _caught(after))
+        if missed:
+            notes.append(f"{missed} of {many(len(caught), 'marked incident')} that alerts catch would be missed")
         difference = Difference(
             start=before.window.start,
             end=before.window.end,
@@ -83,15 +89,17 @@ class Weighing:
             expected_seen=len(expected),
             expected_removed=sum(not _among(one.alert, after) for one in expected),
         )
-        return Tried(change, difference, effective, bool(seen))
+        return Tried(change, difference, effective, bool(seen), missed)
 
 
-def greater(change: Change) -> Iterator[Change]:
-    """A change, and where it is a number greater ones, by which something may change."""
+def greater(change: Change, most: float) -> Iterator[Change]:
+    """A change, and where it is a number greater ones, by which something may change; a threshold is less than
+    ``most`` sigma.
+    """
     yield change
     for factor in RAISED if change.kind in FIELDS else ():
         number = float(f"{change.number * factor:.3g}")
-        if change.kind is not ProposalKind.THRESHOLD or number <= MAX_SIGMA:
+        if change.kind is not ProposalKind.THRESHOLD or number < most:
             yield replace(change, number=number)
 
 
@@ -107,6 +115,12 @@ def _hours(result: BacktestResult, since: datetime) -> float:
     """How long its alerts last from an instant on, in all."""
     ends = [(one, one.ends_at or result.window.end) for one in result.alerts]
     return sum((end - max(one.active_at, since)).total_seconds() for one, end in ends if end > since) / 3600.0
+
+
+def _caught(result: BacktestResult) -> set[int]:
+    """The places of the incidents that it catches."""
+    fates = result.reckoning.fates if result.reckoning is not None else ()
+    return {place for place, one in enumerate(fates) if one.outcome is Outcome.CAUGHT}
 
 
 def _seen(verdicts: Sequence[MarkedAlert], verdict: Verdict, result: BacktestResult) -> list[MarkedAlert]:
