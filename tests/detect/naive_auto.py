@@ -111,6 +111,16 @@ def tail_nats(size, log_far, shape):
     return min(FAR_NATS * math.exp(min(shape * (math.log(size) - log_far), 4.0)), 24.0)
 
 
+def edge(row, b):
+    """How large a step of the season is near a bin: beyond four times the median step, and none at midnight."""
+    if row.season == 0:
+        return 0.0
+    steps = {at: abs(row.profile[at] - row.profile[at - 1]) for at in range(1, len(row.profile))}
+    usual = median(steps.values())
+    near = [steps[at] - 4 * usual for at in (b - 1, b, b + 1) if at in steps]
+    return max([0.0, *near])
+
+
 def verdict(row, x, bins):
     """What is said of the newest of (more than 132) samples ``x`` in the row's own unit; ``bins`` of the day."""
     season = [row.profile[b] for b in bins]
@@ -121,6 +131,8 @@ def verdict(row, x, bins):
     nats, sizes, below, scales = [], [], [], []
     for v, (name, part) in enumerate(zip(VOICES, parts, strict=True)):
         scale = math.hypot(row.scale[v][hour], voice_floor(row, name))
+        if v < 5:
+            scale = math.hypot(scale, (0.12 if name in ("level", "step") else 0.5) * edge(row, bins[-1]))
         side = int(part < 0)
         size = min(max(abs(part / scale), 0.5e-6), 0.5 * 1.25**31)
         said = tail_nats(size, row.log_far[v][side], row.shape[v][side])

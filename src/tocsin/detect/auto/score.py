@@ -21,6 +21,17 @@ DOUBT = 0.8
 QUICK_SHARE = 0.9
 """What the mean of the quick voices alone counts: an onset need not wait for the slow ones, which hear it late."""
 
+EDGE, EDGE_LEFT = 0.5, 0.12
+"""Near a step of the season, as where a job begins every night, such a share of it is added to the scale of the voices
+that look at samples: it may come some minutes sooner or later. The second is of those that the season is taken off for.
+"""
+
+SHARP = VOICES.index("volatility")
+"""So many of the first voices measure in the unit of the values, and look at the last hour at most."""
+
+STEEP = 4.0
+"""A change of the season from one bin to the next is a step beyond so many times the median one."""
+
 SHIFT_BEFORE = 59, 9
 """The columns back with which ``shift`` compares: five times ten before the newest ten."""
 
@@ -31,6 +42,7 @@ SLOW, _SHIFT = VOICES.index("shape"), VOICES.index("shift")
 """The first of the slow voices."""
 
 _SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
+_EDGES = np.where([name in ("level", "step") for name in VOICES[:SHARP]], EDGE_LEFT, EDGE)
 _SIDES = np.array([name in SIDED for name in VOICES])
 _NATS = np.linspace(0.0, 48.0, 961)
 _SIGMA = sigma_of_log_tail(-_NATS)
@@ -83,6 +95,10 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     least = voice_floors(state)[:, :, None]
     usual = state.scale.transpose(1, 0, 2)[:, :, hours].astype(np.float64)
     scale = np.sqrt(usual * usual + least * least)
+    steep = edges(state)
+    if steep.any():
+        there = _EDGES[:, None, None] * steep[:, bins[LEAD:]]
+        scale[:SHARP] = np.sqrt(np.square(scale[:SHARP]) + there * there)
     z = found.parts / scale
     below = z < 0
     log_z = np.log(np.clip(np.abs(z, out=z), LOWEST * 1e-6, LARGEST))
@@ -124,6 +140,21 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
         (values - season)[:, LEAD:],
         season[:, LEAD:],
     )
+
+
+def edges(state: AutoState) -> Array:
+    """(S, bins): how large a step of the season is near a bin of the day, in the row's own unit; 0 where it is none."""
+    result = np.zeros(state.profile.shape)
+    rows = np.flatnonzero(state.season > 0)
+    if rows.size:
+        steps = np.zeros((rows.size, state.grid.bins + 1))
+        # From the last bin to the first the days meet, see ``seasons.over_midnight``.
+        steps[:, 1:-1] = np.abs(np.diff(state.profile[rows].astype(np.float64)))
+        steps = np.maximum(steps - STEEP * np.median(steps[:, 1:-1], axis=1)[:, None], 0.0)
+        beside = np.maximum(steps[:, :-1], steps[:, 1:])
+        result[rows] = beside
+        result[rows, 1:] = np.maximum(result[rows, 1:], beside[:, :-1])
+    return result
 
 
 def _spoken_of(state: AutoState, deseasoned: Array, level: Array, strongest: NDArray[np.int8]) -> Array:
