@@ -13,7 +13,7 @@ from tocsin.domain.evaluation import observe
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AnomalyFilter, Page
-from tocsin.domain.target import Target
+from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.memory import Memory, absorb
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
@@ -233,3 +233,18 @@ def test_what_fills_up_is_told_with_its_unit_and_where_the_limit_comes_from(give
     limit = "90 %" if given else f"the limit of 100 %{inferred}"
     said = rf"ising by (5|5\.0\d*|4\.9\d*) points a day, it reaches {re.escape(limit)} between"
     assert re.search(said, seen.explanation), seen.explanation
+
+
+async def test_an_extra_that_is_gone_after_a_restart_is_said_in_words(monkeypatch):
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    words = "forecast needs statsforecast, which is not installed: pip install 'tocsin[forecast]'"
+    monkeypatch.setattr("tocsin.monitor.evaluate.missing_extra", lambda _: words)
+    await scene.run_for(2 * MINUTE)
+    status = monitor.view("errors").status
+    assert (status.state, status.reason) == (TargetState.ERROR, words)
+    monkeypatch.undo()
+    await scene.run_for(2 * MINUTE)
+    assert monitor.view("errors").status.state is not TargetState.ERROR
+    await monitor.close()

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from tocsin.detect import missing_extra
 from tocsin.domain.errors import NotAsked, SourceError, SourceFailure, StoreError
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
@@ -62,6 +63,12 @@ class Evaluator:
         if window is None:
             return True
         began = self._clock.now()
+        missing = missing_extra(watch.target.detection_methods)
+        if missing is not None:
+            # It was there when the target was made.
+            log.error("evaluation failed", target=watch.target.name, error=missing)
+            watch.fail(missing, began)
+            return False
         verdict: Verdict | None = None
         try:
             frame = await fetch(watch.target, gate, window)
