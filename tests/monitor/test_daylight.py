@@ -55,7 +55,7 @@ def moves(transitions):
 @pytest.mark.parametrize(("zone", "change"), CHANGES)
 async def test_the_change_of_clocks_tells_nothing_and_hides_nothing(zone, change, monkeypatch):
     monkeypatch.setattr(housekeeping, "PROBE_EVERY", HOUR)
-    begin, end = change - 2 * HOUR, change + 38 * HOUR
+    begin, end = change - 2 * HOUR, change + 39 * HOUR
     offsets = [at.astimezone(ZoneInfo(zone)).utcoffset() for at in (begin, change - TEN, change, end)]
     assert offsets[0] == offsets[1] != offsets[2] == offsets[3]
     incident = datetime.combine(change.date() + timedelta(days=1), datetime.min.time(), ZoneInfo(zone)) + 13 * HOUR
