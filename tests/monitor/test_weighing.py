@@ -12,7 +12,9 @@ from tocsin.monitor.weighing import Weighing
 
 
 def back_test(*alerts):
-    return SimpleNamespace(alerts=alerts, alerts_total=len(alerts), window=Window(START, START + 60 * MINUTE, MINUTE))
+    return SimpleNamespace(
+        reckoning=None, alerts=alerts, alerts_total=len(alerts), window=Window(START, START + 60 * MINUTE, MINUTE)
+    )
 
 
 def tried(kind, before, after, seen):
