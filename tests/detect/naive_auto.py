@@ -184,15 +184,18 @@ def usual_distance(row):
 
 
 def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
-    """The course of each of ``samples``, whether it came back a short while ago, and where the row is after them.
+    """The course of each of ``samples``, whether it came back a short while ago, where the row is after them; and what
+    it left and is away from, on hold, or else whether it has been so for 24 samples.
 
     ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back; of a sample each. The
     third calm sample in a row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
     """
     begins, leaves, away, returned = rules
-    course, back = [], []
+    course, back, left, no_news = [], [], [], []
     for now, sample in enumerate(samples, age):
         course.append(0)
+        left.append(math.nan)
+        no_news.append(False)
         if kept is not None and not hold and now >= begun + a_day:
             kept, begun, calm = None, now, 0
         back.append(kept is None and now < begun)
@@ -202,11 +205,12 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
             continue
         if away(sample, kept):
             course[-1], calm = 1, 0
+            left[-1], no_news[-1] = kept.left if hold else math.nan, not hold and now - begun >= 24
         else:
             course[-1], calm = 2 if returned(sample, kept) else 0, calm + 1
         if calm == 3:
             kept, begun, calm = None, now + 1 + 40, 0
-    return course, back, (kept, begun, calm)
+    return course, back, (kept, begun, calm), left, no_news
 
 
 def level_rules(row):

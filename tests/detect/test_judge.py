@@ -114,7 +114,7 @@ def test_nothing_impossible_is_expected():
     assert result.holding.tolist() == [[False, False, True, True]]
     assert anomalies(scores([4.0], [-80.0]), np.zeros((1, 1)), policy).tolist() == [[False]]
     unbounded = scores([4.0], [-80.0])
-    assert possible(unbounded, Policy()) is unbounded
+    assert possible(unbounded, Policy()).expected[0].tolist() == [-80]
     assert judge(unbounded, np.zeros((1, 1)), Policy()).flags.tolist() == [[True]]
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tocsin.detect import AutoState, backtest
+from tocsin.detect import AutoState, Policy, backtest
 from tocsin.detect.auto import advance
+from tocsin.detect.auto.learn import FIRST
 from tocsin.detect.auto.settle import settled
 
 DAY = 1440
@@ -27,6 +28,12 @@ def requests(days, seed=0, weekend=0.3):
     share = 1.0 + (weekend - 1.0) * np.clip(rise[0] + 1.0 - rise[1], 0.0, 1.0)
     noise = np.exp(0.03 * rng.standard_normal(len(at)))
     return (200.0 + 120.0 * np.cos((at / DAY - 15 / 24) * 2 * np.pi)) * share * noise
+
+
+def alerts(flags):
+    """The first column of each group of flags."""
+    found = np.flatnonzero(flags)
+    return [int(one[0]) for one in np.split(found, np.flatnonzero(np.diff(found) > 90) + 1) if one.size]
 
 
 def held_through(values, begin, end):
@@ -125,3 +132,53 @@ def test_a_job_of_every_night_is_no_news_though_it_begins_some_minutes_sooner_or
     nights = [sigma[night * DAY + 150 : night * DAY + 250].max() for night in range(14, 28)]
     assert sum(night >= 3.5 for night in nights) <= 1
     assert sigma[25 * DAY + 700] >= 4, "half of it at another time is"
+
+
+def test_what_is_forgotten_at_midnight_has_no_season_before_it():
+    """Idle for days, then in use: learnt anew, at a midnight at which the days before had a season."""
+    values = np.random.default_rng(3).standard_normal(9 * DAY) * 0.01
+    for day in range(5):
+        values[day * DAY + 600 : day * DAY + 700] += 5.0
+    values[6 * DAY :] = 50.0 + 10.0 * np.random.default_rng(4).standard_normal(3 * DAY)
+    state = advance(AutoState.empty(1, 60.0), times(0, 7 * DAY), values[None, : 7 * DAY]).state
+    assert (state.learnt > 0).all()
+    after = advance(state, times(7 * DAY, 7 * DAY + 1), values[None, 7 * DAY : 7 * DAY + 1]).state
+    assert not after.learnt.any(), "it was forgotten"
+    assert not after.recent_season.any()
+
+
+@pytest.mark.parametrize("minutes", [5, 20, 60])
+@pytest.mark.parametrize(("usual", "wrong"), [(1.0, 0.0), (0.0, 5.0)])
+def test_a_series_that_never_moved_is_judged_as_before_its_first_outage(usual, wrong, minutes):
+    values = np.full(24 * DAY, usual)
+    begins = [day * DAY + 667 for day in (8, 12, 16, 20)]
+    for begin in begins:
+        values[begin : begin + minutes] = wrong
+    said = backtest(times(0, len(values)), values)
+    assert alerts(said.flags) == begins
+    assert said.expected[begins] == pytest.approx([usual] * 4, abs=0.05)
+    state = advance(AutoState.empty(1, 60.0), times(0, 9 * DAY), values[None, : 9 * DAY]).state
+    middle = state.center * state.unit + state.offset
+    assert middle[0] == pytest.approx(usual, abs=0.1 * abs(usual - wrong)), "a time without moves says where it is"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_that_fall_to_zero_for_hours_are_told_though_the_newest_samples_have_followed(seed):
+    values = np.random.default_rng(seed).poisson(10.0, 12 * DAY).astype(float)
+    begin = 10 * DAY + 600
+    values[begin : begin + 360] = 0.0
+    said = backtest(times(0, len(values)), values, policy=Policy(sigma=3.5, min_effect=1.0, min_effect_ratio=0.05))
+    first = begin + int(said.flags[begin : begin + 360].argmax())
+    assert said.flags[first]
+    assert first - begin <= 15
+    assert said.expected[first] == pytest.approx(10.0, abs=2.0)
+
+
+@pytest.mark.parametrize(("step", "enough"), [(60.0, 720), (300.0, 192)])
+def test_a_series_speaks_once_it_has_enough_samples_and_not_at_the_midnight_after(step, enough):
+    columns = enough + FIRST
+    values = 50.0 + np.random.default_rng(5).standard_normal(columns + 1)
+    at = START + np.arange(columns + 1) * step
+    before = advance(AutoState.empty(1, step), at[:columns], values[None, :columns]).state
+    assert not before.ready.any()
+    assert advance(before, at[columns:], values[None, columns:]).state.ready.all()

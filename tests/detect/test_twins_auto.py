@@ -140,6 +140,16 @@ def test_the_verdict_is_its_plain_twin(seed):
     assert loud, "some samples stood out"
 
 
+def samples_of(row, whole, **parts):
+    """What the plain form of following is told of each sample of a row."""
+    return [
+        SimpleNamespace(
+            before=whole[row, : LEAD + column + 1].tolist(), **{name: each[row, column] for name, each in parts.items()}
+        )
+        for column in range(whole.shape[1] - LEAD)
+    ]
+
+
 @settings(max_examples=40)
 @given(seeds, st.booleans(), st.integers(1, 200))
 def test_the_anchor_is_its_plain_twin(seed, holds, cut):
@@ -147,10 +157,8 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
     _, x, bins = window(state, at, values)
     rng = np.random.default_rng(seed)
     columns = 3 * A_DAY
-    verdict = verdicts(state, stretch(state, x, bins))
-    shape = (state.rows, columns)
-    known = [naive_auto.row_of(state, row) for row in range(state.rows)]
-    scale = np.array([naive_auto.usual_distance(each) for each in known])[:, None]
+    verdict, shape = verdicts(state, stretch(state, x, bins)), (state.rows, columns)
+    scale = np.array([naive_auto.usual_distance(naive_auto.row_of(state, row)) for row in range(state.rows)])[:, None]
     level = scale * rng.choice([0.0, 5.0], (state.rows, 1)) + scale * 0.1 * rng.standard_normal(shape)
     away = np.repeat(rng.choice([0.0, 0.0, 4.0, -6.0, 1.9], (state.rows, columns // 12)), 12, axis=1)
     away[:, A_DAY // 2 : 2 * A_DAY] += rng.choice([0.0, 9.0], (state.rows, 1))
@@ -180,22 +188,12 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
         anchor_calm=first.calm,
     )
     rest = follow_anchors(later, part(slice(cut, None)), whole[:, cut:], seen[:, cut:], hold)
-    course = np.concatenate([first.course, rest.course], axis=1)
-    back = np.concatenate([first.back, rest.back], axis=1)
+    course, back, left, no_news = (np.concatenate(both, axis=1) for both in zip(first[:4], rest[:4], strict=True))
     for row in range(state.rows):
         plain = naive_auto.row_of(state, row)
-        samples = [
-            SimpleNamespace(
-                value=made[row, column],
-                level=level[row, column],
-                season=season[row, column],
-                sigma=sigma[row, column],
-                restless=restless[row, column] > 0,
-                seen=seen[row, column],
-                before=whole[row, : LEAD + column + 1].tolist(),
-            )
-            for column in range(columns)
-        ]
+        samples = samples_of(
+            row, whole, value=made, level=level, season=season, sigma=sigma, restless=restless, seen=seen
+        )
         kept = (None, 0, 0)
         options = {"hold": holds, "age": plain.age, "a_day": plain.grid.a_day}
         levels = naive_auto.follow(samples, *kept, rules=naive_auto.level_rules(plain), **options)
@@ -204,7 +202,9 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
             1 if 1 in both else max(both) for both in zip(levels[0], unrest[0], strict=True)
         ]
         assert back[row].tolist() == levels[1]
-        for track, (_, _, (kept, begun, calm)) in enumerate((levels, unrest)):
+        assert no_news[row].tolist() == levels[4], "of a level alone"
+        assert left[row].tolist() == pytest.approx(levels[3], nan_ok=True)
+        for track, (_, _, (kept, begun, calm), *_) in enumerate((levels, unrest)):
             got = rest.anchor[row, :4] if track == 0 else rest.unrest[row]
             names = ("left", "size", "ratio", "share")[: len(got)]
             want = [math.nan, 0, 0, 0][: len(got)] if kept is None else [getattr(kept, name) for name in names]

@@ -64,6 +64,17 @@ class Policy:
         wanted = max(NEARLY, self.sigma - 1.0) if self.exit_sigma is None else self.exit_sigma
         return min(wanted, self.sigma)
 
+    def within(self, values: Array) -> Array:
+        """Values, any shape, moved to the nearest one that is physically possible; NaN stays NaN."""
+        if self.lower_bound is None and self.upper_bound is None:
+            return values
+        result: Array = np.clip(
+            values,
+            -np.inf if self.lower_bound is None else self.lower_bound,
+            np.inf if self.upper_bound is None else self.upper_bound,
+        )
+        return result
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -80,7 +91,7 @@ def judge(scores: Scores, values: object, policy: Policy) -> Judgement:
     ``holding`` relaxes the floors on effect by half, and a series that is ``AWAY`` holds as long as its value may alert
     at all: what is expected has followed it by then. Raises ValueError when shapes do not fit.
     """
-    block, scores = _checked(scores, values), possible(scores, policy)
+    block = _checked(scores, values)
     size = np.where(_there(scores, block), np.abs(scores.sigma), np.nan)
     reasons = np.where(np.isnan(size), _NO_OPINION, _NORMAL)
     flags, holding = np.zeros(block.shape, bool), np.zeros(block.shape, bool)
@@ -120,7 +131,7 @@ def shifted(judgement: Judgement, anomalous: NDArray[np.bool_], sigma: Array, us
 
 def anomalies(scores: Scores, values: object, policy: Policy) -> NDArray[np.bool_]:
     """Which samples (S, K) are at 3 sigma or more and beyond the floors of ``policy``, whatever sigma it asks for."""
-    block, scores = _checked(scores, values), possible(scores, policy)
+    block = _checked(scores, values)
     odd = (np.abs(scores.sigma) >= ANOMALOUS) & _there(scores, block)
     if odd.any():
         odd[odd] = _codes(scores, block, policy, odd) == _FLAGGED
@@ -149,7 +160,7 @@ def _codes(
     It begins nothing. What is missing, and what is said of the time ahead, has no deviation that a floor could be held
     against.
     """
-    value, expected, deviation = values[odd], scores.expected[odd], scores.sigma[odd]
+    value, expected, deviation = values[odd], policy.within(scores.expected[odd]), scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
     code[~_may_alert(value, policy)] = _OUTSIDE_ALERT_RANGE
     effect = np.abs(value - expected)
@@ -196,10 +207,6 @@ def _may_alert(values: Array, policy: Policy) -> NDArray[np.bool_]:
 
 
 def possible(scores: Scores, policy: Policy) -> Scores:
-    """The same with what is expected, and its band, kept inside what is physically possible."""
-    if policy.lower_bound is None and policy.upper_bound is None:
-        return scores
-    low = -np.inf if policy.lower_bound is None else policy.lower_bound
-    high = np.inf if policy.upper_bound is None else policy.upper_bound
-    expected, lower, upper = (np.clip(part, low, high) for part in (scores.expected, scores.lower, scores.upper))
+    """The same with what is expected, and its band, kept inside what is physically possible: as people are shown it."""
+    expected, lower, upper = map(policy.within, (scores.expected, scores.lower, scores.upper))
     return replace(scores, expected=expected, lower=lower, upper=upper)

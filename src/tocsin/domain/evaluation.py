@@ -247,10 +247,8 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     absent = np.isnan(value) and scores.missing is not None
     if np.isnan(sigma) or (np.isnan(value) and not absent):
         return None
-    expected, lower, upper = (float(part[row, column]) for part in (scores.expected, scores.lower, scores.upper))
-    least = -np.inf if policy.lower_bound is None else policy.lower_bound
-    most = np.inf if policy.upper_bound is None else policy.upper_bound
-    expected, lower, upper = (min(max(each, least), most) for each in (expected, lower, upper))
+    shown = np.array([part[row, column] for part in (scores.expected, scores.lower, scores.upper)])
+    expected, lower, upper = policy.within(shown).tolist()
     anomalous = bool(judged.anomalous[row, column])
     methods, course = scores.methods_at(row, column), int(scores.course[row, column])
     facts = None

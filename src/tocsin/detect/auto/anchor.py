@@ -59,14 +59,14 @@ Ints = NDArray[np.int64]
 
 class Anchors(NamedTuple):
     """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
-    hold is away from (NaN = none), in its own unit and without the season; ``known``: it has been away for a while and
-    is not on hold. The rest is what a state keeps, see there.
+    hold is away from (NaN = none), in its own unit and without the season; ``no_news``: a row that is not on hold has
+    been away from one for a while. The rest is what a state keeps, see there.
     """
 
     course: NDArray[np.int8]
     back: Flags
     left: Array
-    known: Flags
+    no_news: Flags
     anchor: Array
     unrest: Array
     begun: Ints
@@ -274,10 +274,10 @@ def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, r
         here[track.returned(until) & (here != AWAY)] = RETURNED
         here[gone] = AWAY
         found.course[place[0], until] = here
-        if row.hold and isinstance(track, _Level):
+        if isinstance(track, _Level) and row.hold:
             found.left[place[0], until[gone]] = track.kept[LEFT]
-        elif not row.hold:
-            found.known[place[0], until[gone & (row.age + until - found.begun[place] >= NEWS)]] = True
+        elif isinstance(track, _Level):
+            found.no_news[place[0], until[gone & (row.age + until - found.begun[place] >= NEWS)]] = True
         if over.size or stop < columns:
             column = int(heard[end]) + 1 if over.size else stop
             track.close()

@@ -151,8 +151,10 @@ def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], stops: list[int]) 
 
 
 def early_stops(state: AutoState) -> list[int]:
-    """The columns after which a new series learns again before its first midnight, in order."""
-    stops = {*EARLY, state.enough, state.enough * 5 // 4}
+    """The columns after which a new series learns again before its first midnight, in order. On those of the first
+    learning no tail rests.
+    """
+    stops = {*EARLY, state.enough + FIRST, state.enough * 5 // 4}
     return sorted(stop for stop in stops if stop < state.grid.a_day)
 
 
@@ -222,7 +224,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         told = seen & part.ready[:, None]
         anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
-        sigma = _no_news(verdict, heard.sigma, anchors.known)
+        sigma = _no_news(verdict, heard.sigma, anchors.no_news)
         verdict = verdict._replace(sigma=sigma, agreeing=_agreeing(verdict, sigma))
         verdict = _as_before(verdict, anchors, part.unit)
         _write(out, rows, verdict, told)
@@ -317,9 +319,9 @@ def _write(out: Opinions, rows: NDArray[np.intp] | slice, verdict: Verdicts, see
     out.ready[rows] = seen
 
 
-def _no_news(verdict: Verdicts, told: Array, known: Flags) -> Array:
+def _no_news(verdict: Verdicts, told: Array, no_news: Flags) -> Array:
     """What is told: no anomaly where it is but the slow voices that still speak of where a series has gone."""
-    slow = known & (verdict.strongest >= SLOW)
+    slow = no_news & (verdict.strongest >= SLOW)
     return np.where(slow, np.clip(told, -AFTER, AFTER), told)
 
 
@@ -327,7 +329,7 @@ def _as_before(verdict: Verdicts, anchors: Anchors, unit: Array) -> Verdicts:
     """While an alert lasts what is expected is the level that was left: the voices soon follow. Without one it is where
     the series has gone, once it has been there for a while.
     """
-    level = np.where(anchors.known, verdict.followed, verdict.level)
+    level = np.where(anchors.no_news, verdict.followed, verdict.level)
     level = np.where(np.isnan(anchors.left), level, anchors.left)
     moved = (level - verdict.level) * unit[:, None]
     if not moved.any():

@@ -91,7 +91,8 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     """Judge the columns after the first ``LEAD``. Rows that are not ``ready`` get sigma 0."""
     values, season, bins = stretch
     hours = bins[LEAD:] * state.grid.hours // state.grid.bins
-    found = residuals(values, values - season, values.shape[1] - LEAD, state)
+    deseasoned = values - season
+    found = residuals(values, deseasoned, values.shape[1] - LEAD, state)
     least = voice_floors(state)[:, :, None]
     usual = state.scale.transpose(1, 0, 2)[:, :, hours].astype(np.float64)
     scale = np.sqrt(usual * usual + least * least)
@@ -114,14 +115,14 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
     strongest = said.argmax(axis=0).astype(np.int8)
     # A voice that only says "unlike" has no side of its own: it is that of the sample.
-    leaning = np.where(_SIDES[strongest], leaning, values[:, LEAD:] - season[:, LEAD:] - found.level)
+    leaning = np.where(_SIDES[strongest], leaning, deseasoned[:, LEAD:] - found.level)
     agreeing = np.zeros(sigma.shape, np.uint16)
     # What is told may be a sigma more than what these samples say, see ``precedent.py``.
     loud = sigma >= ANOMALOUS - 1.0
     if loud.any():
         alone = said[:, loud] * (GAIN / np.broadcast_to(damp, sigma.shape)[loud]) >= _LIMIT
         agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
-    level = _spoken_of(state, values - season, found.level, np.where(loud, strongest, -1))
+    level = _spoken_of(state, deseasoned, found.level, np.where(loud, strongest, -1))
     expected = level + season[:, LEAD:]
     reach = scale[2] * _reach(state, damp)
     unit, offset = state.unit[:, None], state.offset[:, None]
@@ -137,7 +138,7 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
         below,
         level,
         found.level,
-        (values - season)[:, LEAD:],
+        deseasoned[:, LEAD:],
         season[:, LEAD:],
     )
 

@@ -94,6 +94,8 @@ def over_midnight(state: AutoState, before: NDArray[np.float16]) -> AutoState:
     samples before midnight are seen from the new day: they stand where they are expected to go on from.
     """
     moved = state.profile[:, 0].astype(np.float64) - before[:, -1] - _expected_jump(state)
+    # What is forgotten at this midnight has no samples before it.
+    moved[state.learnt == 0] = 0.0
     if not moved.any():
         return state
     anchor = state.anchor.copy()
