@@ -101,3 +101,11 @@ def test_in_parts_it_is_the_same_as_at_once(seed, burst, sizes):
     whole = live(values, [sum(sizes)])
     assert np.array_equal(live(values, sizes), whole, equal_nan=True)
     assert np.array_equal(live(values, [1] * sum(sizes)), whole, equal_nan=True)
+
+
+def test_where_auto_takes_over_in_the_middle_of_a_part_it_is_the_same():
+    columns = 1400
+    values = begins_with(0, columns)
+    values[np.random.default_rng(5).random(values.shape) < 0.05] += 20.0
+    pieces = [240, 250, 182, 364, 364]
+    assert np.array_equal(live(values, pieces), live(values, [columns]), equal_nan=True)

@@ -89,8 +89,8 @@ def advance(
 
     ``local`` are unix seconds plus the offset of the series' time zone, ascending; NaN = gap. Rows on ``hold`` (S,)
     have an active alert: what stands out teaches nothing, and they stay away until they come back. ``odd`` (S, K) are
-    samples that another method found to stand out, ``mute`` (S, K) those that are judged and teach nothing, as a gap
-    does. In whatever parts the columns come, the result is the same.
+    samples that another method found to stand out, of rows that are not ready, ``mute`` (S, K) those that are judged
+    and teach nothing, as a gap does. In whatever parts the columns come, the result is the same.
     """
     rows, columns = values.shape
     opinions = Opinions.none((rows, columns))
@@ -200,6 +200,8 @@ def _until_due(state: AutoState, values: Array) -> int:
 def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Known, out: Opinions) -> AutoState:
     """Columns between two learnings: fill gaps, score what can be, let it wait."""
     mute = known[1] == MUTE
+    # What other methods found counts until it has an opinion of its own.
+    known = known[0], known[1] * (mute | ~state.ready[:, None])
     if mute.any():
         # Before it has learnt anything a row has no opinion to lose.
         values = np.where(mute & (state.learnt == 0)[:, None], np.nan, values)
