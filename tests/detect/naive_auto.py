@@ -183,12 +183,13 @@ def usual_distance(row):
     return min(reference_scale(row), max(row.season_error[row.season] + noise, floor(row)))
 
 
-def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
+def follow(samples, kept, begun, calm, *, hold, age, a_day, rests, rules):
     """The course of each of ``samples``, whether it came back a short while ago, where the row is after them; and what
     it left and is away from, on hold, or else whether it has been so for 24 samples.
 
     ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back; of a sample each. The
-    third calm sample in a row ends it, and it rests 40 samples; after a day it is given up, unless it is on ``hold``.
+    third calm sample in a row ends it, and for 40 samples it is back, in which nothing begins if it ``rests``; after a
+    day it is given up, unless it is on ``hold``.
     """
     begins, leaves, away, returned = rules
     course, back, left, no_news = [], [], [], []
@@ -198,9 +199,9 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
         no_news.append(False)
         if kept is not None and not hold and now >= begun + a_day:
             kept, begun, calm = None, now, 0
-        back.append(kept is None and now < begun)
-        if kept is None and now >= begun and sample.seen and begins(sample):
+        if kept is None and (now >= begun or not rests) and sample.seen and begins(sample):
             kept, begun, calm = leaves(sample), now, 0
+        back.append(kept is None and now < begun)
         if kept is None or not sample.seen:
             continue
         if away(sample, kept):

@@ -71,6 +71,17 @@ def test_while_an_alert_lasts_what_is_expected_is_what_was_left(hour):
 
 
 @pytest.mark.parametrize("make", [flat, traffic])
+@pytest.mark.parametrize("pause", [10, 25])
+def test_a_second_outage_soon_after_the_first_is_followed_to_its_end(make, pause):
+    values, first = make(11), 10 * DAY + 600
+    second = first + 30 + pause
+    values[first : first + 30] = values[second : second + 90] = 0.0
+    course = advance(learnt(values), times(KNOWN, len(values)), values[None, KNOWN:]).opinions.course[0]
+    assert (course[second - KNOWN : second - KNOWN + 90] == AWAY).mean() > 0.95
+    assert (course[second - KNOWN + 95 :] == AWAY).sum() <= 3
+
+
+@pytest.mark.parametrize("make", [flat, traffic])
 def test_an_alert_of_days_teaches_nothing_and_the_noise_after_it_is_usual(make):
     values, begin = make(15), 10 * DAY + 600
     values[begin : begin + 3 * DAY] = 0.0

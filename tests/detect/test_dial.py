@@ -15,16 +15,15 @@ DAY = 24
 STEP_S = 3600.0
 
 
-def seen(sigma: np.ndarray, *, auto: bool = True) -> Seen:
-    return Seen(sigma, np.abs(np.nan_to_num(sigma)) >= 3, np.full(sigma.shape, auto))
-
-
-def walk(sigma: np.ndarray, tolerance: Tolerance, parts: list[int] | None = None) -> tuple[Dial, np.ndarray]:
+def walk(
+    sigma: np.ndarray, tolerance: Tolerance, parts: list[int] | None = None, auto: np.ndarray | None = None
+) -> tuple[Dial, np.ndarray]:
     times = np.arange(sigma.shape[1]) * STEP_S
+    seen = Seen(sigma, np.abs(np.nan_to_num(sigma)) >= 3, np.ones(sigma.shape, bool) if auto is None else auto)
     dial, entries = Dial.fresh(len(sigma), STEP_S), []
-    bounds = [0, *(parts or []), sigma.shape[1]]
-    for start, stop in pairwise(bounds):
-        dial, entry = advance_dial(dial, times[start:stop], seen(sigma[:, start:stop]), tolerance)
+    for start, stop in pairwise([0, *(parts or []), sigma.shape[1]]):
+        here = Seen(*(part[:, start:stop] for part in seen))
+        dial, entry = advance_dial(dial, times[start:stop], here, tolerance)
         entries.append(entry)
     return dial, np.concatenate(entries, axis=1)
 
@@ -99,6 +98,34 @@ def test_a_gap_is_no_time_in_which_it_was_quiet() -> None:
     assert dial.rates()[0, 0] > calm.rates()[0, 0]
 
 
+def taken_over(values: np.ndarray, at: int, parts: list[int]) -> tuple[Dial, np.ndarray]:
+    auto = np.broadcast_to(np.arange(values.shape[1]) >= at, values.shape)
+    return walk(values, Tolerance(0.35, 100.0, 1), parts, auto)
+
+
+def test_what_the_named_methods_told_of_a_new_series_says_nothing_of_auto() -> None:
+    values = np.zeros((1, 10 * DAY))
+    values[0, 2:14:3] = 7.0
+    dial, entry = taken_over(values, 16, [])
+    assert entry[0, 15] > 7.0
+    assert (entry[0, 16:] <= 3.0).all()
+    assert dial.false.sum() == 0.0
+    again, other = taken_over(values, 16, [1, 9, 15, 20, 21])
+    assert np.array_equal(entry, other)
+    assert np.array_equal(dial.weeks, again.weeks)
+    named = taken_over(values, 10 * DAY, [])[0]
+    assert named.false.sum() > 2.0, "they go on where auto does not"
+
+
+def test_a_series_not_yet_a_day_old_does_not_tell_the_same_all_day() -> None:
+    values = np.zeros((2, DAY))
+    values[0, 2:20:3] = 7.0
+    entry = taken_over(values, DAY, [])[1]
+    told = np.abs(values[0]) >= np.maximum(entry[0], 3.0)
+    assert told.sum() == 3, "of six: two false ones are borne on a first day, and each counts as 0.88 of one"
+    assert (entry[1] == 0.0).all(), "the other has told nothing"
+
+
 def said(sigma: list[float], days: list[int], *, false: bool) -> Reviews:
     size = len(sigma)
     auto, wrong = np.ones(size, bool), np.full(size, false)
@@ -107,7 +134,8 @@ def said(sigma: list[float], days: list[int], *, false: bool) -> Reviews:
 
 def told(values: np.ndarray, words: Reviews | None) -> np.ndarray:
     times = np.arange(values.shape[1]) * STEP_S
-    return advance_dial(Dial.fresh(1, STEP_S), times, seen(values), Tolerance(0.35, 100.0, 2), words)[1]
+    seen = Seen(values, np.abs(values) >= 3, np.ones(values.shape, bool))
+    return advance_dial(Dial.fresh(1, STEP_S), times, seen, Tolerance(0.35, 100.0, 2), words)[1]
 
 
 def test_alerts_that_a_person_called_real_raise_nothing() -> None:
@@ -142,13 +170,14 @@ def test_in_whatever_parts_the_samples_come(data: st.DataObject) -> None:
     sigma[random.random(sigma.shape) < 0.1] = np.nan
     parts = sorted(data.draw(st.sets(st.integers(1, columns - 1), max_size=8)))
     tolerance = Tolerance(0.35, 1.0, data.draw(st.integers(1, 10)))
-    whole, entry = walk(sigma, tolerance)
-    again, other = walk(sigma, tolerance, parts)
+    auto = np.arange(columns) >= random.integers(0, columns, (3, 1))
+    whole, entry = walk(sigma, tolerance, auto=auto)
+    again, other = walk(sigma, tolerance, parts, auto)
     assert np.array_equal(entry, other)
-    for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry"):
+    for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "auto"):
         assert np.array_equal(getattr(whole, name), getattr(again, name)), name
     order = random.permutation(3)
-    turned, moved = walk(sigma[order], Tolerance(0.35, 1.0, tolerance.merge))
+    turned, moved = walk(sigma[order], tolerance, auto=auto[order])
     assert np.array_equal(moved, entry[order])
     assert np.array_equal(turned.false, whole.false[order])
 

@@ -1,4 +1,4 @@
-"""The dial against a plain twin that keeps every alert and reckons each midnight anew from all of them."""
+"""The dial against a plain twin that keeps every alert and reckons each hour anew from all of them."""
 
 import math
 
@@ -25,10 +25,10 @@ def level_of(sigma):
     return max([n for n, level in enumerate(LEVELS) if level <= sigma], default=0)
 
 
-def alerts_of(sigma, odd, auto, merge, until):
+def alerts_of(sigma, odd, auto, merge, start, until):
     """Of one series until a column: what each alert counts as, at its highest sample: (day of that, level, wrong)."""
     found, last = [], None
-    for column in range(until):
+    for column in range(start, until):
         if not odd[column]:
             continue
         size = abs(sigma[column])
@@ -66,6 +66,29 @@ def chosen(rates, tolerance):
     return [LEVELS[-1]] * len(rates)
 
 
+class Series:
+    """What came of one, and what people ``said``; of what came before ``auto`` took it over nothing counts after."""
+
+    def __init__(self, sigma, odd, auto, said):
+        self.sigma, self.odd, self.auto, self.said = sigma.tolist(), odd, auto, said
+        self.taken_over = int(auto.argmax()) if auto.any() else None
+
+    def start(self, column):
+        return 0 if self.taken_over is None or column <= self.taken_over else self.taken_over
+
+    def alerts(self, column, merge):
+        return alerts_of(self.sigma, self.odd, self.auto, merge, self.start(column), column)
+
+    def looked(self, column):
+        seen = [0] * (column // DAY + 1)
+        for at in range(self.start(column), column):
+            seen[at // DAY] += not math.isnan(self.sigma[at])
+        return seen
+
+    def rates(self, column, merge):
+        return rates_of(self.alerts(column, merge), self.looked(column), self.said, column // DAY)
+
+
 @settings(max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
@@ -76,13 +99,14 @@ def chosen(rates, tolerance):
 )
 def test_the_thresholds_are_those_of_the_plain_twin(seed, per_series, total, merge, least):
     rng = np.random.default_rng(seed)
-    days, rows = 12, 3
+    days, rows = 9, 3
     sigma = np.clip(rng.standard_t(rng.integers(1, 4), (rows, days * DAY)), -38, 38)
     sigma[rng.random(sigma.shape) < 0.1] = np.nan
     sigma[:, int(rng.integers(0, 6)) * DAY :][:, : 3 * DAY] = np.nan
     sigma[0, rng.integers(0, days * DAY, 5)] = rng.choice([3.0, 3.25, 38.0, -38.0, 6.0], 5)
     odd = (np.abs(np.nan_to_num(sigma)) >= 3) & (rng.random(sigma.shape) < 0.9)
     auto = rng.random(sigma.shape) < 0.7
+    auto &= np.arange(days * DAY) >= rng.integers(0, rng.choice([3, 2 * DAY, days * DAY]), (rows, 1))
     tolerance = Tolerance(per_series, total, merge, least)
     many = int(rng.integers(0, 6))
     reviews = Reviews(
@@ -96,21 +120,20 @@ def test_the_thresholds_are_those_of_the_plain_twin(seed, per_series, total, mer
     _, entry = advance_dial(
         Dial.fresh(rows, STEP_S), np.arange(days * DAY) * STEP_S, Seen(sigma, odd, auto), tolerance, reviews
     )
-    looked = (~np.isnan(sigma)).reshape(rows, days, DAY).sum(axis=2).tolist()
-    for day in range(days):
-        rates = [
-            rates_of(
-                alerts_of(sigma[row].tolist(), odd[row], auto[row], merge, day * DAY),
-                looked[row],
-                [one[1:] for one in said if one[0] == row],
-                day,
-            )
-            for row in range(rows)
-        ]
-        want = chosen(rates, tolerance) if day else [0.0] * rows
-        got = entry[:, day * DAY : (day + 1) * DAY]
-        assert (got == got[:, :1]).all(), "a threshold changes at midnight only"
-        assert got[:, 0].tolist() == [max(one, least) for one in want]
+    series = [
+        Series(sigma[row], odd[row], auto[row], [one[1:] for one in said if one[0] == row]) for row in range(rows)
+    ]
+    want = [0.0] * rows
+    for column in range(days * DAY):
+        most = tolerance if column % DAY == 0 else tolerance._replace(per_series=max(2.0, per_series))
+        levels = chosen([one.rates(column, merge) for one in series], most)
+        for row, one in enumerate(series):
+            young = not any(one.looked(column)[: column // DAY]) and one.alerts(column, merge)
+            if column and (column % DAY == 0 or young):
+                want[row] = levels[row]
+            if column == one.taken_over:
+                want[row] = 0.0
+        assert entry[:, column].tolist() == [max(one, least) for one in want], column
 
 
 def test_an_alert_that_rises_after_midnight_counts_once_at_its_highest_level():

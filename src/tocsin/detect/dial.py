@@ -24,7 +24,11 @@ MEMORY_DAYS = 28.0
 LEAST_WEEKS = 1.0
 """A shorter history counts as this long: one alert in the first hour is no rate."""
 
-_WEEK, _DAY_S = 7.0, 86400.0
+FIRST_DAY = 2.0
+"""False alerts to be expected of a series on its first day before its threshold rises."""
+
+_WEEK, _DAY_S, _HOUR_S, _HOURS = 7.0, 86400.0, 3600.0, 24
+_ARRAYS = ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "auto")
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -51,6 +55,13 @@ class Seen(NamedTuple):
     anomalous: Flags
     auto: Flags
 
+    def without(self, rows: NDArray[np.intp], where: Flags) -> Seen:
+        """The same, as if nothing had been seen in some rows (n,) ``where`` (n, K)."""
+        sigma, anomalous = self.sigma.copy(), self.anomalous.copy()
+        sigma[rows] = np.where(where, np.nan, sigma[rows])
+        anomalous[rows] &= ~where
+        return Seen(sigma, anomalous, self.auto)
+
 
 class Reviews(NamedTuple):
     """What people said of alerts, n of them: the ``row`` of its series, the highest ``sigma`` of each, whether it was
@@ -69,9 +80,10 @@ class Dial:
     """What is remembered of the alerts of S series; all arrays have S rows.
 
     ``false`` (S, L) false alerts to be expected by their highest level, ``weeks`` looked at, both fading; ``today``
-    columns looked at since ``day`` (a local day's number, -1 = none yet) began. Of the alert under way: ``quiet``
-    columns since its last anomaly, its ``peak`` sigma and how likely it is ``wrong``, faded with what was counted.
-    ``entry`` is the threshold of today, 0 where nothing is known yet.
+    columns looked at since the local day began. Of the alert under way: ``quiet`` columns since its last anomaly, its
+    ``peak`` sigma and how likely it is ``wrong``, faded with what was counted. ``entry`` is the threshold of now, 0
+    where nothing is known yet; ``auto`` whether ``auto`` speaks for it. ``hour`` is the number of the last local hour
+    that was looked at, -1 = none yet.
     """
 
     step_s: float
@@ -82,29 +94,35 @@ class Dial:
     peak: Array
     wrong: Array
     entry: Array
-    day: int = -1
+    auto: Flags
+    hour: int = -1
 
     @classmethod
     def fresh(cls, rows: int, step_s: float) -> Dial:
         """Series of which nothing is known."""
         never = np.full(rows, np.iinfo(np.int64).max // 2)
         weeks, peak, wrong, entry = (np.zeros(rows) for _ in range(4))
-        today = np.zeros(rows, np.int64)
-        return cls(step_s, np.zeros((rows, len(LEVELS))), weeks, today, never, peak, wrong, entry)
+        today, auto = np.zeros(rows, np.int64), np.zeros(rows, bool)
+        return cls(step_s, np.zeros((rows, len(LEVELS))), weeks, today, never, peak, wrong, entry, auto)
 
     @property
     def rows(self) -> int:
         """How many series."""
         return len(self.weeks)
 
+    @property
+    def day(self) -> int:
+        """The number of the local day that was looked at last, -1 = none yet."""
+        return self.hour // _HOURS
+
     def select(self, rows: object) -> Dial:
         """The same with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
         where = np.asarray(rows, dtype=np.intp)
         fresh = Dial.fresh(len(where), self.step_s)
         old = where >= 0
-        for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry"):
+        for name in _ARRAYS:
             getattr(fresh, name)[old] = getattr(self, name)[where[old]]
-        return replace(fresh, day=self.day)
+        return replace(fresh, hour=self.hour)
 
     def rates(self, correction: Array | None = None) -> Array:
         """(S, L): false alerts a week to be expected of each series at each threshold.
@@ -124,26 +142,47 @@ def advance_dial(
 
     Alerts that people have given ``reviews`` count as that: a real one not at all, a false one whole.
 
-    Thresholds change when a local day ends, by what was seen before: in whatever parts the columns come, the result
-    is the same.
+    Thresholds change when a local day ends, and those of a series that is not yet a day old each hour: what is known of
+    it so little may tell again and again what it has not seen yet. They follow what was seen before: in whatever parts
+    the columns come, the result is the same. Where ``auto`` takes over, what the named methods told before counts no
+    more: it says nothing of how often ``auto`` is wrong.
     """
     rows, columns = seen.sigma.shape
     entry = np.zeros((rows, columns))
-    days = np.floor(local / _DAY_S).astype(np.int64)
+    hours = np.floor(local / _HOUR_S).astype(np.int64)
     start = 0
     while start < columns:
-        day = int(days[start])
-        if dial.day not in (-1, day):
+        hour = int(hours[start])
+        day = hour // _HOURS
+        if dial.hour >= 0 and day != dial.day:
             dial = _turned(dial, day, tolerance, reviews)
-        if dial.day != day:
-            dial = replace(dial, day=day)
-        stop = max(int(np.searchsorted(days, day, side="right")), start + 1)
+        elif dial.hour not in (-1, hour):
+            dial = _born_today(dial, tolerance, reviews)
+        stop = start + _alike(dial, hours[start:], seen.auto[:, start:])
         here = slice(start, stop)
-        entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]
         part = Seen(seen.sigma[:, here], seen.anomalous[:, here], seen.auto[:, here])
-        dial = _counted(dial, part, tolerance.merge)
+        entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]
+        taken = np.flatnonzero(~dial.auto & part.auto.any(axis=1))
+        if taken.size:
+            before = ~np.logical_or.accumulate(part.auto[taken], axis=1)
+            entry[taken, here] = np.where(before, entry[taken, here], tolerance.floor)
+            dial, part = _taken_over(dial, taken, before), part.without(taken, before)
+        dial = replace(_counted(dial, part, tolerance.merge), hour=int(hours[stop - 1]))
         start = stop
     return dial, entry
+
+
+def _alike(dial: Dial, hours: Ints, auto: Flags) -> int:
+    """How many columns come before thresholds may change: a day's while all are known for longer than that."""
+    hour, a_day = int(hours[0]), (int(hours[0]) // _HOURS + 1) * _HOURS
+    if (dial.weeks == 0.0).any():
+        return max(int(np.searchsorted(hours, hour, side="right")), 1)
+    stop = max(int(np.searchsorted(hours, a_day, side="left")), 1)
+    taken = auto[~dial.auto, :stop].any(axis=0)
+    if not taken.any():
+        return stop
+    # Of such a series nothing is known from then on.
+    return int(np.searchsorted(hours[:stop], hours[taken.argmax()], side="right"))
 
 
 def thresholds(rates: Array, tolerance: Tolerance) -> Array:
@@ -176,6 +215,26 @@ def _turned(dial: Dial, day: int, tolerance: Tolerance, reviews: Reviews | None)
     after = replace(dial, false=dial.false * fading, weeks=weeks, wrong=wrong, today=np.zeros_like(dial.today))
     correction = None if reviews is None else corrections(reviews, dial.rows, day)
     return replace(after, entry=thresholds(after.rates(correction), tolerance))
+
+
+def _born_today(dial: Dial, tolerance: Tolerance, reviews: Reviews | None) -> Dial:
+    """An hour is over: thresholds of series that are not yet a day old, and have told something."""
+    young = (dial.weeks == 0.0) & (dial.peak > 0.0)
+    if not young.any():
+        return dial
+    correction = None if reviews is None else corrections(reviews, dial.rows, dial.day)
+    borne = tolerance._replace(per_series=max(tolerance.per_series, FIRST_DAY))
+    return replace(dial, entry=np.where(young, thresholds(dial.rates(correction), borne), dial.entry))
+
+
+def _taken_over(dial: Dial, rows: NDArray[np.intp], before: Flags) -> Dial:
+    """``auto`` speaks for some rows after the columns ``before``: nothing is known of how often it is wrong."""
+    which = np.arange(dial.rows)
+    which[rows] = -1
+    after = dial.select(which)
+    after.auto[rows] = True
+    after.quiet[rows] -= before.sum(axis=1)
+    return after
 
 
 def corrections(reviews: Reviews, rows: int, day: int) -> Array:

@@ -29,8 +29,8 @@ CALM = 3
 """So many samples in a row nearer than that, or at home, end it."""
 
 REST = 40
-"""After it came back, so many samples begin nothing new, and are not told more for what lasts: the voices still look at
-where it was.
+"""After it came back, so many samples are not told more for what lasts, and no unrest of them is followed: the voices
+still look at where it was. A level that is far from what is usual is followed again at once.
 """
 
 NEWS = 24
@@ -252,12 +252,16 @@ def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, r
     column, columns = 0, len(row.seen)
     while column < columns:
         if not track.open:
-            column = max(column, int(found.begun[place]) - row.age)
+            if not isinstance(track, _Level):
+                # The unrest of a return is its echo; a level has been held against what is usual.
+                column = max(column, int(found.begun[place]) - row.age)
             later = np.flatnonzero(odd[column:]) if column < columns else np.empty(0, np.intp)
             if not later.size:
                 return
             column += int(later[0])
             track.leave(column)
+            if isinstance(track, _Level):
+                found.back[place[0], column:] = False
             found.begun[place], found.calm[place] = row.age + column, 0
         given_up = columns if row.hold else int(found.begun[place]) + row.a_day - row.age
         stop = min(columns, max(given_up, column))
