@@ -25,6 +25,7 @@ from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.metrics import Metrics
 from tocsin.monitor.proposals import Proposals
+from tocsin.monitor.questions import look_up_kept
 from tocsin.monitor.status import (
     BacktestResult,
     CheckResult,
@@ -129,6 +130,10 @@ class FakeMonitor:
         if name not in self.targets:
             raise NotFound(f"there is no target named {name!r}")
         return TargetView(self.targets[name], TargetStatus(TargetState.WAITING, "not evaluated yet", T0))
+
+    async def look_up(self, name: str) -> None:
+        if name not in self.targets:
+            await look_up_kept(self.store, name)
 
     async def create_target(self, target: Target) -> TargetView:
         if target.name in self.targets:

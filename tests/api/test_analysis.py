@@ -149,6 +149,7 @@ async def test_patterns_of_a_target(scene, client):
 
 
 async def test_the_history_of_anomalies(scene, client):
+    scene.monitor.add(Target("other", "up", "prometheus-uid"))
     await scene.happen(anomalies=(anomaly(0), anomaly(1, severity=Severity.LOW, labels=Labels({"zone": "x"}))))
     page = (await client.get(ANOMALIES)).json()
     assert [one["id"] for one in page["items"]] == ["anomaly-0", "anomaly-1"]

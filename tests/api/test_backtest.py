@@ -80,6 +80,15 @@ async def test_a_change_is_held_against_the_target_as_it_is(scene, client):
     assert (difference["alerts"], difference["messages"], difference["alerts_kept"]) == (0, 0, 1)
 
 
+async def test_what_switches_a_target_on_or_off_cannot_be_tried_but_may_stand_there(scene, client):
+    scene.monitor.add(Target("cpu", "up", "prometheus-uid", enabled=False))
+    body = {"target": "cpu", "hours": 1}
+    answer = await client.post(BACKTEST, json={**body, "change": {"enabled": True}})
+    assert "as if it were enabled" in is_problem(answer, 422, "change.enabled")
+    same = {"enabled": False, "severity_threshold": "high"}
+    assert (await client.post(BACKTEST, json={**body, "change": same})).status_code == 200
+
+
 async def test_incidents_and_a_plot_are_passed_on_and_answered(scene, client):
     incidents = [{"start": "2026-03-01T11:30:00Z", "end": "2026-03-01T11:40:00Z", "labels": {"instance": "web-1"}}]
     body = {"target": EXAMPLE, "hours": 1, "incidents": incidents, "plot": True, "plot_series": 3, "plot_points": 50}
@@ -103,6 +112,7 @@ async def test_incidents_and_a_plot_are_passed_on_and_answered(scene, client):
         ({"change": {"name": "other"}}, "change.name"),
         ({"change": {"step": 0.5}}, "change.step"),
         ({"change": {"nonsense": 1}}, "change.nonsense"),
+        ({"change": {"enabled": False}}, "change.enabled"),
         ({"change": {"datasource_uid": "nowhere"}}, "change.datasource_uid"),
         ({"incidents": [{"start": "2026-03-01T11:30:00Z"}]}, "incidents[0].end"),
         (

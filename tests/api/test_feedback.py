@@ -1,17 +1,13 @@
 """What people say afterwards, over HTTP."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from tests.api.fakes import T0
-from tests.api.scene import Scene, alert, client_of, is_problem
+from tests.api.scene import Scene, alert, is_problem
+from tests.api.whole import Whole
 from tests.monitor.scene import MINUTE, START, noise, target
-from tests.monitor.scene import Scene as Monitored
-from tocsin.api import Readiness, Services, create_app
-from tocsin.domain.alert import Alert
-from tocsin.domain.ports import AlertFilter, Page
 
 
 @pytest.fixture
@@ -153,40 +149,6 @@ async def test_a_window_that_cannot_be_names_the_field(scene, changes, field):
 async def test_a_time_of_day_that_is_none_names_the_field(scene, around):
     answer = await scene.client.post("/monitoring/targets/cpu/recurring/accept", json={"around": around})
     is_problem(answer, 422, "around")
-
-
-class Whole:
-    """The API over a real monitor in scenario time."""
-
-    def __init__(self, *targets, days=0) -> None:
-        self.world = Monitored(*targets)
-        self.days = days
-
-    async def __aenter__(self):
-        monitor = await self.world.open()
-        services = Services(
-            monitor=monitor,
-            history=self.world.store,
-            log=self.world.store,
-            clock=self.world.clock,
-            metrics=monitor.exposition,
-            ready=self._ready,
-            stopping=asyncio.Event(),
-            version="0.0.test",
-        )
-        self.client = client_of(create_app(services))
-        return self
-
-    async def __aexit__(self, *_):
-        await self.world.monitor.close()
-
-    @staticmethod
-    async def _ready() -> Readiness:
-        return Readiness(ready=True)
-
-    async def alerts(self) -> list[Alert]:
-        listed = await self.world.store.alerts(AlertFilter(since=None), Page(1000))
-        return sorted((one.alert for one in listed.items), key=lambda one: one.active_at)
 
 
 def nightly(grid):

@@ -169,14 +169,21 @@ def test_a_problem_on_the_way_and_an_answer_that_breaks_off(run, told):
         ["--incident", "yesterday"],
         ["--incident", "/x"],
         ["--set", "high"],
-        ["--days", "nan"],
-        ["--hours", "0"],
         ["--plot", "out.png"],
         ["--plot", "/nowhere/out.svg"],
     ],
 )
 def test_what_cannot_be_read_is_refused_before_it_is_asked(run, told, options):
     assert run("backtest", "error_rate", *options).exit_code == 2
+    assert told.asked == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "-1", "366.5", "1e400"])
+def test_a_past_that_is_none_is_said_with_what_it_may_be(run, told, value):
+    for option, most in (("--days", 366), ("--hours", 8784)):
+        result = run("backtest", "error_rate", f"{option}={float(value) * most / 366}", width=200)
+        assert result.exit_code == 2
+        assert f"{option}: must be a number above 0 and at most {most}, not " in result.output
     assert told.asked == []
 
 

@@ -60,6 +60,7 @@ def test_gaps():
         ("2026-01-01T00:00:00,5\n", "f.csv:1:1: '2026-01-01T00:00:00' has no time zone"),
         ("1764000000000,5\n", "f.csv:1:1: 1764000000000 looks like milliseconds"),
         ('1,"2\n', "is no valid CSV"),
+        ("1,2\n3\n", "has 1 field, the first line 2"),
         ("when,5\n", "f.csv:1:1: 'when' is neither"),
         ("nan,5\n", "f.csv:1:1: 'nan' is no time"),
     ],

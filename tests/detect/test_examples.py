@@ -66,6 +66,8 @@ def test_three_samples_are_too_few_and_it_is_said(methods):
     none = found([100, 105, 250], methods)
     assert len(none) == 0
     assert "too little data for zscore" in none.notes[0]
+    assert ": 3 samples; needed" in none.notes[0]
+    assert ": 1 sample; needed" in found([100], methods).notes[0]
 
 
 def test_a_near_miss_is_said():

@@ -39,6 +39,17 @@ async def test_a_target_whose_series_all_stop_is_stale_and_then_without_data():
     await monitor.close()
 
 
+async def test_the_one_series_that_is_known_is_not_told_as_many():
+    scene = Scene(target(detection_methods=METHODS))
+    scene.source.play("q", until(START + 10 * MINUTE))
+    monitor = await scene.open()
+    await scene.run_for(18 * MINUTE)
+    status = monitor.view("errors").status
+    assert status.state is TargetState.STALE
+    assert status.reason == "the one series that is known has no sample since 2026-03-02 12:09:00 UTC"
+    await monitor.close()
+
+
 async def test_one_living_series_keeps_a_target_from_being_stale_and_its_return_ends_it():
     scene = Scene(target(detection_methods=METHODS))
     scene.source.play("q", until(START + 5 * MINUTE), {"pod": "a"})

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from tests.broken import break_package
 from tests.loki import SECOND, FakeLoki, serving
 from tocsin.domain.errors import Invalid, LimitExceeded, SourceError, StoreError
 from tocsin.domain.frame import Frame, Window
@@ -194,6 +195,16 @@ async def test_without_streams_the_day_before_is_not_read_again_and_again(fake, 
 async def test_an_extra_that_is_gone_is_said_as_such(source, monkeypatch):
     monkeypatch.setitem(sys.modules, "drain3", None)
     with pytest.raises(SourceError, match="tocsin\\[logs\\]"):
+        await source.query_range(ASKED, HOUR)
+
+
+async def test_an_extra_that_cannot_be_imported_is_said_as_such(source, monkeypatch, tmp_path):
+    break_package(monkeypatch, tmp_path, "drain3", "OSError('no such library')")
+    words = "drain3, which is installed and cannot be imported: OSError: no such library"
+    with pytest.raises(Invalid, match=words) as caught:
+        source.check_query(ASKED)
+    assert caught.value.field == "log_signal"
+    with pytest.raises(SourceError, match=words):
         await source.query_range(ASKED, HOUR)
 
 

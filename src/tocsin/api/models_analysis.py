@@ -11,6 +11,7 @@ from tocsin.api.models_common import (
     AnswerModel,
     Duration,
     ListAnswer,
+    Methods,
     Number,
     RequestModel,
     WindowAnswer,
@@ -47,7 +48,7 @@ class AnalyzeRequest(RequestModel):
     metric_name: Word = "metric"
     # Each point is looked at beside the event loop, which a hundred thousand of them would hold up.
     data_points: Annotated[list[SkipValidation[DataPoint]], Field(min_length=1, max_length=MOST_POINTS)]
-    methods: Annotated[list[Word], Field(min_length=1, max_length=16)] | None = None
+    methods: Methods | None = None
 
 
 class DetectionAnswer(AnswerModel):

@@ -37,8 +37,8 @@ class IncidentRequest(RequestModel):
 class BacktestRequest(RequestModel):
     """A saved target by name, or a definition of one, over a past: `start` and `end` (default now), or the last `days`
     or `hours`. With `change`, a patch as for `PATCH`, the changed target is back-tested and compared with the target
-    as it is. `incidents`, where none are given those that people have marked, are held against the alerts. `plot` adds
-    the series with the most alerts, thinned out.
+    as it is; both as if they were enabled. `incidents`, where none are given those that people have marked, are held
+    against the alerts. `plot` adds the series with the most alerts, thinned out.
     """
 
     target: Annotated[

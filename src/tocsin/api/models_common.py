@@ -75,6 +75,20 @@ Word = Annotated[str, Field(strict=True, min_length=1, max_length=200), AfterVal
 Text = Annotated[str, Field(strict=True, max_length=10_000), AfterValidator(printable)]
 
 
+def each_once(words: list[str]) -> list[str]:
+    """The words, or ValueError that names the first one that stands there again."""
+    again = next((word for place, word in enumerate(words) if word in words[:place]), None)
+    if again is not None:
+        raise ValueError(f"names {again!r} more than once")
+    return words
+
+
+Methods = Annotated[
+    list[Word], Field(min_length=1, max_length=16, json_schema_extra={"uniqueItems": True}), AfterValidator(each_once)
+]
+"""Names of detection methods in a request."""
+
+
 class RequestModel(BaseModel):
     """A body or query: unknown fields are refused by name."""
 

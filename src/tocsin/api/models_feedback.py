@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from tocsin.api.models_alert import VerdictAnswer
 from tocsin.api.models_anomaly import RecurringAnswer, recurring_answer
@@ -31,14 +31,15 @@ def minute_of_day(text: str) -> str:
     hours, colon, minutes = text.partition(":")
     plain = len(text) == 5 and colon and (hours + minutes).isascii() and (hours + minutes).isdigit()
     if not plain or int(hours) > 23 or int(minutes) > 59:
-        raise ValueError("must be a time of day like 02:10")
+        raise ValueError("must be a time of day from 00:00 to 23:59, like 02:10")
     return text
 
 
 TimeOfDay = Annotated[
     str,
-    Field(strict=True, min_length=5, max_length=5, pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Field(strict=True),
     AfterValidator(minute_of_day),
+    WithJsonSchema({"type": "string", "minLength": 5, "maxLength": 5, "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}),
 ]
 
 

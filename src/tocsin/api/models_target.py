@@ -9,6 +9,7 @@ from tocsin.api.models_common import (
     AnswerModel,
     Duration,
     ListAnswer,
+    Methods,
     Number,
     RequestModel,
     Seconds,
@@ -36,7 +37,7 @@ class TargetOptions(RequestModel):
 
     query_type: Annotated[QueryType | None, Field(description="That of the datasource when absent.")] = None
     check_interval: Interval = 60.0
-    detection_methods: list[Word] = Field(default=["auto"], min_length=1, max_length=16)
+    detection_methods: Methods = Field(default=["auto"])
     severity_threshold: Severity = Severity.MEDIUM
     enabled: Annotated[bool, Field(strict=True)] = True
     step: Annotated[Seconds | None, Field(description="Grid of the query; min(60, check_interval) when absent.")] = None

@@ -25,6 +25,14 @@ _WORDS = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
 }
+_NO_OBJECT = ("model_attributes_type", "model_type")
+_BOUNDS = {
+    "less_than": ("must be below", "lt"),
+    "less_than_equal": ("must be at most", "le"),
+    "greater_than": ("must be above", "gt"),
+    "greater_than_equal": ("must be at least", "ge"),
+}
+"""What is said of a number beyond a bound, and under which name the bound stands in the error."""
 
 
 def fields_of(errors: Sequence[Any] | Iterable[Any]) -> list[tuple[str, str]]:
@@ -50,10 +58,19 @@ def _field(place: Sequence[str | int], kind: str) -> str:
 
 def _reason(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx") or {}
+    if kind in _NO_OBJECT and error["loc"][-1:] == (UNSAVED,):
+        return "must be the name of a target, or a JSON object that defines one"
     if kind in _WORDS:
         return _WORDS[kind]
     if kind == "too_long":
         return f"has too many items: at most {context['max_length']:,} are accepted"
+    if kind in _BOUNDS:
+        words, name = _BOUNDS[kind]
+        return f"{words} {_plain(context[name])}"
     if kind == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
     return _SUBJECT.sub("should", str(error["msg"]))
+
+
+def _plain(bound: float) -> str:
+    return f"{int(bound):,}" if float(bound).is_integer() else f"{bound:g}"

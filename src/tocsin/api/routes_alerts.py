@@ -61,7 +61,8 @@ def _states(texts: list[str]) -> tuple[AlertState, ...]:
 @router.get("/alerts", summary="Recent alerts")
 async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], doors: Through) -> AlertList:
     """Alerts that are active now or were within `minutes`, those that changed last first. Without `state` those that
-    fired; pending ones are asked for with `state=pending`.
+    fired; pending ones are asked for with `state=pending`. A `target` of which nothing is known is 404, one that was
+    deleted is known by what is kept of it.
     """
     services = doors.services
     which = AlertFilter(
@@ -74,6 +75,8 @@ async def list_alerts(request: Request, query: Annotated[AlertQuery, Query()], d
         labels=labels_from(query.label, query.labels),
     )
     found = await services.history.alerts(which, query.page)
+    if query.target is not None and not found.total:
+        await services.monitor.look_up(query.target)
     remarks = await services.monitor.feedback.remarks([one.alert for one in found.items])
     return AlertList(
         items=[alert_answer(one, remarks[one.alert.id]) for one in found.items],

@@ -89,17 +89,21 @@ async def list_patterns(request: Request, query: Annotated[PatternQuery, Query()
 async def list_anomalies(
     request: Request, query: Annotated[AnomalyQuery, Query()], doors: Through
 ) -> AnomalyList | StreamingResponse:
-    """Every anomaly that was kept, newest first; as CSV all of them at once."""
+    """Every anomaly that was kept, newest first; as CSV all of them at once. A `target` of which nothing is known is
+    404, one that was deleted is known by what is kept of it.
+    """
     services = doors.services
     which = _which(query)
-    if query.format is Format.CSV or (query.format is None and _prefers_csv(request)):
-        first = await services.history.anomalies(which, Page(limit=ROWS_AT_ONCE))
+    csv = query.format is Format.CSV or (query.format is None and _prefers_csv(request))
+    found = await services.history.anomalies(which, Page(limit=ROWS_AT_ONCE) if csv else query.page)
+    if query.target is not None and not found.total:
+        await services.monitor.look_up(query.target)
+    if csv:
         return StreamingResponse(
-            download(services.history, which, first.items),
+            download(services.history, which, found.items),
             media_type=CSV,
             headers={"Content-Disposition": 'attachment; filename="anomalies.csv"'},
         )
-    found = await services.history.anomalies(which, query.page)
     recurring = await services.monitor.feedback.recurring_among(found.items)
     return AnomalyList(
         items=[anomaly_item(one, recurring.get(one.id)) for one in found.items],

@@ -71,9 +71,12 @@ def _target(body: BacktestRequest, doors: Doors, now: datetime) -> Target:
 
 def _changed(target: Target, change: TargetPatch, doors: Doors, now: datetime) -> Target:
     try:
-        return patched(target, change, now, doors.services.monitor.sources.language)
+        changed = patched(target, change, now, doors.services.monitor.sources.language)
     except Invalid as error:
         raise Invalid(f"change.{error.field}", error.reason) from error
+    if changed.enabled is not target.enabled:
+        raise Invalid("change.enabled", "cannot be tried: a back-test replays a target as if it were enabled")
+    return changed
 
 
 def _incidents(body: BacktestRequest) -> tuple[Incident, ...]:

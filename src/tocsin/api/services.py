@@ -80,6 +80,10 @@ class MonitorPort(Protocol):
         """One target; raises `NotFound`."""
         ...
 
+    async def look_up(self, name: str) -> None:
+        """Raises `NotFound` for a name that is no target, and of which no alert and no anomaly is kept."""
+        ...
+
     async def create_target(self, target: Target) -> TargetView:
         """Save and watch a new target; raises `Conflict` when the name is taken, `Invalid` naming the field."""
         ...

@@ -8,7 +8,7 @@ import typer
 from tocsin.cli.answer import Answer, Json
 from tocsin.cli.client import DEFAULT_URL, AsJson, Url, watch
 from tocsin.cli.exits import Exit, fail
-from tocsin.cli.fields import fields, intervals
+from tocsin.cli.fields import check_number, fields, intervals
 from tocsin.cli.findings import show_alerts, show_anomalies
 from tocsin.cli.picture import picture
 from tocsin.cli.progress import share
@@ -17,6 +17,7 @@ from tocsin.cli.terminal import console, errors, facts, instant, number, print_j
 from tocsin.domain.words import many
 
 PATIENCE_S = 900.0
+MOST_DAYS = 366
 MOST_CHANGES = 20
 """Alerts that come or go with a change, of each kind; --json has more."""
 
@@ -38,8 +39,8 @@ Incidents = Annotated[
 def backtest(
     target: Annotated[str, typer.Argument(help="The name of a saved target.")],
     *,
-    days: Annotated[float | None, typer.Option(min=0, max=366, help="How many days back from now.")] = None,
-    hours: Annotated[float | None, typer.Option(min=0, max=366 * 24, help="How many hours back from now.")] = None,
+    days: Annotated[float | None, typer.Option(help="How many days back from now, at most 366.")] = None,
+    hours: Annotated[float | None, typer.Option(help="How many hours back from now, at most 8784.")] = None,
     change: Change = None,
     incident: Incidents = None,
     plot: Annotated[Path | None, typer.Option(help="Write a picture to this file: SVG.")] = None,
@@ -53,8 +54,8 @@ def backtest(
     """Replay the past of a target on the server: what would have fired, and been told. Default: one day."""
     if days is not None and hours is not None:
         fail("give --days or --hours, not both", Exit.INPUT)
-    if not all(one is None or one > 0 for one in (days, hours)):
-        fail("--days and --hours must be numbers above zero", Exit.INPUT)
+    check_number("--days", days, most=MOST_DAYS)
+    check_number("--hours", hours, most=MOST_DAYS * 24)
     if plot is not None:
         _check_plot(plot)
     body: dict[str, Json] = {"target": target}

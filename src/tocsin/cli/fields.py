@@ -23,6 +23,14 @@ def fields(given: list[str]) -> dict[str, Json]:
     return named
 
 
+def check_number(option: str, value: float | None, *, most: float, least: float = 0.0) -> None:
+    """End the command unless the number, where one is given, is at least `least` (0: above it) and at most `most`."""
+    if value is None or (0 < value <= most and value >= least):
+        return
+    bounds = f"from {least:g} to {most:g}" if least else f"above 0 and at most {most:g}"
+    fail(f"{option}: must be a number {bounds}, not {value:g}", Exit.INPUT)
+
+
 def intervals(given: list[str]) -> list[Json]:
     """`START/END` each, two timestamps; whether they are any the server says."""
     listed: list[Json] = []

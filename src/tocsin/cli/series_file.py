@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from tocsin.domain.words import many
+
 TIME_NAMES = ("timestamp", "time", "ts", "date", "datetime")
 GAPS = ("", "nan", "null", "none", "na", "n/a")
 MAX_SAMPLES = 5_000_000
@@ -64,7 +66,7 @@ def read_series(lines: Iterable[str], file: str) -> SeriesFile:
         _append(result, first, at, place)
     for row in rows:
         if len(row) != len(first):
-            place.refuse(min(len(row), len(first)) + 1, f"has {len(row)} fields, the first line {len(first)}")
+            place.refuse(min(len(row), len(first)) + 1, f"has {many(len(row), 'field')}, the first line {len(first)}")
         _append(result, row, at, place)
     if not result.timestamps:
         place.refuse(1, "has a header but no samples")

@@ -12,6 +12,7 @@ import typer
 
 from tocsin.cli.answer import Json
 from tocsin.cli.exits import Exit, fail
+from tocsin.cli.fields import check_number
 from tocsin.cli.progress import share
 from tocsin.cli.tables import show_table, table
 from tocsin.cli.terminal import clean, console, errors, print_json, safe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tocsin.domain.catalogue import Looked
     from tocsin.monitor.trial import Trials, Tried
 
-MAX_DAYS = 30
+MIN_DAYS, MAX_DAYS = 0.01, 30
 _WORDS = {
     "no_data": "without data",
     "too_little": "too little to judge yet",
@@ -47,7 +48,7 @@ def suggest(
             metavar="UID", help="Which of its datasources. Default: the first Prometheus, else the first Loki."
         ),
     ] = None,
-    days: Annotated[float, typer.Option(min=0.01, max=MAX_DAYS, help="The past that each target is tried on.")] = 1.0,
+    days: Annotated[float, typer.Option(help="The past that each target is tried on, at most 30.")] = 1.0,
     output: Annotated[Path | None, typer.Option(help="Write the YAML there, which must not exist.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of YAML.")] = False,
 ) -> None:
@@ -60,6 +61,7 @@ def suggest(
     from tocsin.config.model import Overrides  # noqa: PLC0415
     from tocsin.domain.errors import SourceError  # noqa: PLC0415
 
+    check_number("--days", days, most=MAX_DAYS, least=MIN_DAYS)
     given = _given(Overrides(prometheus=prometheus, loki=loki), config, datasource)
     if output is not None and (why := _unwritable(output)):
         fail(f"{output}: {why}", Exit.INPUT)

@@ -156,7 +156,8 @@ class _Series:
         blind = [name for m, name in enumerate(self.methods) if (self.magnitude[m] < 0).all()]
         if blind:
             least = " and ".join(f"{name} {FEWEST[name]}" for name in blind)
-            yield f"{who}too little data for {', '.join(blind)}: {self.count} samples; needed beside each one: {least}"
+            size = "1 sample" if self.count == 1 else f"{self.count} samples"
+            yield f"{who}too little data for {', '.join(blind)}: {size}; needed beside each one: {least}"
         near = [index for index in self.candidates if not self.passes(float(self.magnitude[:, index].max()))]
         near.sort(key=lambda index: -float(self.magnitude[:, index].max()))
         for index in near[:3]:

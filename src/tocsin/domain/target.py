@@ -26,6 +26,7 @@ from tocsin.domain.log_signal import LogSignal, asked, least_lines, templates_of
 from tocsin.domain.logql import check_lines
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
 from tocsin.domain.nature import UNITS, Nature, nature_of, nature_of_signal
+from tocsin.domain.words import many
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\- ]{0,127}")
 RESERVED_PREFIXES = ("alert:", "datasource:")
@@ -301,11 +302,13 @@ def _check_methods(methods: tuple[str, ...]) -> None:
 
 def _check_duration(name: str, value: timedelta, least: timedelta, most: timedelta) -> None:
     if not least <= value <= most:
-        raise Invalid(
-            name,
-            f"must be between {least.total_seconds():g} and {most.total_seconds():g} seconds, not "
-            f"{value.total_seconds():g}",
-        )
+        days = f" ({many(most.days, 'day')})" if most >= timedelta(days=1) else ""
+        raise Invalid(name, f"must be between {_plain(least)} and {_plain(most)} seconds{days}, not {_plain(value)}")
+
+
+def _plain(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    return f"{int(seconds):,}" if seconds.is_integer() else f"{seconds:,}"
 
 
 def _check_timezone(name: str) -> None:

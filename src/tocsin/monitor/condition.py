@@ -38,7 +38,8 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     newly_thin = judged.frame.thin is not None and bool(judged.frame.thin.any())
     if not newly_thin and (age is None or age >= stale_after(target)):
         since = f"since {instant(newest.timestamp()):%Y-%m-%d %H:%M:%S} UTC" if newest else "within the lookback"
-        reason = f"{total} series are known and none has a sample {since}"
+        which = "the one series that is known has no" if total == 1 else f"{total} series are known and none has a"
+        reason = f"{which} sample {since}"
         return Condition(TargetState.STALE, reason, ready=ready)
     silent = (
         "" if judged.frame.samples or newly_thin or age is None else f"; the newest sample is {span_in_words(age)} old"

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from tocsin.detect import missing_extra
-from tocsin.domain.errors import NotAsked, SourceError, SourceFailure, StoreError
+from tocsin.domain.errors import Invalid, NotAsked, SourceError, SourceFailure, StoreError
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.ports import Clock
 from tocsin.domain.source_alert import datasource_alert, words_again, words_of
@@ -86,6 +86,12 @@ class Evaluator:
                 # Whole, also when the target is edited or monitoring stops meanwhile: an alert that is in the store and
                 # not in `active` would never end.
                 await to_the_end(self._keep(watch, verdict, window))
+        except Invalid as error:
+            # A package that a method needs is there, and cannot be imported.
+            log.error("evaluation failed", target=watch.target.name, error=error.reason)
+            watch.hopeless += 1
+            watch.fail(error.reason, self._clock.now())
+            return False
         except SourceError as error:
             self._source_failed(watch, error)
             await self.report(gate)

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tocsin.detect import Context, Followed, follow, joined
+from tocsin.detect import BrokenExtra, Context, Followed, follow, joined
+from tocsin.domain.errors import Invalid
 from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Labels
@@ -26,7 +27,7 @@ def followed(
     context: Context,
 ) -> Followed:
     """Go through the columns (times, values, labels of the rows) after the known ones: in one go, but for where a level
-    began to be accepted.
+    began to be accepted. Raises `Invalid` where a method's package cannot be imported.
     """
     times, values, labels = columns
     first, end = known.learn.shape[1], len(times)
@@ -44,22 +45,25 @@ def followed(
             )
         if start == stop and number < len(breaks):
             continue
-        result = follow(
-            times[:stop],
-            values[:, :stop],
-            new=stop - start,
-            window=target.window,
-            relearn=target.relearn,
-            learn=known.learn,
-            learnt=known.learnt,
-            hold=hold,
-            methods=target.detection_methods,
-            step_s=target.step.total_seconds(),
-            utc_offset_s=utc_offsets(times[:stop], target.timezone),
-            silent=silent,
-            mute=None if mute is None else mute[:, :stop],
-            context=context,
-        )
+        try:
+            result = follow(
+                times[:stop],
+                values[:, :stop],
+                new=stop - start,
+                window=target.window,
+                relearn=target.relearn,
+                learn=known.learn,
+                learnt=known.learnt,
+                hold=hold,
+                methods=target.detection_methods,
+                step_s=target.step.total_seconds(),
+                utc_offset_s=utc_offsets(times[:stop], target.timezone),
+                silent=silent,
+                mute=None if mute is None else mute[:, :stop],
+                context=context,
+            )
+        except BrokenExtra as error:
+            raise Invalid("detection_methods", str(error)) from error
         parts.append(result)
         known = Known(result.learn, result.learnt)
     return parts[-1] if len(parts) == 1 else replace(parts[-1], scores=joined([one.scores for one in parts]))

@@ -13,10 +13,11 @@ from tocsin.domain.frame import Window
 from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
-from tocsin.domain.target import Target
+from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.aside import Aside
-from tocsin.monitor.backfill import read_back
+from tocsin.monitor.backfill import read_back, span_of
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress, backtest
+from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.fleet import Fleet
@@ -51,9 +52,10 @@ class Inquiry:
     async def check(self, watch: Watch, gate: Gate) -> CheckResult:
         """What an evaluation now would find and change; nothing is kept. Raises `SourceError`."""
         began = self._clock.now()
-        window, note = watch.window(began), ""
+        window, note, status = watch.window(began), "", watch.status
         if watch.cursor is None and watch.target.reads_back:
             note = "an evaluation reads back first, this looked at the lookback alone: it may judge by other methods"
+        again = window is None
         if window is None:
             # Nothing is new since the last evaluation: judge its newest instant once more.
             note = "nothing is new since the last evaluation, this judged the newest sample again by the lookback alone"
@@ -63,11 +65,19 @@ class Inquiry:
             window = watch.window(began) or Window.aligned(end - step_s, end, step_s)
         frame = await fetch(watch.target, gate, window)
         verdict = await self._evaluator.judge(watch, gate, frame, window)
+        state, reason = verdict.condition.state, verdict.condition.reason
+        if again:
+            # What is known beyond the lookback was not looked at.
+            state, reason = status.state, status.reason
+        elif note and state in (TargetState.READY, TargetState.WARMING_UP):
+            span = span_in_words(span_of(watch.target, len(frame.labels)))
+            reading = status.reason if status.state is TargetState.WARMING_UP else ""
+            state, reason = TargetState.WARMING_UP, reading or f"an evaluation reads {span} of history first"
         return CheckResult(
             target_name=watch.target.name,
             at=window.end,
-            state=verdict.condition.state,
-            reason=verdict.condition.reason,
+            state=state,
+            reason=reason,
             series=len(frame.labels),
             samples=frame.samples,
             anomalies=verdict.evaluation.anomalies,

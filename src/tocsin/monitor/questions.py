@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from tocsin.detect import Pattern
+from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import NotFound
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
+from tocsin.domain.ports import AlertFilter, AnomalyFilter, History, Page, Store
 from tocsin.domain.target import Target
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress
 from tocsin.monitor.feedback import Feedback
@@ -16,14 +18,25 @@ from tocsin.monitor.inquiry import Inquiry, marked_incidents
 from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
 from tocsin.monitor.watch import Watch
 
+DATASOURCE = "datasource:"
+"""The alert about a datasource is of a target that is named so."""
+
 
 class Questions:
     """What of the monitor only asks: an `Inquiry` about targets by name."""
 
     _gates: Gates
     _inquiry: Inquiry
+    _store: Store
     _watches: dict[str, Watch]
     feedback: Feedback
+
+    async def look_up(self, name: str) -> None:
+        """Raise `NotFound` where `name` is no target or datasource, and of none in the store either; `StoreError`."""
+        source = name.removeprefix(DATASOURCE)
+        known = self._gates.telling(source) is not None if source != name else name in self._watches
+        if not known:
+            await look_up_kept(self._store, name)
 
     async def check(self, name: str) -> CheckResult:
         """A dry run now; raises `NotFound`, `SourceError`."""
@@ -65,3 +78,11 @@ class Questions:
         if watch is None:
             raise NotFound(f"there is no target named {name!r}")
         return watch
+
+
+async def look_up_kept(history: History, target_name: str) -> None:
+    """Raise `NotFound` where no alert and no anomaly is kept of a target that is none any more; `StoreError`."""
+    first = Page(limit=1)
+    alerts = await history.alerts(AlertFilter(states=tuple(AlertState), target_name=target_name), first)
+    if not alerts.total and not (await history.anomalies(AnomalyFilter(target_name=target_name), first)).total:
+        raise NotFound(f"there is no target named {target_name!r}, and no alert or anomaly of one")

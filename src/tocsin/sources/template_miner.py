@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tocsin.detect import BrokenExtra, importing
 from tocsin.domain.redact import clean
 from tocsin.domain.words import many
 
@@ -75,12 +76,14 @@ class State(msgspec.Struct):
 
 
 def missing() -> str | None:
-    """What to install for templates; None where it is there."""
-    return (
-        None
-        if find_spec("drain3")
-        else "needs drain3 for templates, which is not installed: pip install 'tocsin[logs]'"
-    )
+    """What to install for templates, or why what is installed cannot be used; None where all is well."""
+    if not find_spec("drain3"):
+        return "needs drain3 for templates, which is not installed: pip install 'tocsin[logs]'"
+    try:
+        _drain()
+    except BrokenExtra as error:
+        return str(error)
+    return None
 
 
 class Miner:
@@ -242,7 +245,8 @@ def _called(words: str) -> str:
 
 
 def _drain() -> Drain:
-    from drain3.drain import Drain as Made  # noqa: PLC0415
+    with importing("templates", "drain3"):
+        from drain3.drain import Drain as Made  # noqa: PLC0415
 
     return Made(sim_th=SIMILAR, max_children=100)
 

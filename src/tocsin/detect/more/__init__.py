@@ -2,17 +2,20 @@
 
 from tocsin.detect.more.common import Columns, Context, Said
 from tocsin.detect.more.engine import MoreState, go_on, strongest
+from tocsin.detect.more.extras import BrokenExtra, importing
 from tocsin.detect.more.registry import BY_NAME, history_of, is_slow, missing_extra
 from tocsin.detect.more.words import told_at
 
 __all__ = [
     "BY_NAME",
+    "BrokenExtra",
     "Columns",
     "Context",
     "MoreState",
     "Said",
     "go_on",
     "history_of",
+    "importing",
     "is_slow",
     "missing_extra",
     "strongest",

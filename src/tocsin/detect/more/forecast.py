@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tocsin.detect.calibrate import Array
+from tocsin.detect.more.extras import importing
 from tocsin.detect.more.foretell import AHEAD, Foretold, method_of
 
 _A_DAY, _A_WEEK = 24, 168
@@ -18,7 +19,8 @@ def fit(hours: Array) -> Foretold:
 
     Needs statsforecast: the optional extra ``forecast``.
     """
-    from statsforecast.models import MSTL, AutoETS  # noqa: PLC0415  (optional, and slow to import)
+    with importing("forecast", "statsforecast"):
+        from statsforecast.models import MSTL, AutoETS  # noqa: PLC0415  (optional, and slow to import)
 
     seasons = [_A_DAY, _A_WEEK] if len(hours) >= 2 * _A_WEEK else [_A_DAY]
     model = MSTL(season_length=seasons, trend_forecaster=AutoETS(model="ZZN"))

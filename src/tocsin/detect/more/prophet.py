@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from tocsin.detect.calibrate import Array
+from tocsin.detect.more.extras import importing
 from tocsin.detect.more.foretell import AHEAD, Foretold, method_of
 
 _TWO_WEEKS = 336
@@ -19,8 +20,9 @@ def fit(hours: Array) -> Foretold:
 
     Needs prophet: the optional extra of that name.
     """
-    import pandas as pd  # noqa: PLC0415  (optional, and slow to import)
-    from prophet import Prophet  # noqa: PLC0415
+    with importing("prophet", "prophet"):
+        import pandas as pd  # noqa: PLC0415  (optional, and slow to import)
+        from prophet import Prophet  # noqa: PLC0415
 
     logging.getLogger("cmdstanpy").setLevel(logging.WARNING)
     weekly = len(hours) >= _TWO_WEEKS

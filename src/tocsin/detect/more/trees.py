@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.calibrate import Array
+from tocsin.detect.more.extras import importing
 
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest
@@ -51,7 +52,8 @@ def put(trees: Trees, row: int, one: Trees) -> None:
 
 def grown(windows: Array) -> Trees:
     """The trees of one series from (n, lags) windows. Needs scikit-learn."""
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415  (optional, and slow to import)
+    with importing("isolation_forest", "sklearn"):
+        from sklearn.ensemble import IsolationForest  # noqa: PLC0415  (optional, and slow to import)
 
     forest = IsolationForest(n_estimators=TREES, max_samples=min(LEAVES_FROM, len(windows)), random_state=0)
     return flattened(forest.fit(windows.astype(np.float32)))
