@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,7 +131,7 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
         if day_over:
             state = over_midnight(state, before)
         if state.day != days[column]:
-            state = replace(state, day=int(days[column]))
+            state = state.changed(day=int(days[column]))
         end = min(
             column + _until_due(state, values[:, column:]), int(np.searchsorted(days, days[column], side="right"))
         )
@@ -242,7 +241,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
             "anchor_calm": anchors.calm,
         }
         if not every:
-            after, changes = state.put(judged, replace(part, **changes)), {}
+            after, changes = state.put(judged, part.changed(**changes)), {}
     lived = born.sum(axis=1)
     still = state.still
     unmoved = state.age - still <= 1
@@ -259,7 +258,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         "unseen": _unseen(state.unseen, valid),
         "since": state.since + (lived - frozen) * (state.learnt > 0),
     }
-    return replace(after, **changes)
+    return after.changed(**changes)
 
 
 def _moved(recent: Array, values: Array) -> Flags:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,8 +55,7 @@ def first_learning(state: AutoState) -> AutoState:
     gap = np.where(moved, changes, np.inf).min(axis=1)
     tied = (~moved).mean(axis=1) > _TIES
     center = np.median(seen, axis=1)
-    known = replace(
-        state,
+    known = state.changed(
         offset=offset,
         unit=unit,
         recent=own,
@@ -68,13 +65,13 @@ def first_learning(state: AutoState) -> AutoState:
         learnt=state.learnt + 1,
         since=np.zeros_like(state.since),
     )
-    known = replace(known, window_scale=window_scale(known))
+    known = known.changed(window_scale=window_scale(known))
     lead = np.concatenate([np.repeat(seen[:, :1], LEAD, axis=1), seen], axis=1)
     parts = residuals(lead, lead, FIRST, known).parts
     size = np.quantile(np.abs(parts), 0.6, axis=2) / 0.8416
     scale = np.repeat(size.T[:, :, None], state.grid.hours, axis=2)
     scale[:, VOICES.index("shape")] = 0.3
-    return replace(known, scale=scale.astype(np.float32))
+    return known.changed(scale=scale.astype(np.float32))
 
 
 def learn(state: AutoState, *, day_over: bool) -> AutoState:
@@ -92,8 +89,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
     fading = np.where(state.age > max(2 * a_day, 2 * ENOUGH), np.exp(-state.since / memory), 1.0)
     counts = state.counts * fading[:, None, None, None].astype(np.float32) + 0.5 * state.new_counts.astype(np.float32)
     log_far, shape = tails(counts)
-    after = replace(
-        state,
+    after = state.changed(
         scale=scale,
         center=center,
         spread=spread,
@@ -116,7 +112,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
     )
     scaled = window_scale(after)
     references = rescaled(state.references, state.window_scale, scaled)
-    after = replace(after, references=references, window_scale=scaled)
+    after = after.changed(references=references, window_scale=scaled)
     return after if day_over else _carried_day(state, after)
 
 
@@ -169,4 +165,4 @@ def _carried_day(before: AutoState, after: AutoState) -> AutoState:
     moved = mean + before.new_day_seen * (before.center - after.center)[:, None]
     again = np.rint(moved / reference_scale(after)[:, None] * DAY_UNIT)
     most = before.new_day_seen * (DAY_CAP * DAY_UNIT)
-    return replace(after, new_day=np.clip(again, -most, most).astype(np.int32))
+    return after.changed(new_day=np.clip(again, -most, most).astype(np.int32))

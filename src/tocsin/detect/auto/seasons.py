@@ -7,7 +7,6 @@ series was away near that hour on the day before or a week before as well it is 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +54,7 @@ def finish_day(state: AutoState) -> AutoState:
     days_away[:, :-1], days_away[:, -1] = state.days_away[:, 1:], _hours(state.new_day_away, state.grid.bins)
     changes["days_away"] = days_away
     if state.grid.a_day < FEWEST_A_DAY:
-        return replace(state, **changes)
+        return state.changed(**changes)
     finished = _finished(state)
     whole = finished.sound.mean(axis=1) > WHOLE
     first, last = (np.where(finished.sound[:, at], state.center + finished.distance[:, at], np.nan) for at in (0, -1))
@@ -68,7 +67,7 @@ def finish_day(state: AutoState) -> AutoState:
     level = state.center + middle
     changes["day_level"] = np.where(whole, level, state.day_level)
     if not rows.size:
-        return replace(state, **changes)
+        return state.changed(**changes)
     # What rises all day is no season: without this a steady ramp would end every day with a jump.
     rise = np.where(whole & known, level - state.day_level, 0.0)[:, None]
     shape = distance - middle[:, None] - rise * ((np.arange(state.grid.bins) + 0.5) / state.grid.bins - 0.5)
@@ -84,7 +83,7 @@ def finish_day(state: AutoState) -> AutoState:
     season = _chosen(errors, counts)
     profile = _candidates(days.astype(np.float64), counts)[season, np.arange(state.rows)]
     changes |= {"days": days, "day_count": counts, "jumps": jumps, "season_error": errors, "season": season}
-    return replace(state, **changes, profile=_half(profile))
+    return state.changed(**changes, profile=_half(profile))
 
 
 def over_midnight(state: AutoState, before: NDArray[np.float16]) -> AutoState:
@@ -100,7 +99,7 @@ def over_midnight(state: AutoState, before: NDArray[np.float16]) -> AutoState:
         return state
     anchor = state.anchor.copy()
     anchor[:, LEFT] -= moved
-    return replace(state, recent_season=_half(state.recent_season + moved[:, None]), anchor=anchor)
+    return state.changed(recent_season=_half(state.recent_season + moved[:, None]), anchor=anchor)
 
 
 def _expected_jump(state: AutoState) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,8 +48,7 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
     # How it came here is no precedent.
     lasting, peak, near = state.lasting.copy(), state.peak.copy(), state.last_near.copy()
     lasting[rows], peak[rows], near[rows] = 0.0, 0.0, -(1 << 40)
-    return replace(
-        state,
+    return state.changed(
         anchor=anchor,
         unrest=unrest,
         anchor_begun=begun,
