@@ -52,6 +52,12 @@ def test_the_sentence_says_all_of_it():
     assert replace(FACTS, expected=0.0).deviation_ratio is None
 
 
+def test_a_method_that_looks_at_more_than_this_sample_says_at_what():
+    within = explain(50.0, 49.0, sigma=4.0, methods=("volatility", "shape"), lower=40.0, upper=60.0)
+    assert "volatility and shape agree: the last ten samples move unlike those before." in within
+    assert explain(50.0, 49.0, sigma=4.0, methods=("level", "shape")).endswith("level and shape agree.")
+
+
 def test_what_the_named_methods_learnt_from_is_the_window_before_the_sample():
     taught = np.ones((1, 10), bool)
     taught[0, 3] = False
@@ -92,10 +98,12 @@ def test_what_methods_tell_beside_is_a_sentence_of_its_own():
     assert drifting.sentence == replace(drifting, told=()).sentence + " Rising by 3 a day for 4 days; and more."
 
 
-def test_a_date_in_the_future_is_said_first_where_nothing_else_stands_out():
+def test_a_date_in_the_future_is_what_is_said_where_nothing_else_stands_out():
     full = replace(FACTS, methods=("capacity",), told=("rising by 3 a day, it reaches 90 between A and B",))
-    plain = replace(full, told=()).sentence
-    assert full.sentence == f"Rising by 3 a day, it reaches 90 between A and B. {plain}"
+    assert full.sentence == (
+        "Rising by 3 a day, it reaches 90 between A and B; now it is 12.3 %: 4.90 sigma where 3.5 are needed; so says "
+        "capacity; last like this 2026-03-01 12:00 UTC."
+    )
     assert replace(full, methods=("level", "capacity")).sentence.startswith(FACTS.sentence[:20])
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, target
+from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
 from tocsin.domain.evaluation import observe
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
+from tocsin.domain.lifecycle import summary
 from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.memory import Memory, absorb
@@ -233,6 +235,10 @@ def test_what_fills_up_is_told_with_its_unit_and_where_the_limit_comes_from(give
     limit = "90 %" if given else f"the limit of 100 %{inferred}"
     said = rf"ising by (5|5\.0\d*|4\.9\d*) points a day, it reaches {re.escape(limit)} between"
     assert re.search(said, seen.explanation), seen.explanation
+    assert re.search(r"interval\); now it is 8\d\.?\d* %: \d\.\d\d sigma.*; so says capacity\.$", seen.explanation)
+    assert "expected" not in seen.explanation, "what is odd is not the value of now"
+    line = summary("disk", Severity.HIGH, seen)
+    assert re.fullmatch(rf"🔥 disk: R{said}.* UTC \(90 % interval\) - value 8\d\.?\d*", line), line
 
 
 async def test_an_extra_that_is_gone_after_a_restart_is_said_in_words(monkeypatch):

@@ -30,6 +30,15 @@ class Ground:
 
 NO_GROUND = Ground()
 
+_LOOKS = {
+    "shift": "the last ten samples lie elsewhere than those before",
+    "volatility": "the last ten samples move unlike those before",
+    "shape": "the last samples go unlike any that are remembered",
+    "away": "the last ten samples are away from where it usually is",
+    "astray": "the last thirty samples are away from where it usually is",
+}
+"""What the methods say that look at more than one sample, which alone may be nothing special."""
+
 _NOTHING = 1e-9
 """A band's end that is so small a part of the value is shown as zero: it is the rest of a rounding, or of a floor."""
 
@@ -74,7 +83,8 @@ def explain(
 ) -> str:
     """One sentence: the value, what was expected, how far off it is in percent and sigma, who says so, on what ground.
 
-    ``lower`` and ``upper`` are the band; None leaves it out. ``unit`` as in ``number``.
+    ``lower`` and ``upper`` are the band; None leaves it out. ``unit`` as in ``number``. The first of ``methods`` is the
+    strongest.
     """
     deviation = value - expected
     side = "above" if deviation >= 0 else "below"
@@ -83,6 +93,8 @@ def explain(
     ends = [None if end is None else number(end if abs(end) > least else 0.0, unit) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
     said = f"; {agreeing(methods)}" if methods else ""
+    if methods and methods[0] in _LOOKS:
+        said += f": {_LOOKS[methods[0]]}"
     return (
         f"{number(value, unit)} is {distance(deviation, unit)} {side} the expected {number(expected, unit)}{percent}"
         f"{band}: "

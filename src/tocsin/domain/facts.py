@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect import AHEAD, Ground, agreeing, explain, needed_words
+from tocsin.detect import AHEAD, Ground, agreeing, explain, needed_words, number
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Fingerprint
 
@@ -51,14 +51,27 @@ class Facts:
         return self.deviation / abs(self.expected) if self.expected else None
 
     @property
-    def sentence(self) -> str:
-        """All of it in one sentence; what methods tell beside is another one, the first where that is the news."""
+    def lead(self) -> str:
+        """What methods tell beside their numbers, as the beginning of a sentence; "" where they tell nothing."""
         told = "; ".join(self.told)
-        told = told[:1].upper() + told[1:]
+        return told[:1].upper() + told[1:]
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is about the time ahead alone: the value of now is not what is odd."""
+        return bool(self.told) and set(self.methods) <= set(AHEAD) and not isnan(self.value)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence; what methods tell beside is another one, or the only one if that is the news."""
+        told, needed = self.lead, needed_words(self.threshold)
         if isnan(self.value):
-            needed = needed_words(self.threshold)
             return f"{told}: {abs(self.sigma):.2f} sigma{needed}; {agreeing(self.methods)}."
         last = "" if self.last_at is None else f"{self.last_at:%Y-%m-%d %H:%M} UTC"
+        if self.is_ahead:
+            before = f"; last like this {last}" if last else ""
+            now = f"now it is {number(self.value, self.unit)}"
+            return f"{told}; {now}: {abs(self.sigma):.2f} sigma{needed}; {agreeing(self.methods)}{before}."
         said = explain(
             self.value,
             self.expected,
@@ -69,9 +82,7 @@ class Facts:
             unit=self.unit,
             ground=Ground(self.samples, self.season, self.threshold, self.floor, last),
         )
-        if not told:
-            return said
-        return f"{told}. {said}" if set(self.methods) <= set(AHEAD) else f"{said} {told}."
+        return f"{said} {told}." if told else said
 
 
 @dataclass(frozen=True, slots=True, eq=False)

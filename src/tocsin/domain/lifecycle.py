@@ -141,6 +141,8 @@ def summary(target_name: str, severity: Severity, seen: Observation) -> str:
     """One line that says what, where, and how far off."""
     sign = "🔥" if severity >= Severity.HIGH else "⚠️"
     method = seen.methods[0] if seen.methods else "anomaly"
+    if seen.facts is not None and seen.facts.is_ahead:
+        return f"{sign} {series_name(target_name, seen.labels)}: {seen.facts.lead} - value {_short(seen.value)}"
     return (
         f"{sign} {series_name(target_name, seen.labels)}: Detected {method} anomaly - "
         f"value {_short(seen.value)} (expected {_short(seen.expected_value)})"
