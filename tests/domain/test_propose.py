@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from tocsin.detect import Severity, floor
+from tocsin.detect import Direction, Severity, floor
 from tocsin.domain.alert import Alert, AlertKind, AlertState, alert_id
 from tocsin.domain.feedback import Mark, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
@@ -54,6 +54,12 @@ def test_one_false_alert_raises_a_floor_just_above_it():
     assert found[ProposalKind.RATIO].change.number == 0.32
     assert found[ProposalKind.THRESHOLD].change.number == 4.7
     assert set(found) == {ProposalKind.FLOOR, ProposalKind.RATIO, ProposalKind.THRESHOLD}
+
+
+def test_a_share_that_would_hide_each_fall_is_not_proposed():
+    tripled = said(FALSE, value=30.0, expected=10.0, sigma=4.4)
+    assert set(changes(tripled)) == {ProposalKind.FLOOR, ProposalKind.THRESHOLD}
+    assert changes(tripled, target=replace(TARGET, direction=Direction.ABOVE))[ProposalKind.RATIO].change.number == 2.1
 
 
 def test_a_floor_is_said_in_the_unit_of_the_metric():

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Policy, distance, floor, wants_auto
+from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Direction, Policy, distance, floor, wants_auto
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
@@ -56,7 +56,7 @@ def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tup
     )
     drafts = [
         _floor(ProposalKind.FLOOR, said, _deviation, now=target.min_effect),
-        _floor(ProposalKind.RATIO, said, partial(_ratio, target.policy), now=target.min_effect_ratio),
+        _share(said, target),
         _threshold(said, target),
         _hours(said, target),
         *_exclusions(said),
@@ -90,6 +90,15 @@ def _threshold(said: _Said, target: Target) -> _Draft | None:
     most = highest_threshold(target)
     draft = _floor(ProposalKind.THRESHOLD, replace(said, floored=false), _sigma, now=now)
     return None if draft is None or draft[0].number >= most else draft
+
+
+def _share(said: _Said, target: Target) -> _Draft | None:
+    """A floor as a share; where that is one of what was expected, none that hides each fall, to nothing at most."""
+    policy = target.policy
+    draft = _floor(ProposalKind.RATIO, said, partial(_ratio, policy), now=target.min_effect_ratio)
+    of_expected = policy.lower_bound is None or policy.upper_bound is None
+    hides = of_expected and draft is not None and (draft[0].number or 0.0) >= 1.0
+    return None if hides and target.direction is not Direction.ABOVE else draft
 
 
 def highest_threshold(target: Target) -> float:
