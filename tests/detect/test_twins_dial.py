@@ -125,7 +125,7 @@ def test_the_thresholds_are_those_of_the_plain_twin(seed, per_series, total, mer
     ]
     want = [0.0] * rows
     for column in range(days * DAY):
-        most = tolerance if column % DAY == 0 else tolerance._replace(per_series=max(2.0, per_series))
+        most = tolerance if column % DAY == 0 else tolerance._replace(per_series=max(1.0, per_series))
         levels = chosen([one.rates(column, merge) for one in series], most)
         for row, one in enumerate(series):
             young = not any(one.looked(column)[: column // DAY]) and one.alerts(column, merge)

@@ -24,8 +24,8 @@ MEMORY_DAYS = 28.0
 LEAST_WEEKS = 1.0
 """A shorter history counts as this long: one alert in the first hour is no rate."""
 
-FIRST_DAY = 2.0
-"""False alerts to be expected of a series on its first day before its threshold rises."""
+FIRST_DAY = 1.0
+"""So many false alerts are to be expected of a series on its first day before its threshold rises."""
 
 _WEEK, _DAY_S, _HOUR_S, _HOURS = 7.0, 86400.0, 3600.0, 24
 _ARRAYS = ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "auto")
