@@ -183,13 +183,13 @@ def usual_distance(row):
     return min(reference_scale(row), max(row.season_error[row.season] + noise, floor(row)))
 
 
-def follow(samples, kept, begun, calm, *, hold, age, a_day, rests, rules):
+def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
     """The course of each of ``samples``, whether it came back a short while ago, where the row is after them; and what
     it left and is away from, on hold, or else whether it has been so for 24 samples.
 
     ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back; of a sample each. The
-    third calm sample in a row ends it, and for 40 samples it is back, in which nothing begins if it ``rests``; after a
-    day it is given up, unless it is on ``hold``.
+    third calm sample in a row ends it, and for 40 samples it is back, in which little begins; after a day it is given
+    up, unless it is on ``hold``.
     """
     begins, leaves, away, returned = rules
     course, back, left, no_news = [], [], [], []
@@ -199,7 +199,7 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rests, rules):
         no_news.append(False)
         if kept is not None and not hold and now >= begun + a_day:
             kept, begun, calm = None, now, 0
-        if kept is None and (now >= begun or not rests) and sample.seen and begins(sample):
+        if kept is None and sample.seen and begins(sample, now < begun):
             kept, begun, calm = leaves(sample), now, 0
         back.append(kept is None and now < begun)
         if kept is None or not sample.seen:
@@ -224,8 +224,10 @@ def level_rules(row):
     def home(value, left):
         return abs(value - row.center) < max(usual, 0.5 * abs(left - row.center))
 
-    def begins(one):
+    def begins(one, rests):
         if abs(one.sigma) < 3 or home(one.value, one.level) or abs(one.value - one.level) < 2 * usual:
+            return False
+        if rests and abs(one.value - row.center) < 4 * usual:
             return False
         return not abs(one.value - former) < 0.5 * abs(row.center - former)
 
@@ -265,8 +267,8 @@ def unrest_rules(row):
     def before(one):
         return nats(max(median([abs(b - a) for a, b in itertools.pairwise(one.before[-133:-24])]), usual))
 
-    def begins(one):
-        return abs(one.sigma) >= 3 and one.restless and now(one) - before(one) >= math.log(2)
+    def begins(one, rests):
+        return not rests and abs(one.sigma) >= 3 and one.restless and now(one) - before(one) >= math.log(2)
 
     def leaves(one):
         return SimpleNamespace(left=before(one), size=now(one) - before(one))

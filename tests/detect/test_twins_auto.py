@@ -196,8 +196,8 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
         )
         kept = (None, 0, 0)
         options = {"hold": holds, "age": plain.age, "a_day": plain.grid.a_day}
-        levels = naive_auto.follow(samples, *kept, rests=False, rules=naive_auto.level_rules(plain), **options)
-        unrest = naive_auto.follow(samples, *kept, rests=True, rules=naive_auto.unrest_rules(plain), **options)
+        levels = naive_auto.follow(samples, *kept, rules=naive_auto.level_rules(plain), **options)
+        unrest = naive_auto.follow(samples, *kept, rules=naive_auto.unrest_rules(plain), **options)
         assert course[row].tolist() == [
             1 if 1 in both else max(both) for both in zip(levels[0], unrest[0], strict=True)
         ]

@@ -30,8 +30,11 @@ CALM = 3
 
 REST = 40
 """After it came back, so many samples are not told more for what lasts, and no unrest of them is followed: the voices
-still look at where it was. A level that is far from what is usual is followed again at once.
+still look at where it was. A level is followed again at once where it is beyond ``AGAIN``.
 """
+
+AGAIN = 4.0
+"""So many times the usual distance from the middle are no echo."""
 
 NEWS = 24
 """So many samples after it went away the level that it is at is no news: what slow voices still say is held against
@@ -207,7 +210,8 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
             float(usual[row]),
             float(zero[row]),
         )
-        _follow(found, (row, 0), level, far[row], _row(state, row, seen, hold))
+        again = far[row] & (np.abs(level.values - level.center) >= AGAIN * level.usual)
+        _follow(found, (row, 0), level, far[row], _row(state, row, seen, hold), again=again)
     restless = odd & (verdict.agreeing >> _VOLATILITY & 1 > 0)
     for row in np.flatnonzero(restless.any(axis=1) | ~np.isnan(found.unrest[:, LEFT])).tolist():
         unrest = _Unrest(found.unrest[row], *_unrest(state, row, filled[row]))
@@ -248,14 +252,16 @@ def _unrest(state: AutoState, row: int, filled: Array) -> tuple[Array, Array]:
     return np.log(np.median(last, axis=1) + least), np.log(np.maximum(np.median(before, axis=1), usual) + least)
 
 
-def _follow(found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, row: _Row) -> None:
+def _follow(
+    found: Anchors, place: tuple[int, int], track: _Track, odd: Flags, row: _Row, *, again: Flags | None = None
+) -> None:
+    """Follow one ``track`` of a row: it leaves with a sample that is ``odd``, at rest with one that is so ``again``."""
+    again = np.zeros(odd.shape, bool) if again is None else again
     column, columns = 0, len(row.seen)
     while column < columns:
         if not track.open:
-            if not isinstance(track, _Level):
-                # The unrest of a return is its echo; a level has been held against what is usual.
-                column = max(column, int(found.begun[place]) - row.age)
-            later = np.flatnonzero(odd[column:]) if column < columns else np.empty(0, np.intp)
+            begins = np.where(np.arange(columns) < int(found.begun[place]) - row.age, again, odd)
+            later = np.flatnonzero(begins[column:])
             if not later.size:
                 return
             column += int(later[0])
