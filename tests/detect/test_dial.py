@@ -153,6 +153,20 @@ def test_an_alert_that_a_person_called_false_counts_whole() -> None:
     assert (days[:11] <= 3.0).all(), "what is not over yet has no say"
 
 
+def test_what_people_said_of_the_named_methods_before_auto_took_over_is_not_said_of_auto() -> None:
+    values = np.zeros((1, 5 * DAY))
+    values[0, 2] = 30.0
+    auto = np.broadcast_to(np.arange(5 * DAY) >= 12, values.shape)
+    seen = Seen(values, np.abs(values) >= 3, auto)
+    words = said([30.0], [0], false=True)
+    for by_auto, wanted in ((False, 3.0), (True, 38.0)):
+        reviews = words._replace(auto=np.array([by_auto]))
+        entry = advance_dial(
+            Dial.fresh(1, STEP_S), np.arange(5 * DAY) * STEP_S, seen, Tolerance(0.35, 100.0, 2), reviews
+        )[1]
+        assert entry[0, -1] == wanted, by_auto
+
+
 def test_a_new_series_begins_with_nothing_and_the_others_keep_theirs() -> None:
     dial, _ = walk(np.concatenate([bursts(21, 3.1), bursts(21, 4.0)]), Tolerance(0.35, 100.0, 2))
     chosen = dial.select([1, -1, 0])
@@ -174,7 +188,7 @@ def test_in_whatever_parts_the_samples_come(data: st.DataObject) -> None:
     whole, entry = walk(sigma, tolerance, auto=auto)
     again, other = walk(sigma, tolerance, parts, auto)
     assert np.array_equal(entry, other)
-    for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "auto"):
+    for name in ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "since"):
         assert np.array_equal(getattr(whole, name), getattr(again, name)), name
     order = random.permutation(3)
     turned, moved = walk(sigma[order], tolerance, auto=auto[order])

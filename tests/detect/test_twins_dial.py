@@ -86,7 +86,10 @@ class Series:
         return seen
 
     def rates(self, column, merge):
-        return rates_of(self.alerts(column, merge), self.looked(column), self.said, column // DAY)
+        said = self.said
+        if self.taken_over is not None and column > self.taken_over:
+            said = [one for one in said if one[1] or one[2] > self.taken_over // DAY]
+        return rates_of(self.alerts(column, merge), self.looked(column), said, column // DAY)
 
 
 @settings(max_examples=40)

@@ -27,8 +27,11 @@ LEAST_WEEKS = 1.0
 FIRST_DAY = 1.0
 """So many false alerts are to be expected of a series on its first day before its threshold rises."""
 
+NEVER = np.iinfo(np.int64).max // 2
+"""The day on which ``auto`` takes over a series that only other methods judge."""
+
 _WEEK, _DAY_S, _HOUR_S, _HOURS = 7.0, 86400.0, 3600.0, 24
-_ARRAYS = ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "auto")
+_ARRAYS = ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "since")
 
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -82,8 +85,8 @@ class Dial:
     ``false`` (S, L) false alerts to be expected by their highest level, ``weeks`` looked at, both fading; ``today``
     columns looked at since the local day began. Of the alert under way: ``quiet`` columns since its last anomaly, its
     ``peak`` sigma and how likely it is ``wrong``, faded with what was counted. ``entry`` is the threshold of now, 0
-    where nothing is known yet; ``auto`` whether ``auto`` speaks for it. ``hour`` is the number of the last local hour
-    that was looked at, -1 = none yet.
+    where nothing is known yet; ``since`` the local day on which ``auto`` took over. ``hour`` is the number of the last
+    local hour that was looked at, -1 = none yet.
     """
 
     step_s: float
@@ -94,16 +97,16 @@ class Dial:
     peak: Array
     wrong: Array
     entry: Array
-    auto: Flags
+    since: Ints
     hour: int = -1
 
     @classmethod
     def fresh(cls, rows: int, step_s: float) -> Dial:
         """Series of which nothing is known."""
-        never = np.full(rows, np.iinfo(np.int64).max // 2)
+        never = np.full(rows, NEVER)
         weeks, peak, wrong, entry = (np.zeros(rows) for _ in range(4))
-        today, auto = np.zeros(rows, np.int64), np.zeros(rows, bool)
-        return cls(step_s, np.zeros((rows, len(LEVELS))), weeks, today, never, peak, wrong, entry, auto)
+        today, since = np.zeros(rows, np.int64), np.full(rows, NEVER)
+        return cls(step_s, np.zeros((rows, len(LEVELS))), weeks, today, never, peak, wrong, entry, since)
 
     @property
     def rows(self) -> int:
@@ -162,11 +165,11 @@ def advance_dial(
         here = slice(start, stop)
         part = Seen(seen.sigma[:, here], seen.anomalous[:, here], seen.auto[:, here])
         entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]
-        taken = np.flatnonzero(~dial.auto & part.auto.any(axis=1))
+        taken = np.flatnonzero((dial.since == NEVER) & part.auto.any(axis=1))
         if taken.size:
             before = ~np.logical_or.accumulate(part.auto[taken], axis=1)
             entry[taken, here] = np.where(before, entry[taken, here], tolerance.floor)
-            dial, part = _taken_over(dial, taken, before), part.without(taken, before)
+            dial, part = _taken_over(dial, taken, before, day), part.without(taken, before)
         dial = replace(_counted(dial, part, tolerance.merge), hour=int(hours[stop - 1]))
         start = stop
     return dial, entry
@@ -178,7 +181,7 @@ def _alike(dial: Dial, hours: Ints, auto: Flags) -> int:
     if (dial.weeks == 0.0).any():
         return max(int(np.searchsorted(hours, hour, side="right")), 1)
     stop = max(int(np.searchsorted(hours, a_day, side="left")), 1)
-    taken = auto[~dial.auto, :stop].any(axis=0)
+    taken = auto[dial.since == NEVER, :stop].any(axis=0)
     if not taken.any():
         return stop
     # Of such a series nothing is known from then on.
@@ -213,7 +216,7 @@ def _turned(dial: Dial, day: int, tolerance: Tolerance, reviews: Reviews | None)
     # An alert that goes on over midnight takes back what is left of it when it goes higher.
     wrong = dial.wrong * fading
     after = replace(dial, false=dial.false * fading, weeks=weeks, wrong=wrong, today=np.zeros_like(dial.today))
-    correction = None if reviews is None else corrections(reviews, dial.rows, day)
+    correction = None if reviews is None else corrections(reviews, dial, day)
     return replace(after, entry=thresholds(after.rates(correction), tolerance))
 
 
@@ -222,26 +225,29 @@ def _born_today(dial: Dial, tolerance: Tolerance, reviews: Reviews | None) -> Di
     young = (dial.weeks == 0.0) & (dial.peak > 0.0)
     if not young.any():
         return dial
-    correction = None if reviews is None else corrections(reviews, dial.rows, dial.day)
+    correction = None if reviews is None else corrections(reviews, dial, dial.day)
     borne = tolerance._replace(per_series=max(tolerance.per_series, FIRST_DAY))
     return replace(dial, entry=np.where(young, thresholds(dial.rates(correction), borne), dial.entry))
 
 
-def _taken_over(dial: Dial, rows: NDArray[np.intp], before: Flags) -> Dial:
-    """``auto`` speaks for some rows after the columns ``before``: nothing is known of how often it is wrong."""
+def _taken_over(dial: Dial, rows: NDArray[np.intp], before: Flags, day: int) -> Dial:
+    """``auto`` speaks for some rows after the columns ``before`` of a ``day``: how often it is wrong is not known."""
     which = np.arange(dial.rows)
     which[rows] = -1
     after = dial.select(which)
-    after.auto[rows] = True
+    after.since[rows] = day
     after.quiet[rows] -= before.sum(axis=1)
     return after
 
 
-def corrections(reviews: Reviews, rows: int, day: int) -> Array:
-    """(S, L): what is to be added to the false alerts that were counted until ``day``, faded like those."""
-    result = np.zeros((rows, len(LEVELS)))
+def corrections(reviews: Reviews, dial: Dial, day: int) -> Array:
+    """(S, L): what is to be added to the false alerts that were counted until ``day``, faded like those. Of alerts of
+    other methods from before ``auto`` took over none was.
+    """
+    result = np.zeros((dial.rows, len(LEVELS)))
     for row, sigma, auto, begun, false in zip(*reviews, strict=True):
-        if begun < day:
+        forgotten = not auto and begun <= dial.since[row] < NEVER
+        if begun < day and not forgotten:
             counted = 1.0 - likely_real(float(sigma), auto=bool(auto))
             result[row, _level(float(sigma))] += (float(false) - counted) * np.exp(-(day - int(begun)) / MEMORY_DAYS)
     return result
