@@ -16,8 +16,8 @@ INCIDENT_S = 600
 
 
 class Queue:
-    """Noise; in the first minutes that are read back every tenth second was 6.5 higher, and so are those in `repeats`.
-    From `lifted` on all are higher.
+    """Noise; in the first minutes that are read back every tenth second was 6.5 higher, those in `repeats` are so by 12:
+    whatever the noise of that second is, it stands out. From `lifted` on all are higher.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Queue:
     def value(self, at: float) -> float:
         noise = sum(crc32(f"{at:.0f}".encode()).to_bytes(4, "big")) / 147.0  # the deviation of it is 1
         old = self.incident <= at < self.incident + INCIDENT_S and at % 10 == 0
-        return noise + 6.5 * (old or at in self.repeats) + 50.0 * (at >= self.lifted)
+        return noise + 6.5 * old + 12.0 * (at in self.repeats) + 50.0 * (at >= self.lifted)
 
     def __call__(self, asked: str) -> tuple[str, str]:
         parts = urlsplit(asked)
@@ -63,7 +63,7 @@ TARGET = {
 
 
 def bump(queue: Queue) -> int:
-    """One second of the incident again, soon."""
+    """One second like the incident, only higher, soon."""
     at = int(time.time()) + 3
     queue.repeats.add(at)
     return at
