@@ -16,7 +16,7 @@ INCIDENT_S = 600
 
 
 class Queue:
-    """Noise; in the first minutes that are read back every tenth second was 6.5 higher, those in `repeats` are so by 12:
+    """Noise; in the first minutes that are read back every tenth second was 6.5 higher. Those in `repeats` are by 12:
     whatever the noise of that second is, it stands out. From `lifted` on all are higher.
     """
 

@@ -144,8 +144,9 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
 
 def _is_due(age: NDArray[np.int64], since: NDArray[np.int64], stops: list[int]) -> Flags:
     due: Flags = since >= FULL_COUNTS
-    for stop in stops:
-        due |= (age == stop) & (since > 0)
+    if stops and age.min() <= stops[-1]:
+        for stop in stops:
+            due |= (age == stop) & (since > 0)
     return due
 
 
@@ -175,7 +176,8 @@ def _due(state: AutoState, *, day_over: bool) -> AutoState:
         state = state.put(due, learn(part, day_over=day_over))
     if day_over:
         # A day of which nothing was learnt is over as well.
-        rest = np.setdiff1d(np.flatnonzero(known), due, assume_unique=True)
+        known[due] = False
+        rest = np.flatnonzero(known)
         if rest.size:
             state = state.put(rest, finish_day(state.select(rest)))
     return state
@@ -186,7 +188,7 @@ def _until_due(state: AutoState, values: Array) -> int:
     stops = [FIRST, *early_stops(state)]
     least = int(FULL_COUNTS - state.since.max())
     moving = state.age - state.still
-    for age in distinct(moving[moving > 1]):
+    for age in distinct(moving[(moving > 1) & (moving < stops[-1])]):
         least = min(least, *(stop - age for stop in stops if stop > age), FULL_COUNTS)
     unmoved = np.flatnonzero(moving <= 1)
     if unmoved.size:

@@ -35,6 +35,8 @@ of a time in which it stood still; but the few samples with which an outage begi
 _MEAN_SIZE = 0.79
 """E|z| of a Gaussian, with |z| cut at ``SIZE_CAP``."""
 
+_CHANGE = VOICES.index("change")
+_BEYOND_BIN = int(places(np.log([BEYOND]))[0])
 _TIES = 0.05
 _GROWTH = 4.0
 
@@ -120,11 +122,18 @@ def outgrown(state: AutoState) -> NDArray[np.intp]:
     """The rows that move by orders of magnitude more than they did in all that they have learnt: measured by that, all
     that comes is without measure for weeks.
     """
-    voice, first = VOICES.index("change"), int(places(np.log([BEYOND]))[0])
-    known, new = (each[:, voice].astype(np.float64) for each in (state.counts, state.new_counts))
-    before, now = (each[..., first:].sum(axis=(1, 2)) / np.maximum(each.sum(axis=(1, 2)), 1.0) for each in (known, new))
-    waits = 0.5 * new.sum(axis=(1, 2)) >= FEWEST_HOURS / 24 * state.grid.a_day
-    return np.flatnonzero((state.learnt > 0) & waits & (now >= OUTGROWN) & (before < NEVER))
+    new = state.new_counts[:, _CHANGE].sum(axis=1, dtype=np.float64)
+    waits = 0.5 * new.sum(axis=1) >= FEWEST_HOURS / 24 * state.grid.a_day
+    rows = np.flatnonzero((state.learnt > 0) & waits & (_beyond(new) >= OUTGROWN))
+    if not rows.size:
+        return rows
+    return rows[_beyond(state.counts[rows, _CHANGE].sum(axis=1, dtype=np.float64)) < NEVER]
+
+
+def _beyond(counts: Array) -> Array:
+    """The share of counts (S, BINS) that lies beyond ``BEYOND`` scales."""
+    result: Array = counts[:, _BEYOND_BIN:].sum(axis=1) / np.maximum(counts.sum(axis=1), 1.0)
+    return result
 
 
 def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:

@@ -38,8 +38,10 @@ Counts = NDArray[np.float32]
 
 def places(log_z: Array) -> NDArray[np.intp]:
     """The bin of each ln|z|; any shape."""
-    bins = np.floor((log_z - math.log(LOWEST)) / _LOG_RATIO).astype(np.intp) + 1
-    return np.clip(bins, 0, BINS - 1, out=bins)
+    bins = np.floor((log_z - math.log(LOWEST)) / _LOG_RATIO)
+    # Numbers with a fraction are bounded twice as fast as whole ones.
+    np.minimum(np.maximum(bins, -1.0, out=bins), BINS - 2.0, out=bins)
+    return bins.astype(np.intp) + 1
 
 
 def tails(histogram: Counts) -> tuple[Array, Array]:

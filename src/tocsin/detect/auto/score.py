@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.auto.medians import median_of
 from tocsin.detect.auto.ruler import FAR, FAR_NATS, LARGEST, LOWEST, nats
 from tocsin.detect.auto.state import LEAD, SIDED, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
@@ -102,7 +103,7 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
         scale[:SHARP] = np.sqrt(np.square(scale[:SHARP]) + there * there)
     z = found.parts / scale
     below = z < 0
-    log_z = np.log(np.clip(np.abs(z, out=z), LOWEST * 1e-6, LARGEST))
+    log_z = np.log(np.minimum(np.maximum(np.abs(z, out=z), LOWEST * 1e-6), LARGEST))
     log_far, shape = (_side(part, below) for part in (state.log_far, state.shape))
     said = nats(log_z, log_far, shape)
     np.minimum(said[SLOW:], SLOW_CAP, out=said[SLOW:])
@@ -151,7 +152,7 @@ def edges(state: AutoState) -> Array:
         steps = np.zeros((rows.size, state.grid.bins + 1))
         # From the last bin to the first the days meet, see ``seasons.over_midnight``.
         steps[:, 1:-1] = np.abs(np.diff(state.profile[rows].astype(np.float64)))
-        steps = np.maximum(steps - STEEP * np.median(steps[:, 1:-1], axis=1)[:, None], 0.0)
+        steps = np.maximum(steps - STEEP * median_of(steps[:, 1:-1], 1)[:, None], 0.0)
         beside = np.maximum(steps[:, :-1], steps[:, 1:])
         result[rows] = beside
         result[rows, 1:] = np.maximum(result[rows, 1:], beside[:, :-1])

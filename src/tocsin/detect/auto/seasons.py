@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.auto.medians import median_of
 from tocsin.detect.auto.state import DAY_ROWS, FEWEST_A_DAY, HOURS, LEFT, AutoState, Ints
 from tocsin.detect.auto.voices import reference_scale
 from tocsin.detect.base import distinct
@@ -111,7 +112,7 @@ def _expected_jump(state: AutoState) -> Array:
         if state.season[row] == 2 and not np.isnan(jumps[0]):
             result[row] = jumps[0]
         elif known.size:
-            result[row] = np.median(known)
+            result[row] = median_of(known, 0)
     return result
 
 
@@ -184,13 +185,4 @@ def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
 
 def _half(values: Array) -> NDArray[np.float16]:
     result: NDArray[np.float16] = np.clip(values, -_MOST, _MOST).astype(np.float16)
-    return result
-
-
-def median_of(values: Array, axis: int) -> Array:
-    """The median along an axis, of numbers without NaN: ``numpy.median`` without what it costs for a few of them."""
-    count = values.shape[axis]
-    halves = (count - 1) // 2, count // 2
-    ordered = np.partition(values, halves, axis=axis)
-    result: Array = 0.5 * (ordered.take(halves[0], axis) + ordered.take(halves[1], axis))
     return result

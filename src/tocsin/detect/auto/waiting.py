@@ -14,7 +14,7 @@ from tocsin.detect.auto.seasons import DAY_CAP, DAY_UNIT
 from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.voices import SMALLEST, reference_scale
 from tocsin.detect.auto.windows import REFERENCES, SPAN, STRIDE, WAITING_REFERENCES, Rings, in_steps
-from tocsin.detect.calibrate import ANOMALOUS
+from tocsin.detect.calibrate import ANOMALOUS, Array
 
 MUTE = 2
 """A sample that teaches nothing; 1 is one that stands out, 0 any other."""
@@ -55,7 +55,9 @@ def wait(state: AutoState, stretch: Stretch, verdict: Verdicts, taught: Lesson) 
     rows, bins, values = len(weight), stretch.bins[LEAD:], stretch.values[:, LEAD:]
     hours = bins * state.grid.hours // state.grid.bins
     voices, who = np.arange(len(VOICES))[:, None, None], np.arange(rows)[None, :, None]
-    sides = ((who * len(VOICES) + voices) * 2 + verdict.below) * BINS + places(verdict.log_z)
+    sides = places(verdict.log_z)
+    sides += (who * len(VOICES) + voices) * (2 * BINS)
+    sides += verdict.below * BINS
     size = np.rint(np.minimum(verdict.size, SIZE_CAP) * SIZE_UNIT) * teach
     each = np.arange(rows)[:, None]
     hour_of, bin_of = each * state.grid.hours + hours, each * state.grid.bins + bins
@@ -114,8 +116,9 @@ def _remembered(state: AutoState, stretch: Stretch, worth: Flags) -> tuple[Rings
     kept = REFERENCES - WAITING_REFERENCES
     sparsest = max(1, state.grid.memory // kept)
     ages = state.age[:, None] + np.arange(columns)
-    every = np.minimum(2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0))), sparsest).astype(np.int64)
-    pick = (ages % every == 0) & worth
+    first, last = (_spacing(ages[:, [at]], kept) for at in (0, -1))
+    every = first if np.array_equal(first, last) else _spacing(ages, kept)
+    pick = (ages % np.minimum(every, sparsest).astype(np.int64) == 0) & worth
     # Room since the last learning: what comes after that waits for the next one.
     room = WAITING_REFERENCES - (state.reference_count - state.known_references)
     pick &= np.cumsum(pick, axis=1) <= room[:, None]
@@ -127,3 +130,9 @@ def _remembered(state: AutoState, stretch: Stretch, worth: Flags) -> tuple[Rings
     place = (state.reference_count[rows] + order[rows, columns_of] - 1) % REFERENCES
     references[rows, :, place] = in_steps(level, state.window_scale[rows, None])
     return references, state.reference_count + order[:, -1]
+
+
+def _spacing(ages: NDArray[np.int64], kept: int) -> Array:
+    """Every how many columns a window is picked, at these ages: a power of two."""
+    result: Array = 2 ** np.floor(np.log2(np.maximum(ages / kept, 1.0)))
+    return result
