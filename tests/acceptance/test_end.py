@@ -19,8 +19,8 @@ import pytest
 from tests.acceptance.process import TOKEN, Tocsin, ask, run, until
 from tests.servers import Series, prometheus
 
-GONE_WITHIN_S = 5.0
-"""What is promised of SIGTERM, whatever is going on."""
+GONE_WITHIN_S = 15.0
+"""On a busy machine too it is gone long before what hangs would have given up, which is after 30 s or never."""
 
 
 @contextmanager

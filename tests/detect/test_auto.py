@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.detect import naive
 
-from tocsin.detect import AWAY, VOICES, AutoState, Policy, backtest, follow
+from tocsin.detect import AWAY, SPEAKERS, AutoState, Policy, backtest, follow
 from tocsin.detect.auto import advance
 from tocsin.detect.auto.medians import mean_of_10, mean_of_30, median_of_3, median_of_5, median_of_9
 from tocsin.detect.auto.precedent import MOST
@@ -315,7 +315,7 @@ def test_what_is_learnt_fits_in_twelve_kilobytes_and_survives_as_bytes():
         (b"\x80\x04\x95\n", "no learnt state"),
         (b'{"version": 99, "step_s": 60, "arrays": {}}\n', "layout 99"),
         (b'{"version": 2, "step_s": 60, "day": 0, "arrays": {}}\n', "layout 2"),
-        (b'{"version": 7, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
+        (b'{"version": 8, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
     ],
 )
 def test_bytes_that_are_no_state_are_refused(data, why):
@@ -376,7 +376,7 @@ def test_the_ruler_finds_the_quantiles_of_what_it_counted(seed, heavy):
 def test_each_voice_is_named():
     values = changed(daily(6, seed=15), 5 * DAY, 5 * DAY + 5, 30.0)
     result = backtest(times(len(values)), values)
-    assert result.methods[: len(VOICES)] == VOICES
+    assert result.methods[: len(SPEAKERS)] == SPEAKERS
     first = int(np.flatnonzero(result.flags & (np.arange(len(values)) >= 5 * DAY))[0])
-    assert result.strongest[first] < len(VOICES)
+    assert result.strongest[first] < len(SPEAKERS)
     assert result.agreeing[first] >> int(result.strongest[first]) & 1

@@ -6,7 +6,7 @@ import pytest
 from tocsin.detect import (
     METHODS,
     REASONS,
-    VOICES,
+    SPEAKERS,
     Direction,
     Ground,
     Policy,
@@ -120,10 +120,10 @@ def test_nothing_impossible_is_expected():
 
 def test_an_echo_begins_nothing_and_holds():
     """A voice that hears late still says above when the sample is below: what was above has come back."""
-    echo = Scores.nothing(1, 3, VOICES)
+    echo = Scores.nothing(1, 3, SPEAKERS)
     echo.sigma[:] = 4.8
     echo.expected[:] = 100.0
-    echo.strongest[:] = [[VOICES.index("away"), VOICES.index("shape"), VOICES.index("away")]]
+    echo.strongest[:] = [[SPEAKERS.index("away"), SPEAKERS.index("shape"), SPEAKERS.index("away")]]
     values = np.array([[94.8, 94.8, 105.0]])
     result = judge(echo, values, Policy())
     assert [REASONS[code] for code in result.reasons[0]] == ["below_min_effect", "flagged", "flagged"]

@@ -20,7 +20,7 @@ from tocsin.api.models_common import Instant, Text, Word, window_answer
 from tocsin.api.paging import PageQuery, labels_from, next_path, part_of
 from tocsin.api.routing import Through, json_beside_the_loop, problems
 from tocsin.api.translate import analyze
-from tocsin.detect import METHODS, MORE, VOICES, Severity
+from tocsin.detect import METHODS, MORE, SPEAKERS, Severity
 from tocsin.domain.errors import Invalid
 from tocsin.domain.ports import AnomalyFilter, Page
 
@@ -113,7 +113,7 @@ async def list_anomalies(
 
 
 def _which(query: AnomalyQuery) -> AnomalyFilter:
-    known = (*METHODS, *MORE, *VOICES)
+    known = (*METHODS, *MORE, *SPEAKERS)
     if query.method is not None and query.method not in known:
         raise Invalid("method", f"must be one of {', '.join(known)}")
     if query.since is not None and query.until is not None and query.since > query.until:

@@ -1,6 +1,6 @@
 """Tocsin's detection library: arrays in, arrays out; it knows no label, no alert, no clock and no network."""
 
-from tocsin.detect.auto import VOICES, AutoState, Outlook, outlook
+from tocsin.detect.auto import SPEAKERS, AutoState, Outlook, outlook
 from tocsin.detect.base import (
     AHEAD,
     AUTO,
@@ -11,6 +11,7 @@ from tocsin.detect.base import (
     RETURNED,
     SETTLED,
     STATES,
+    STILL,
     Direction,
     Scores,
     choose,
@@ -46,8 +47,9 @@ __all__ = [
     "REASONS",
     "RETURNED",
     "SETTLED",
+    "SPEAKERS",
     "STATES",
-    "VOICES",
+    "STILL",
     "AutoState",
     "Backtest",
     "Baseline",

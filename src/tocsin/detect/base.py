@@ -36,6 +36,9 @@ STATES: tuple[str, ...] = ("drift", "absence", "capacity")
 AHEAD: tuple[str, ...] = ("capacity",)
 """Those that speak of what comes: how far the sample of now is from what was expected does not matter there."""
 
+STILL: tuple[str, ...] = ("stuck",)
+"""Those that say that nothing moves: that has no size and no side."""
+
 AWAY, RETURNED, SETTLED = range(1, 4)
 """What ``Scores.course`` says of a sample."""
 

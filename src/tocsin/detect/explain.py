@@ -36,6 +36,8 @@ _LOOKS = {
     "shape": "the last samples go unlike any that are remembered",
     "away": "the last ten samples are away from where it usually is",
     "astray": "the last thirty samples are away from where it usually is",
+    "zero": "nothing for three samples and more, which hardly ever came before",
+    "stuck": "the same value for ten samples and more, which hardly ever came before",
 }
 """What the methods say that look at more than one sample, which alone may be nothing special."""
 

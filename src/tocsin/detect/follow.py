@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto import VOICES, AutoState, advance, look_back, settled
+from tocsin.detect.auto import SPEAKERS, AutoState, advance, look_back, settled
 from tocsin.detect.base import AUTO, METHODS, Scores, Told, as_block, as_times, choose
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.calibrate import ANOMALOUS, Array
@@ -82,7 +82,7 @@ class Learnt:
         if self.auto is None:
             return self.baseline.score(timestamps, values)
         block = as_block(values)
-        scores = Scores.nothing(len(block), block.shape[1], (*VOICES, *METHODS))
+        scores = Scores.nothing(len(block), block.shape[1], (*SPEAKERS, *METHODS))
         old, young = np.flatnonzero(self.auto.ready), np.flatnonzero(~self.auto.ready)
         if old.size:
             times = as_times(timestamps, block.shape[1])
@@ -151,7 +151,7 @@ def follow(
         mask[:, :first] &= np.asarray(learn, dtype=bool).reshape(len(block), first)
     if quiet is not None:
         mask &= ~quiet
-    speaking = ((*VOICES, *METHODS) if chosen.auto else chosen.classic) + chosen.more
+    speaking = ((*SPEAKERS, *METHODS) if chosen.auto else chosen.classic) + chosen.more
     shift = np.broadcast_to(np.asarray(utc_offset_s, dtype=np.float64), times.shape)
     call = _Call(
         times=times,
@@ -294,8 +294,8 @@ def _born(age: Ints, new: Array) -> Ints:
 def _speak_for(scores: Scores, rows: NDArray[np.intp], columns: slice, take: Mask, theirs: Scores) -> None:
     """Write what the named methods say where ``take`` is true."""
     parts = {name: getattr(theirs, name) for name in ("sigma", "expected", "lower", "upper")}
-    parts["strongest"] = np.where(theirs.strongest >= 0, theirs.strongest + len(VOICES), -1)
-    parts["agreeing"] = theirs.agreeing << len(VOICES)
+    parts["strongest"] = np.where(theirs.strongest >= 0, theirs.strongest + len(SPEAKERS), -1)
+    parts["agreeing"] = theirs.agreeing << len(SPEAKERS)
     for name, part in parts.items():
         whole = getattr(scores, name)
         whole[rows, columns] = np.where(take, part, whole[rows, columns])

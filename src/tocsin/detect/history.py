@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto import VOICES
+from tocsin.detect.auto import SPEAKERS
 from tocsin.detect.base import AUTO, METHODS, Direction, Scores, as_block, as_times, choose
 from tocsin.detect.calibrate import Array
 from tocsin.detect.follow import follow
@@ -59,7 +59,7 @@ def backtest(
     times = as_times(timestamps, block.shape[1])
     chosen = choose(methods)
     ahead = _in_order(times)
-    names = ((*VOICES, *METHODS) if chosen.auto else chosen.classic) + chosen.more
+    names = ((*SPEAKERS, *METHODS) if chosen.auto else chosen.classic) + chosen.more
     scores = Scores.nothing(len(block), block.shape[1], names)
     flags = np.zeros(block.shape, dtype=bool)
     rule = policy or Policy(direction=direction)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.state import SIDED
-from tocsin.detect.base import AHEAD, AWAY, Direction, Scores
+from tocsin.detect.base import AHEAD, AWAY, STILL, Direction, Scores
 from tocsin.detect.calibrate import ANOMALOUS, NEARLY, Array
 
 REASONS: tuple[str, ...] = (
@@ -158,7 +158,7 @@ def _codes(
 
     A sample on the other side than the deviation of which a voice speaks is an echo: what went that way has come back.
     It begins nothing. What is missing, and what is said of the time ahead, has no deviation that a floor could be held
-    against.
+    against. Nor has what stands still, which is no news at a bound, and on no side.
     """
     value, expected, deviation = values[odd], policy.within(scores.expected[odd]), scores.sigma[odd]
     code = np.full(value.shape, _FLAGGED, np.uint8)
@@ -170,9 +170,12 @@ def _codes(
     ahead = scores.by(AHEAD)[odd]
     # Where it is at a bound, beyond which more was expected, it is as near as can be.
     at_bound = (expected == policy.lower_bound) | (expected == policy.upper_bound)
-    code[((effect < least) | at_bound & (value == expected)) & ~ahead] = _BELOW_MIN_EFFECT
+    still = scores.by(STILL)[odd]
+    resting = still & ((value == policy.lower_bound) | (value == policy.upper_bound))
+    small = ~still & (effect < least) | at_bound & (value == expected)
+    code[small & ~ahead | resting] = _BELOW_MIN_EFFECT
     if policy.direction is not Direction.BOTH:
-        code[(deviation > 0) != (policy.direction is Direction.ABOVE)] = _WRONG_DIRECTION
+        code[((deviation > 0) != (policy.direction is Direction.ABOVE)) | still] = _WRONG_DIRECTION
     if scores.missing is not None:
         # What is not there has no size and no side.
         code[scores.missing[odd]] = _FLAGGED

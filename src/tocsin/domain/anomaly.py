@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from tocsin.detect import VOICES, Severity, number
+from tocsin.detect import SPEAKERS, Severity, number
 from tocsin.domain.facts import Facts, bars
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -23,7 +23,7 @@ class ConfidenceKind(StrEnum):
     @classmethod
     def of(cls, methods: Sequence[str]) -> "ConfidenceKind":
         """That of a verdict by these methods, the strongest first."""
-        return cls.CALIBRATED if methods and methods[0] in VOICES else cls.TAIL
+        return cls.CALIBRATED if methods and methods[0] in SPEAKERS else cls.TAIL
 
 
 MAX_PICTURED = 10_000

@@ -14,7 +14,8 @@ from tocsin.detect import (
     MORE,
     RETURNED,
     SETTLED,
-    VOICES,
+    SPEAKERS,
+    STILL,
     Judgement,
     Policy,
     Scores,
@@ -254,7 +255,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     facts = None
     if anomalous:
         strongest = methods[0] if methods else ""
-        by_auto = strongest in VOICES
+        by_auto = strongest in SPEAKERS
         season, samples = judged.background.ground(row, column, len(judged.frame.timestamps), by_auto=by_auto)
         facts = Facts(
             value=value,
@@ -267,7 +268,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
             season=season,
             samples=None if strongest in MORE else samples,
             threshold=policy.sigma if judged.entry is None else float(judged.entry[row, column]),
-            floor=None if absent or strongest in AHEAD else float(floor(np.array([expected]), policy)[0]),
+            floor=None if absent or strongest in (*AHEAD, *STILL) else float(floor(np.array([expected]), policy)[0]),
             last_at=judged.background.last.get(judged.frame.labels[row].fingerprint),
             told=(
                 *told_at(scores, row, column, target.nature.unit),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tocsin.detect import (
     AUTO_CEILING,
+    SPEAKERS,
     STATES,
-    VOICES,
     Dial,
     Judgement,
     Policy,
@@ -89,7 +89,7 @@ def by_dial(
     sigma, counted = scores.sigma, held.anomalous
     if mute is not None:
         sigma, counted = np.where(mute, np.nan, sigma), counted & ~mute
-    states, by_auto = scores.by(STATES), scores.by(VOICES)
+    states, by_auto = scores.by(STATES), scores.by(SPEAKERS)
     if scores.missing is not None:
         sigma = np.where(scores.missing, np.nan, sigma)
     seen = Seen(sigma, counted & ~states, by_auto)
@@ -111,7 +111,7 @@ def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone
     return Reviews(
         row=np.array([rows[one.labels] for one in mine], np.intp),
         sigma=np.array([one.sigma for one in mine], np.float64),
-        auto=np.array([bool(one.methods) and one.methods[0] in VOICES for one in mine], bool),
+        auto=np.array([bool(one.methods) and one.methods[0] in SPEAKERS for one in mine], bool),
         day=((begun + utc_offsets(begun, timezone)) // 86400.0).astype(np.int64),
         false=np.array([one.verdict is not Verdict.REAL for one in mine], bool),
     )

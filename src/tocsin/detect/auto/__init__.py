@@ -3,6 +3,17 @@
 from tocsin.detect.auto.engine import Opinions, advance, look_back
 from tocsin.detect.auto.outlook import Outlook, outlook
 from tocsin.detect.auto.settle import settled
-from tocsin.detect.auto.state import LEAD, VOICES, AutoState
+from tocsin.detect.auto.state import LEAD, SPEAKERS, VOICES, AutoState
 
-__all__ = ["LEAD", "VOICES", "AutoState", "Opinions", "Outlook", "advance", "look_back", "outlook", "settled"]
+__all__ = [
+    "LEAD",
+    "SPEAKERS",
+    "VOICES",
+    "AutoState",
+    "Opinions",
+    "Outlook",
+    "advance",
+    "look_back",
+    "outlook",
+    "settled",
+]

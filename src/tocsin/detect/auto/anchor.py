@@ -73,7 +73,7 @@ class Anchors(NamedTuple):
     anchor: Array
     unrest: Array
     begun: Ints
-    calm: Ints
+    calm: NDArray[np.int32]
 
 
 class _Track(Protocol):

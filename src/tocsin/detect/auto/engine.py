@@ -15,10 +15,11 @@ from tocsin.detect.auto.learn import (
     outgrown,
 )
 from tocsin.detect.auto.precedent import AFTER, tell
+from tocsin.detect.auto.runs import Runs, stand_still
 from tocsin.detect.auto.score import SLOW, Stretch, Verdicts, verdicts
 from tocsin.detect.auto.seasons import finish_day, over_midnight
 from tocsin.detect.auto.settle import settled_by_itself
-from tocsin.detect.auto.state import LEAD, AutoState
+from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.waiting import MUTE, Known, lesson, wait
 from tocsin.detect.base import AWAY, distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
@@ -43,8 +44,8 @@ Ints = NDArray[np.int64]
 class Opinions(NamedTuple):
     """What is said of K columns of S series; every array (S, K), NaN = no opinion.
 
-    ``strongest`` is an index into ``VOICES`` (-1 = none), ``agreeing`` has bit v where voice v alone says so, ``ready``
-    is where ``auto`` has an opinion, ``course`` what ``Scores`` says of it.
+    ``strongest`` is an index into ``SPEAKERS`` (-1 = none), ``agreeing`` has bit v where speaker v alone says so,
+    ``ready`` is where ``auto`` has an opinion, ``course`` what ``Scores`` says of it.
     """
 
     sigma: Array
@@ -225,17 +226,19 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         verdict = verdicts(part, here)
         seen = valid[rows]
         told = seen & part.ready[:, None]
-        anchors = follow_anchors(part, verdict, filled[rows], told, known[0][rows])
+        runs = stand_still(part, values[rows], seen & ~mute[rows], verdict, known[0][rows])
+        odd = verdict._replace(sigma=np.maximum(np.abs(verdict.sigma), runs.sigma))
+        anchors = follow_anchors(part, odd, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
         sigma = _no_news(verdict, heard.sigma, anchors.no_news)
         verdict = verdict._replace(sigma=sigma, agreeing=_agreeing(verdict, sigma))
-        verdict = _as_before(verdict, anchors, part.unit)
+        verdict = _standing(_as_before(verdict, anchors, runs.left, part.unit), runs)
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
         changes = wait(part, here, verdict, lesson(verdict, seen, (known[0][rows], known[1][rows]), away))
         frozen[rows] = (away & known[0][rows, None]).sum(axis=1)
-        changes |= heard.changes
+        changes |= heard.changes | runs.changes
         changes |= {
             "anchor": anchors.anchor,
             "unrest": anchors.unrest,
@@ -328,17 +331,33 @@ def _no_news(verdict: Verdicts, told: Array, no_news: Flags) -> Array:
     return np.where(slow, np.clip(told, -AFTER, AFTER), told)
 
 
-def _as_before(verdict: Verdicts, anchors: Anchors, unit: Array) -> Verdicts:
+def _as_before(verdict: Verdicts, anchors: Anchors, before: Array, unit: Array) -> Verdicts:
     """While an alert lasts what is expected is the level that was left: the voices soon follow. Without one it is where
-    the series has gone, once it has been there for a while.
+    the series has gone, once it has been there for a while. Where it stands still, what was expected ``before``.
     """
     level = np.where(anchors.no_news, verdict.followed, verdict.level)
+    level = np.where(np.isnan(before), level, before)
     level = np.where(np.isnan(anchors.left), level, anchors.left)
     moved = (level - verdict.level) * unit[:, None]
     if not moved.any():
         return verdict
     expected, lower, upper = (part + moved for part in (verdict.expected, verdict.lower, verdict.upper))
     return verdict._replace(expected=expected, lower=lower, upper=upper)
+
+
+def _standing(verdict: Verdicts, runs: Runs) -> Verdicts:
+    """What is said where a run says more than the voices: on the side of the sample."""
+    more = runs.sigma > np.abs(verdict.sigma)
+    if not more.any():
+        return verdict
+    speaker = (len(VOICES) + runs.which).astype(np.int8)
+    side = verdict.deseasoned - runs.left
+    return verdict._replace(
+        sigma=np.where(more, np.copysign(runs.sigma, side), verdict.sigma),
+        strongest=np.where(more, speaker, verdict.strongest),
+        agreeing=verdict.agreeing
+        | np.where(more, np.left_shift(np.uint16(1), speaker.astype(np.uint16)), np.uint16(0)),
+    )
 
 
 def _agreeing(verdict: Verdicts, told: Array) -> NDArray[np.uint16]:

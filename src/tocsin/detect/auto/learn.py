@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.ruler import places, tails
+from tocsin.detect.auto.runs import counted
 from tocsin.detect.auto.seasons import DAY_CAP, DAY_UNIT, finish_day
 from tocsin.detect.auto.state import ENOUGH, LEAD, VOICES, AutoState
 from tocsin.detect.auto.voices import SMALLEST, reference_scale, residuals, voice_floors, window_scale
@@ -101,6 +102,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         shape=shape.astype(np.float32),
         mass=state.mass * fading + state.new_seen.sum(axis=1),
         peaks=state.peaks * fading[:, None].astype(np.float32),
+        **counted(state, fading),
         learnt=state.learnt + 1,
         known_references=state.reference_count,
         since=np.zeros_like(state.since),

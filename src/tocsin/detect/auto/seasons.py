@@ -100,7 +100,8 @@ def over_midnight(state: AutoState, before: NDArray[np.float16]) -> AutoState:
         return state
     anchor = state.anchor.copy()
     anchor[:, LEFT] -= moved
-    return state.changed(recent_season=_half(state.recent_season + moved[:, None]), anchor=anchor)
+    season = _half(state.recent_season + moved[:, None])
+    return state.changed(recent_season=season, anchor=anchor, run_left=(state.run_left - moved).astype(np.float32))
 
 
 def _expected_jump(state: AutoState) -> Array:

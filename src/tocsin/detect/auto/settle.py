@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tocsin.detect.auto.anchor import REST
+from tocsin.detect.auto.runs import forgotten
 from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER, LEFT, SETTLED_AT, AutoState
 
 FEWEST = 3
@@ -58,6 +59,7 @@ def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -
         day_level=day_level,
         day_end=day_end,
         **today,
+        **forgotten(state, rows),
         lasting=lasting,
         peak=peak,
         last_near=near,

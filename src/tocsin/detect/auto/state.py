@@ -14,13 +14,19 @@ from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.auto.windows import LAG, REFERENCES, Rings
 from tocsin.detect.calibrate import Array
 
-VERSION = 7
+VERSION = 8
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
 """What each of the nine voices looks at, in the order of every array of them (see ``voices.residuals``): quick ones
 first, then the three that hear a sample late and a changed level for long.
 """
+
+RUNS: tuple[str, ...] = ("zero", "stuck")
+"""What speaks beside the voices of samples that stand still (see ``runs.py``)."""
+
+SPEAKERS = (*VOICES, *RUNS)
+"""The names by which what ``auto`` finds is told."""
 
 SIDED = frozenset(VOICES) - {"volatility", "shape"}
 """Voices that say above or below; the others say unlike."""
@@ -109,8 +115,10 @@ class AutoState:
     for each of their hours in which it was away, ``new_day_away`` one for each bin of this day, ``references`` (S,
     8, 120) windows of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left
     and is still away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how
-    often it went how far (see ``precedent.py``). What begins with ``new_`` waits for the next learning and is whole
-    numbers, so that it does not matter in which parts the samples came.
+    often it went how far (see ``precedent.py``), ``run_counts`` (S, 2) how often it stood still; the last
+    ``run_length`` samples had the ``run_value`` where ``run_left`` was expected, which is told with ``run_told``
+    (see ``runs.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does
+    not matter in which parts the samples came.
     """
 
     grid: Grid
@@ -152,10 +160,15 @@ class AutoState:
     peak_begun: Ints
     last_hot: Ints
     last_near: Ints
+    run_value: Array
+    run_length: NDArray[np.int32]
+    run_told: NDArray[np.float32]
+    run_left: NDArray[np.float32]
+    run_counts: NDArray[np.float32]
     anchor: Array
     unrest: Array
     anchor_begun: Ints
-    anchor_calm: Ints
+    anchor_calm: NDArray[np.int32]
     new_counts: NDArray[np.uint16]
     new_size: NDArray[np.int32]
     new_seen: NDArray[np.uint16]
@@ -167,6 +180,7 @@ class AutoState:
     new_day_seen: NDArray[np.uint16]
     new_day_away: NDArray[np.uint8]
     new_day_held: Ints
+    new_runs: NDArray[np.int16]
 
     @classmethod
     def empty(cls, rows: int, step_s: float) -> AutoState:
@@ -324,10 +338,15 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         peak_begun=np.full(rows, -(1 << 40)),
         last_hot=np.full(rows, -(1 << 40)),
         last_near=np.full(rows, -(1 << 40)),
+        run_value=np.full(rows, np.nan),
+        run_length=np.zeros(rows, np.int32),
+        run_told=np.zeros(rows, np.float32),
+        run_left=np.full(rows, np.nan, np.float32),
+        run_counts=np.zeros((rows, len(RUNS)), np.float32),
         anchor=np.tile(AT_HOME, (rows, 1)),
         unrest=np.tile(AT_REST, (rows, 1)),
         anchor_begun=np.zeros((rows, 2), np.int64),
-        anchor_calm=np.zeros((rows, 2), np.int64),
+        anchor_calm=np.zeros((rows, 2), np.int32),
         new_counts=np.zeros((rows, voices, 2, BINS), np.uint16),
         new_size=np.zeros((rows, voices, hours), np.int32),
         new_seen=np.zeros((rows, hours), np.uint16),
@@ -339,6 +358,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         new_day_seen=np.zeros((rows, bins), np.uint16),
         new_day_away=bits,
         new_day_held=whole,
+        new_runs=np.zeros((rows, len(RUNS)), np.int16),
     )
 
 
