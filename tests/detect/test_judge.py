@@ -159,6 +159,8 @@ def test_an_explanation_says_what_matters():
 
 def test_what_rounding_leaves_of_a_band_is_shown_as_zero():
     assert "usually 0 to 0:" in explain(9, 0, sigma=5, lower=-1e-300, upper=6.34e-13)
+    assert "usually 46.6 to 54.3:" in explain(1.8e19, 51.0, sigma=5, lower=46.6, upper=54.3)
+    assert "usually 0 to 54.3:" in explain(1.8e19, 51.0, sigma=5, lower=-1e-12, upper=54.3)
     assert "usually 0 to 6.34e-13:" in explain(9e-13, 0, sigma=5, lower=0, upper=6.34e-13)
 
 

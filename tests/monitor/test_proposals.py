@@ -178,6 +178,31 @@ async def test_what_was_applied_to_a_target_that_is_deleted_can_be_taken_back(sc
     assert await monitor.proposals.proposals("errors") == [reverted]
 
 
+async def test_what_is_about_a_deleted_target_is_not_done_to_another_of_its_name(scene):
+    monitor = scene.monitor
+    await mark_all(scene, monitor)
+    floor = await proposed(monitor, ProposalKind.FLOOR)
+    await monitor.proposals.apply(floor.id, ANN)
+    await monitor.proposals.revert(floor.id, ANN)
+    assert any(one.state is ProposalState.OPEN for one in await monitor.proposals.proposals("errors"))
+    await monitor.delete_target("errors")
+    assert [one.id for one in await monitor.proposals.proposals("errors")] == [floor.id], "what was done is history"
+    await scene.run_for(timedelta(minutes=1))
+    await monitor.create_target(target(query="another"))
+    with pytest.raises(Conflict, match="deleted before this one was made"):
+        await monitor.proposals.apply(floor.id, ANN)
+    assert monitor.view("errors").target.min_effect == 0
+
+
+async def test_at_steps_of_a_second_a_change_is_compared_over_less_and_it_is_said(scene, monkeypatch):
+    monkeypatch.setattr("tocsin.monitor.proposals.MAX_COLUMNS", 121)
+    await mark_all(scene, scene.monitor)
+    floor = await proposed(scene.monitor, ProposalKind.FLOOR)
+    difference = (await scene.monitor.proposals.compared(floor.id)).difference
+    assert difference.end - difference.start == timedelta(hours=2)
+    assert difference.notes[-1] == "compared over 2 h: a back-test has at most 121 steps"
+
+
 async def test_a_verdict_that_is_taken_back_takes_its_proposals_along_and_dismissed_ones_do_not_come_again(scene):
     monitor = scene.monitor
     first, second, _ = await mark_all(scene, monitor)

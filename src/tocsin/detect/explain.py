@@ -42,7 +42,9 @@ _LOOKS = {
 """What the methods say that look at more than one sample, which alone may be nothing special."""
 
 _NOTHING = 1e-9
-"""A band's end that is so small a part of the value is shown as zero: it is the rest of a rounding, or of a floor."""
+"""A band's end that is so small a part of what is expected, or of the value where that is nothing, is shown as zero: it
+is what a rounding or a floor leaves.
+"""
 
 _SMALLEST = 1e-100
 """Whatever is smaller is zero: no instrument knows it, it is what is left of a computation. So is minus zero."""
@@ -91,7 +93,7 @@ def explain(
     deviation = value - expected
     side = "above" if deviation >= 0 else "below"
     percent = f" ({deviation / abs(expected):+.0%})" if _has_ratio(value, expected) else ""
-    least = _NOTHING * max(abs(value), abs(expected))
+    least = _NOTHING * (abs(expected) if abs(expected) > _SMALLEST else abs(value))
     ends = [None if end is None else number(end if abs(end) > least else 0.0, unit) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
     said = f"; {agreeing(methods)}" if methods else ""

@@ -227,6 +227,7 @@ class Monitor(Questions):
             watch = self._watch(name)
             self._owned_by_api(watch.target)
             await self.feedback.target_gone(name)
+            await self.proposals.target_gone(name)
             await self._store.delete_target(name)
             await self._scheduler.end(name)
             await self._conclude(watch, Reason.TARGET_DELETED)

@@ -13,9 +13,10 @@ from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, Propo
 from tocsin.domain.propose import LASTING, highest_threshold, propose, with_field
 from tocsin.domain.target import Owner, Target
 from tocsin.monitor.backtest import Asked
+from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
-from tocsin.monitor.inquiry import Inquiry, marked_incidents
+from tocsin.monitor.inquiry import MAX_COLUMNS, Inquiry, marked_incidents
 from tocsin.monitor.status import Question, TargetView
 from tocsin.monitor.watch import Watch
 from tocsin.monitor.weighing import Tried, Weighing, greater
@@ -25,7 +26,7 @@ SPAN = timedelta(days=30)
 """Verdicts on alerts of that long ago lead to proposals."""
 
 COMPARED_OVER = timedelta(days=14)
-"""What a back-test of a proposal covers."""
+"""What a back-test of a proposal covers, where that is no more than it may (``MAX_COLUMNS``)."""
 
 MAX_PROPOSALS = 1000
 """Kept in all; the oldest that were dismissed or reverted go first."""
@@ -71,6 +72,12 @@ class Proposals:
         await self._refresh((await self._store.alert(alert_id)).alert.target_name)
         return gone
 
+    async def target_gone(self, name: str) -> None:
+        """Nothing of it is to be changed any more; what was done stays in history. Raises `StoreError`."""
+        async with self._changing:
+            mine = [one.id for one in await self._store.proposals() if one.target_name == name and _open(one)]
+            await self._store.save_proposals([], mine)
+
     async def _refresh(self, name: str) -> None:
         watch = self._watches.get(name)
         if watch is None:
@@ -115,7 +122,7 @@ class Proposals:
                 return one
         raise NotFound(
             f"there is no proposal {proposal_id!r}: one goes when another that is about the same alerts is applied, or "
-            "when the verdicts it was made of are taken back"
+            "when the verdicts it was made of are taken back, or with its target"
         )
 
     async def compared(self, proposal_id: str) -> Proposal:
@@ -204,6 +211,11 @@ class Proposals:
         watch = self._watches.get(proposal.target_name)
         if watch is None:
             raise NotFound(f"there is no target named {proposal.target_name!r} any more")
+        made = watch.target.created_at
+        if watch.target.owner is not Owner.FILE and made is not None and proposal.created_at < made:
+            raise Conflict(
+                f"it is about a target named {proposal.target_name!r} that was deleted before this one was made"
+            )
         field = FIELDS.get(proposal.change.kind)
         if field is not None and watch.target.owner is Owner.FILE:
             raise Conflict(
@@ -241,7 +253,8 @@ class Proposals:
             words = f"with {proposal.change.number:g} what was marked comes as before, with {found.change.number:g} not"
             return replace(proposal, change=found.change, why=f"{proposal.why}; {words}")
         if found.seen and not found.effective:
-            note = f"no longer offered: with it what was marked comes as before in {COMPARED_OVER.days} days"
+            over = span_in_words(found.difference.end - found.difference.start)
+            note = f"no longer offered: with it what was marked comes as before in {over}"
             return self._moved(proposal, ProposalState.DISMISSED, Deed("tocsin", note))
         return proposal
 
@@ -252,7 +265,7 @@ class Proposals:
         target = self._target(replace(proposal, change=Change(ProposalKind.LEVEL)))
         gate = self._gates.of(target)
         end = self._clock.now() - target.offset
-        start = end - COMPARED_OVER
+        start = end - _compared_over(target)
         known = self._feedback.marked(target.name)
         since = await self._since(proposal, start)
         question = Question(incidents=marked_incidents(known, start, end))
@@ -267,7 +280,15 @@ class Proposals:
             if tried[-1].effective or not tried[-1].seen or proposal.state is not ProposalState.OPEN:
                 break
         # A greater one must not cost an alert that was real.
-        return tried[-1] if tried[-1].effective and tried[-1].keeps_the_real else tried[0]
+        best = tried[-1] if tried[-1].effective and tried[-1].keeps_the_real else tried[0]
+        if end - start == COMPARED_OVER:
+            return best
+        note = f"compared over {span_in_words(end - start)}: a back-test has at most {MAX_COLUMNS:,} steps"
+        return replace(best, difference=replace(best.difference, notes=(*best.difference.notes, note)))
+
+
+def _compared_over(target: Target) -> timedelta:
+    return min(COMPARED_OVER, (MAX_COLUMNS - 1) * target.step)
 
 
 def _open(proposal: Proposal | None) -> bool:
