@@ -62,8 +62,8 @@ Ints = NDArray[np.int64]
 
 class Anchors(NamedTuple):
     """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
-    hold went away from, until it is back (NaN = none), in its own unit and without the season; ``no_news``: a row that is not on hold has
-    been away from one for a while. The rest is what a state keeps, see there.
+    hold went away from, until it is back (NaN = none), in its own unit and without the season; ``no_news``: a row that
+    is not on hold has been away from one for a while. The rest is what a state keeps, see there.
     """
 
     course: NDArray[np.int8]
