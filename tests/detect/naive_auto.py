@@ -204,10 +204,9 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
         back.append(kept is None and now < begun)
         if kept is None or not sample.seen:
             continue
-        left[-1] = kept.left if hold else math.nan
         if away(sample, kept):
             course[-1], calm = 1, 0
-            no_news[-1] = not hold and now - begun >= 24
+            left[-1], no_news[-1] = kept.left if hold else math.nan, not hold and now - begun >= 24
         else:
             course[-1], calm = 2 if returned(sample, kept) else 0, calm + 1
         if calm == 3:

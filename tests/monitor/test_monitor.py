@@ -4,11 +4,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, spike, target
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import Conflict, Invalid, NotFound, SourceError, SourceFailure, StoreError
+from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Owner, QueryType, TargetState
 from tocsin.monitor.watch import next_due, phase
 
@@ -224,6 +226,25 @@ async def test_a_plot_has_band_and_anomalies_on_one_grid():
     assert len(plot.timestamps) == len(series.values) == len(series.expected) == 61
     assert series.anomalies == (50, 51, 52, 53, 54)
     assert (series.lower[~(series.lower != series.lower)] >= 0).all()
+    await monitor.close()
+
+
+async def test_a_plot_of_an_incident_says_what_was_said_while_it_lasted():
+    """What is expected then is what the series left, and the anomalies are those that were kept."""
+    begin, end = START + 30 * MINUTE, START + 90 * MINUTE
+    scene = Scene(target(history=timedelta(days=3)))
+    scene.source.play("q", spike(begin, end, height=15.0), {"instance": "a"})
+    monitor = await scene.open()
+    await scene.read()
+    await scene.run_for(timedelta(minutes=110))
+    (series,) = (await monitor.plot("errors", START, START + 100 * MINUTE, 1)).series
+    marked = set(series.anomalies)
+    assert set(range(31, 60)) <= marked
+    assert series.expected[31:90] == pytest.approx(np.full(59, 10.0), abs=2.5)
+    kept = (await scene.store.anomalies(AnomalyFilter(), Page(limit=1000))).items
+    told = {round((one.timestamp - START) / MINUTE): one for one in kept}
+    assert set(told) == marked
+    assert [told[at].sigma for at in sorted(marked)] == pytest.approx(series.sigma[sorted(marked)], abs=0.3)
     await monitor.close()
 
 

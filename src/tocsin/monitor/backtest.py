@@ -179,7 +179,7 @@ def _result(run: Rehearsal, question: Question) -> BacktestResult:
         reckoning=(
             reckon(question.incidents, alerts, run.window, series, unseen=run.unseen) if question.incidents else None
         ),
-        plot=run.sketch.plot(alerts) if run.sketch is not None else None,
+        plot=run.sketch.plot(alerts) if isinstance(run.sketch, Sketch) else None,
     )
 
 

@@ -105,7 +105,7 @@ class Inquiry:
         # That makes `auto` know a series; all of its history would be asked for at each look.
         short = replace(target, history=min(target.history, PICTURE_COLUMNS * target.step))
         memory = await read_back(short, gate, early, len(frame.labels), marked=self._marked(target.name))
-        return await self._pictures.run(lambda _: draw(target, frame, window, max_series, memory))
+        return await self._pictures.run(lambda go_on: draw(target, frame, window, max_series, memory, go_on))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """Trends, seasons and level shifts of the last day, or of the lookback when that is longer.

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from tocsin.domain.target import Target
 from tocsin.monitor.aside import GoOn
 from tocsin.monitor.doubts import Beyond, beyond, beyond_words, refuted_words, silenced_words
 from tocsin.monitor.memory import Memory, absorb, may_forget
-from tocsin.monitor.sketch import Sketch
 from tocsin.monitor.tally import Tally
 from tocsin.monitor.watch import phase, take_over
 
@@ -29,6 +28,13 @@ FARTHEST = 256
 
 NEAREST = 8
 """The same where alerts come and go so fast that less of it holds."""
+
+
+class Draws(Protocol):
+    """What keeps a picture of what was judged."""
+
+    def add(self, judged: Judged, columns: int) -> None:
+        """The first `columns` of what was judged."""
 
 
 class Rehearsal:
@@ -41,7 +47,7 @@ class Rehearsal:
     """
 
     def __init__(
-        self, target: Target, window: Window, *, sketch: Sketch | None = None, incidents: Sequence[Incident] = ()
+        self, target: Target, window: Window, *, sketch: Draws | None = None, incidents: Sequence[Incident] = ()
     ) -> None:
         self.target, self.window, self.sketch = target, window, sketch
         self.unseen = dict(enumerate(incidents))

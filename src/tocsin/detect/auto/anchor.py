@@ -62,8 +62,8 @@ Ints = NDArray[np.int64]
 
 class Anchors(NamedTuple):
     """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
-    hold went away from, until it is back (NaN = none), in its own unit and without the season; ``no_news``: a row that
-    is not on hold has been away from one for a while. The rest is what a state keeps, see there.
+    hold is away from (NaN = none), in its own unit and without the season; ``no_news``: a row that is not on hold has
+    been away from one for a while. The rest is what a state keeps, see there.
     """
 
     course: NDArray[np.int8]
@@ -285,7 +285,7 @@ def _follow(
         here[gone] = AWAY
         found.course[place[0], until] = here
         if isinstance(track, _Level) and row.hold:
-            found.left[place[0], until] = track.kept[LEFT]
+            found.left[place[0], until[gone]] = track.kept[LEFT]
         elif isinstance(track, _Level):
             found.no_news[place[0], until[gone & (row.age + until - found.begun[place] >= NEWS)]] = True
         if over.size or stop < columns:
