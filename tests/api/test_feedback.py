@@ -122,6 +122,9 @@ async def test_what_was_accepted_or_proposed_of_a_target_that_is_none_is_not_fou
         await whole.client.put(f"/monitoring/alerts/{one.id}/verdict", json={"verdict": "false", "who": "ann"})
         level = {"at": (START + 15 * MINUTE).isoformat()}
         assert (await whole.client.post("/monitoring/targets/errors/accept", json=level)).status_code == 200
+        proposed = (await whole.client.get("/monitoring/proposals?target=errors")).json()["items"]
+        dismissed = await whole.client.post(f"/monitoring/proposals/{proposed[0]['id']}/dismiss", json={"who": "ann"})
+        assert dismissed.status_code == 200
         assert (await whole.client.delete("/monitoring/targets/errors")).status_code == 204
         for path in ("/monitoring/acceptances", "/monitoring/proposals"):
             assert "there is no target named 'none'" in is_problem(await whole.client.get(f"{path}?target=none"), 404)

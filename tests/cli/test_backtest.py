@@ -63,6 +63,7 @@ RESULT = {
         "missed": 1,
         "unseen": 1,
         "false_alerts": 1,
+        "alerts_in_maintenance": 2,
         "precision": 0.8333,
         "false_alerts_per_series_week": 0.25,
         "items": [
@@ -136,7 +137,7 @@ def test_a_change_and_incidents_are_asked_and_shown(run, told):
     for words in (
         "last 14 days: 6 alerts, 3 groups, 8 messages; incidents: 2 of 3 caught, 1 without a sample; against the",
         "4 alerts fewer, 1 incident lost",
-        "83% of all alerts lie in an incident; 0.25 a series and week",
+        "83% of all alerts lie in an incident; 0.25 a series and week; 2 alerts in a marked maintenance",
         "alerts that stay: 5; gone: 25; new: 1",
         "the first 20 of each",
         "caught 60 s alert:1",

@@ -204,6 +204,16 @@ def test_the_edges_of_an_incident(alert, outcome, false):
         assert found.fates[0].delay_s == max(0.0, (alert.starts_at - at(100)).total_seconds())
 
 
+def test_what_alerts_in_a_maintenance_is_neither_false_nor_right():
+    maintenance = [incident(900, 1100, i="a"), incident(100, 120)]
+    alerts = [fired(110, 130), fired(950, 960), fired(950, 960, series="b"), fired(1101, 1110)]
+    found = reckon([incident(100, 160)], alerts, WINDOW, 2, maintenance=maintenance)
+    assert (found.caught, found.in_maintenance, found.false_alerts) == (1, 1, 2)
+    assert found.precision == pytest.approx(1 / 3)
+    (only,) = alerts[1:2]
+    assert reckon([incident(1, 2)], [only], WINDOW, 1, maintenance=maintenance).precision is None
+
+
 def test_an_incident_without_a_sample_is_not_missed():
     incidents = [incident(100, 160), incident(1000, 1060), incident(2000, 2060)]
     found = reckon(incidents, [fired(110, 130)], WINDOW, 1, unseen={0, 2})

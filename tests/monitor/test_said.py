@@ -14,7 +14,9 @@ from tocsin.monitor.status import Question
 
 async def test_a_back_test_is_held_against_the_incidents_that_were_marked():
     scene = Scene(target())
-    scene.source.play("q", spike(START - 30 * HOUR, START - 29 * HOUR, height=60.0))
+    first, second = START - 30 * HOUR, START - 10 * HOUR
+    hits = [spike(begin, begin + HOUR, height=60.0) for begin in (first, second)]
+    scene.source.play("q", lambda grid: np.maximum(*(hit(grid) for hit in hits)))
     monitor = await scene.open()
     await scene.run_for(2 * MINUTE)
     hit = (START - 30 * HOUR, START - 29 * HOUR)
@@ -28,6 +30,7 @@ async def test_a_back_test_is_held_against_the_incidents_that_were_marked():
     result = await monitor.backtest(scene.targets[0], START - 40 * HOUR, START)
     assert [fate.incident.start for fate in result.reckoning.fates] == [hit[0], START - 20 * HOUR]
     assert (result.reckoning.caught, result.reckoning.missed) == (1, 1)
+    assert (result.reckoning.in_maintenance, result.reckoning.false_alerts) == (1, 0)
     mine = (Incident(START - 5 * HOUR, START - 4 * HOUR, Labels({})),)
     asked = await monitor.backtest(scene.targets[0], START - 40 * HOUR, START, question=Question(incidents=mine))
     assert [fate.incident for fate in asked.reckoning.fates] == list(mine)

@@ -74,6 +74,7 @@ def _reckoning_answer(reckoning: Reckoning) -> ReckoningAnswer:
         missed=reckoning.missed,
         unseen=reckoning.unseen,
         false_alerts=reckoning.false_alerts,
+        alerts_in_maintenance=reckoning.in_maintenance,
         precision=reckoning.precision,
         false_alerts_per_series_week=reckoning.false_per_series_week,
         items=[

@@ -91,13 +91,15 @@ class FateAnswer(AnswerModel):
 class ReckoningAnswer(AnswerModel):
     """How the alerts stand to the incidents, which are in the order of the request. `precision`: the share of alerts
     that lie in one, null without alerts. `unseen`: incidents in which no series that they concern had a sample, which
-    are not missed. `false_alerts_per_series_week`: the others, of one series in a week.
+    are not missed. `false_alerts_per_series_week`: the others, of one series in a week. `alerts_in_maintenance`: those
+    in a marked maintenance and in no incident, which are neither.
     """
 
     caught: int
     missed: int
     unseen: int
     false_alerts: int
+    alerts_in_maintenance: int
     precision: float | None
     false_alerts_per_series_week: float | None
     items: list[FateAnswer]

@@ -154,7 +154,9 @@ def _show(answer: Answer, target: str, past: str, *, changed: bool) -> None:
         rate = incidents["false_alerts_per_series_week"].number()
         share_of = "" if precision is None else f", {precision:.0%} of all alerts lie in an incident"
         false = f"{_counted(incidents['false_alerts'].count(), 'alert')} in none{share_of}"
-        rows.append(("false alerts", safe(f"{false}; {number(rate)} a series and week")))
+        excused = incidents["alerts_in_maintenance"].count()
+        beside = f"; {_counted(excused, 'alert')} in a marked maintenance" if excused else ""
+        rows.append(("false alerts", safe(f"{false}; {number(rate)} a series and week{beside}")))
     rows += [("warning", safe(each, "yellow")) for each in answer["warnings"].words()]
     out.print(facts(rows))
     _show_incidents(answer)

@@ -62,7 +62,8 @@ class Fate:
 @dataclass(frozen=True, slots=True)
 class Reckoning:
     """How alerts stand to incidents. `precision` is the share of alerts that lie in one, None without alerts;
-    `false_per_series_week` counts the others, of one series in a week; None where there were no series.
+    `false_per_series_week` counts the others, of one series in a week; None where there were no series. Those that lie
+    `in_maintenance` and in no incident are neither.
     """
 
     fates: tuple[Fate, ...]
@@ -70,6 +71,7 @@ class Reckoning:
     missed: int
     unseen: int
     false_alerts: int
+    in_maintenance: int
     precision: float | None
     false_per_series_week: float | None
 
@@ -81,9 +83,10 @@ def reckon(
     series: int,
     *,
     unseen: Collection[int] = (),
+    maintenance: Sequence[Incident] = (),
 ) -> Reckoning:
     """Hold the alerts of `window`, in which there were so many series, against the incidents; `unseen` are the places
-    of those in which there was no sample.
+    of those in which there was no sample. What alerts in a `maintenance` and in no incident is not held against it.
 
     One is caught when the time from the beginning of an alert, of a series that it concerns, to the last sample that
     held it has a part in the incident: an older alert that has only not ended yet catches nothing. An alert is false
@@ -91,13 +94,9 @@ def reckon(
     """
     fates = tuple(_fate(one, alerts, window, seen=place not in unseen) for place, one in enumerate(incidents))
     outcomes = [fate.outcome for fate in fates]
-    false = sum(
-        not any(
-            incident.concerns(alert.labels) and incident.meets(alert.active_at, alert.last_anomalous_at)
-            for incident in incidents
-        )
-        for alert in alerts
-    )
+    others = [alert for alert in alerts if not _lies_in(incidents, alert)]
+    excused = sum(_lies_in(maintenance, alert) for alert in others)
+    false, counted = len(others) - excused, len(alerts) - excused
     weeks = (window.end - window.start + window.step) / _WEEK
     return Reckoning(
         fates=fates,
@@ -105,9 +104,14 @@ def reckon(
         missed=outcomes.count(Outcome.MISSED),
         unseen=outcomes.count(Outcome.UNSEEN),
         false_alerts=false,
-        precision=1.0 - false / len(alerts) if alerts else None,
+        in_maintenance=excused,
+        precision=1.0 - false / counted if counted else None,
         false_per_series_week=false / (series * weeks) if series else None,
     )
+
+
+def _lies_in(times: Sequence[Incident], alert: Fired) -> bool:
+    return any(one.concerns(alert.labels) and one.meets(alert.active_at, alert.last_anomalous_at) for one in times)
 
 
 def _fate(incident: Incident, alerts: Sequence[Fired], window: Window, *, seen: bool) -> Fate:

@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 from tocsin.domain.difference import compare
 from tocsin.domain.evaluation import instant
-from tocsin.domain.feedback import UNMARKED, Marked
+from tocsin.domain.feedback import UNMARKED, Marked, WindowKind
 from tocsin.domain.frame import Frame, Window
-from tocsin.domain.grouping import groups_of
-from tocsin.domain.incidents import reckon
+from tocsin.domain.grouping import Fired, groups_of
+from tocsin.domain.incidents import Reckoning, reckon
 from tocsin.domain.target import Target
 from tocsin.monitor.aside import Aside, GoOn
 from tocsin.monitor.backfill import part_columns, read_back_alike
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
+from tocsin.monitor.marked import marked_times
 from tocsin.monitor.memory import Memory
 from tocsin.monitor.rehearsal import Rehearsal, columns_of
 from tocsin.monitor.sketch import Sketch
@@ -176,11 +177,17 @@ def _result(run: Rehearsal, question: Question) -> BacktestResult:
         judged=tally.judged,
         fired=tuple(alerts),
         groups=tuple(groups_of(alerts, run.window.end, told=not run.target.shadow)),
-        reckoning=(
-            reckon(question.incidents, alerts, run.window, series, unseen=run.unseen) if question.incidents else None
-        ),
+        reckoning=_reckoned(run, question, alerts),
         plot=run.sketch.plot(alerts) if isinstance(run.sketch, Sketch) else None,
     )
+
+
+def _reckoned(run: Rehearsal, question: Question, alerts: Sequence[Fired]) -> Reckoning | None:
+    if not question.incidents:
+        return None
+    maintenance = marked_times(run.memory.marked, WindowKind.MAINTENANCE, run.window.start, run.window.end)
+    series = len(run.tally.series)
+    return reckon(question.incidents, alerts, run.window, series, unseen=run.unseen, maintenance=maintenance)
 
 
 def _compared(result: BacktestResult, against: BacktestResult) -> BacktestResult:

@@ -8,9 +8,8 @@ from math import ceil
 
 from tocsin.detect import Pattern
 from tocsin.domain.errors import Invalid
-from tocsin.domain.feedback import Marked, WindowKind
+from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Window
-from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import Target, TargetState
@@ -105,7 +104,7 @@ class Inquiry:
         # That makes `auto` know a series; all of its history would be asked for at each look.
         short = replace(target, history=min(target.history, PICTURE_COLUMNS * target.step))
         memory = await read_back(short, gate, early, len(frame.labels), marked=self._marked(target.name))
-        return await self._pictures.run(lambda go_on: draw(target, frame, window, max_series, memory, go_on))
+        return await self._pictures.run(lambda go_on: draw(target, frame, window, max_series, memory, go_on=go_on))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:
         """Trends, seasons and level shifts of the last day, or of the lookback when that is longer.
@@ -148,13 +147,3 @@ class Inquiry:
             return Window.aligned(start.timestamp(), end.timestamp(), step_s)
         except ValueError as error:
             raise Invalid("start", f"the window holds no step of {step_s:g} s") from error
-
-
-def marked_incidents(marked: Marked, start: datetime, end: datetime) -> tuple[Incident, ...]:
-    """The incidents of a time that people have marked, oldest first."""
-    found = [
-        Incident(one.start, one.end, one.labels)
-        for one in marked.windows
-        if one.kind is WindowKind.INCIDENT and one.start <= end and start <= one.end
-    ]
-    return tuple(sorted(found, key=lambda one: one.start))

@@ -3,6 +3,7 @@ threshold of their own. Pure.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from tocsin.detect import Learnt
 from tocsin.domain.evaluation import instant
-from tocsin.domain.feedback import Acceptance, AcceptanceKind, Marked, MarkedWindow
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Marked, MarkedWindow, WindowKind
 from tocsin.domain.frame import Floats
+from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Labels
 
 Mask = NDArray[np.bool_]
@@ -97,3 +99,13 @@ def reaches(old: Marked, new: Marked, labels: Sequence[Labels], oldest: float, n
         return True
     gone, come = set(old.levels) - set(new.levels), set(new.levels) - set(old.levels)
     return any(oldest <= one.at.timestamp() < newest for one in gone | come)
+
+
+def marked_times(marked: Marked, kind: WindowKind, start: datetime, end: datetime) -> tuple[Incident, ...]:
+    """The windows of one kind that have a part in a time, oldest first."""
+    found = [
+        Incident(one.start, one.end, one.labels)
+        for one in marked.windows
+        if one.kind is kind and one.start <= end and start <= one.end
+    ]
+    return tuple(sorted(found, key=lambda one: one.start))

@@ -45,7 +45,7 @@ class _Drawn:
 
 
 def draw(
-    target: Target, frame: Frame, window: Window, max_series: int, memory: Memory, go_on: GoOn = lambda: None
+    target: Target, frame: Frame, window: Window, max_series: int, memory: Memory, *, go_on: GoOn = lambda: None
 ) -> Plot:
     """Judge `frame` causally, as monitoring does, and cut the plot of `window` out of it: while an alert lasts what is
     expected is what its series left.

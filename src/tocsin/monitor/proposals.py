@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tocsin.domain.errors import Conflict, NotFound, TocsinError
-from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Verdict
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Verdict, WindowKind
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, ProposalState, Step
@@ -16,7 +16,8 @@ from tocsin.monitor.backtest import Asked
 from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
-from tocsin.monitor.inquiry import MAX_COLUMNS, Inquiry, marked_incidents
+from tocsin.monitor.inquiry import MAX_COLUMNS, Inquiry
+from tocsin.monitor.marked import marked_times
 from tocsin.monitor.status import Question, TargetView
 from tocsin.monitor.watch import Watch
 from tocsin.monitor.weighing import Tried, Weighing, greater
@@ -268,7 +269,7 @@ class Proposals:
         start = end - _compared_over(target)
         known = self._feedback.marked(target.name)
         since = await self._since(proposal, start)
-        question = Question(incidents=marked_incidents(known, start, end))
+        question = Question(incidents=marked_times(known, WindowKind.INCIDENT, start, end))
         before = await self._inquiry.backtest([Asked(target, gate, known)], start, end, question)
         verdicts = [one for one in await self._store.marks(target.name, start) if one.alert.starts_at is not None]
         weighing = Weighing(proposal, before, verdicts, since, self._clock.now())

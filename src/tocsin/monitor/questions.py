@@ -7,6 +7,7 @@ from datetime import datetime
 from tocsin.detect import Pattern
 from tocsin.domain.alert import AlertState
 from tocsin.domain.errors import NotFound
+from tocsin.domain.feedback import WindowKind
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import AlertFilter, AnomalyFilter, History, Page, Store
@@ -14,7 +15,8 @@ from tocsin.domain.target import Target
 from tocsin.monitor.backtest import NOTHING_ELSE, Asked, Progress
 from tocsin.monitor.feedback import Feedback
 from tocsin.monitor.gates import Gates
-from tocsin.monitor.inquiry import Inquiry, marked_incidents
+from tocsin.monitor.inquiry import Inquiry
+from tocsin.monitor.marked import marked_times
 from tocsin.monitor.status import BacktestResult, CheckResult, Plot, Question
 from tocsin.monitor.watch import Watch
 
@@ -70,7 +72,7 @@ class Questions:
             self._gates.accept(one)
         asked = [Asked(one, self._gates.of(one), self.feedback.marked(one.name)) for one in targets]
         if not question.incidents:
-            question = replace(question, incidents=marked_incidents(asked[0].marked, start, end))
+            question = replace(question, incidents=marked_times(asked[0].marked, WindowKind.INCIDENT, start, end))
         return await self._inquiry.backtest(asked, start, end, question, progress)
 
     def _watch(self, name: str) -> Watch:
