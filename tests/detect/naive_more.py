@@ -185,7 +185,8 @@ def capacity(samples, now, limit, horizon):
             best = sigma, early, late
     if any(one >= max(known(x[-24:])) for one in known(x[:-24])):
         return 0.0, NAN, NAN
-    return side * best[0], best[1], best[2]
+    most = 3.5 + 0.5 * min(1.0, (1.0 - best[1] / horizon) / 0.75) if best[0] else 0.0
+    return side * min(best[0], most), best[1], best[2]
 
 
 def seasonal(samples, now, value):
