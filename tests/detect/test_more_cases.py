@@ -259,35 +259,6 @@ def test_a_disk_that_fills_is_told_with_a_range_of_dates_that_holds(limit, sign)
     assert late - early < 2 * 86400.0
 
 
-EXACT = [
-    pytest.param(900.0, lambda at: START + 10 * 86400.0 - at, Context(lower_limit=0.0), 10 * 86400.0, id="falls"),
-    pytest.param(60.0, lambda at: (at - START) / 3600.0, Context(limit=400.0), 400 * 3600.0, id="rises"),
-]
-
-
-@pytest.mark.parametrize(("step", "curve", "context", "ends"), EXACT)
-def test_what_runs_straight_to_its_limit_is_told_with_the_date_and_the_more_the_nearer_it_is(
-    step, curve, context, ends
-):
-    at = START + np.arange(0, ends + 86400.0, step)
-    rules = {"new": len(at), "window": 1000, "relearn": 60, "methods": ("capacity",), "step_s": step}
-    scores = follow(at, curve(at)[None], context=context, **rules).scores
-    size = np.abs(scores.sigma[0])
-    told = np.flatnonzero(size >= 3.0)
-    left = START + ends - at
-    assert left[told[0]] == pytest.approx(4 * 86400.0, abs=2 * 3600.0), "as soon as it is within the horizon"
-    assert size[told[0]] == pytest.approx(3.5, abs=0.02)
-    assert (np.diff(size[told]) >= 0.0).all()
-    assert size[told].max() == 4.0
-    for column in told:
-        (said,) = told_at(scores, 0, int(column))
-        if left[column] > 3600.0:
-            date = re.search(r"ing by .* it reaches (?:0|400) at about (\S+ \S+) UTC$", said).group(1).replace(" ", "T")
-            assert abs(np.datetime64(date, "s").astype(float) - START - ends) <= step
-        if left[column] < -2 * 3600.0:
-            assert said == f"the limit of {context.limit or 0:g} is reached"
-
-
 @pytest.mark.parametrize(
     "values",
     [

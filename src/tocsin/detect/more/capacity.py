@@ -35,6 +35,9 @@ EXHAUSTED_SIGMA = Severity.HIGH.sigma
 FAR_SIGMA = Severity.MEDIUM.sigma
 """At most this much is said of a limit as far ahead as the horizon."""
 
+SETTLED_HOURS = 7 * 24
+"""After so many hours it is settled on which side of a limit a series usually is, also while it lies beyond."""
+
 NEAR = 0.25
 """Within this share of the horizon a limit counts as one that is reached."""
 
@@ -50,7 +53,8 @@ class CapacityState(Rows):
 
     ``sigma`` (NaN before a day), ``expected`` where the trend began, ``reach`` how far it had to go to be one,
     ``facts`` (S, 6): limit, early and late end (local times), slope an hour, 1 where the limit is inferred, 1 where it
-    is reached (the slope is then the side). 8.5 KB a series.
+    is reached (the slope is then the side). ``upwards``: whether a limit of which no side is given is reached upwards,
+    1 or -1, NaN until a week of hours has settled that. 8.5 KB a series.
     """
 
     SHARED: ClassVar[tuple[str, ...]] = ()
@@ -60,6 +64,7 @@ class CapacityState(Rows):
     expected: Array
     reach: Array
     facts: Array
+    upwards: Array
 
     @property
     def ready(self) -> Flags:
@@ -75,7 +80,7 @@ def fresh(rows: int, step_s: float) -> CapacityState:  # noqa: ARG001 - the form
     """Series of which nothing is known."""
     nothing = np.full(rows, np.nan)
     cells = Cells.empty(rows, HOUR_S, slots=_SLOTS, kept=KEPT_HOURS)
-    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 6), np.nan))
+    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 6), np.nan), nothing)
 
 
 def advance(state: CapacityState, new: Columns) -> Advanced:
@@ -105,7 +110,7 @@ def words(facts: Array, shift: float, unit: str) -> str:
     limit, early, late, slope, inferred, reached = facts.tolist()
     whence = " that was inferred from the unit or the query (capacity_limit sets another)" if inferred else ""
     if reached:
-        return f"the limit of {number(limit, unit)}{whence} is reached"
+        return f"the limit of {number(limit, unit)}{whence} is reached from {'below' if slope > 0 else 'above'}"
     first, last = (f"{datetime.fromtimestamp(at - shift, UTC):%Y-%m-%d %H:%M}" for at in (early, late))
     pace = f"{'rising' if slope > 0 else 'falling'} by {distance(slope * 24, unit)} a day"
     to = f"the limit of {number(limit, unit)}{whence}" if inferred else number(limit, unit)
@@ -182,7 +187,7 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
     rows = len(state.sigma)
     sigma, expected, reach = (np.full(rows, np.nan) for _ in range(3))
     facts = np.full((rows, 6), np.nan)
-    middle = state.cells.middle
+    middle, settled = state.cells.middle, state.upwards.copy()
     day = (~np.isnan(middle[:, -24:])).sum(axis=1) >= _HAVE * 24
     for row in np.flatnonzero(day & ~np.isnan(middle[:, :-24]).all(axis=1)):
         x = middle[row]
@@ -191,7 +196,10 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
         expected[row] = float(median_of(x[-24:]))
         reach[row] = unit
         newest = float(median_of(x[-2:]))
-        for limit, upwards, inferred in _limits(context, float(median_of(x)), float(np.nanmax(x))):
+        usual, highest = float(median_of(x)), float(np.nanmax(x))
+        if context.limit is not None and np.isnan(settled[row]) and (~np.isnan(x)).sum() >= SETTLED_HOURS:
+            settled[row] = 1.0 if usual <= context.limit else -1.0
+        for limit, upwards, inferred in _limits(context, usual, highest, float(settled[row])):
             side = 1.0 if upwards else -1.0
             if side * (newest - limit) >= 0.0:
                 sigma[row], facts[row] = side * EXHAUSTED_SIGMA, (limit, now, now, side, inferred, 1.0)
@@ -205,7 +213,7 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
                     found.reach * unit,
                 )
                 facts[row] = (limit, now + found.early, now + found.late, side * found.slope * unit, inferred, 0.0)
-    return replace(state, sigma=sigma, expected=expected, reach=reach, facts=facts)
+    return replace(state, sigma=sigma, expected=expected, reach=reach, facts=facts, upwards=settled)
 
 
 def _most(ahead: float) -> float:
@@ -267,14 +275,15 @@ class _Limit(NamedTuple):
     inferred: bool = False
 
 
-def _limits(context: Context, usual: float, highest: float) -> list[_Limit]:
-    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level says which.
+def _limits(context: Context, usual: float, highest: float, settled: float) -> list[_Limit]:
+    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level of the first week
+    says which, so that what stays beyond it is not taken for what comes from there.
 
     An inferred one does not where an hour lay beyond it, which is then no bound, nor where the series usually stands
     at it: availability at 100 percent is not exhausted.
     """
     if context.limit is not None:
-        return [_Limit(context.limit, usual <= context.limit)]
+        return [_Limit(context.limit, usual <= context.limit if np.isnan(settled) else settled > 0)]
     found = [] if context.upper_limit is None else [_Limit(context.upper_limit, upwards=True)]
     inferred = context.inferred_limit
     if not found and inferred is not None and usual < inferred and highest <= inferred + _ROUNDING * abs(inferred):
