@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
 from tocsin.detect import METHODS
@@ -74,6 +75,22 @@ def test_how_old_is_old_grows_with_step_and_interval():
     assert stale_after(target()) == 5 * MINUTE
     assert stale_after(target(check_interval=10 * MINUTE)) == 20 * MINUTE
     assert stale_after(target(step=timedelta(seconds=10))) == 2 * MINUTE
+
+
+@pytest.mark.parametrize("beyond", [9e307, -9e307, 1.7e308])
+async def test_samples_too_large_to_be_judged_are_warned_about_and_waited_for_by_nobody(beyond):
+    scene = Scene(target())
+    scene.source.play("q", lambda grid: np.full(len(grid), beyond), {"n": "huge"})
+    monitor = await scene.open()
+    await scene.run_for(3 * MINUTE)
+    seen = monitor.view("errors").status
+    assert (seen.state, seen.eta) == (TargetState.NO_DATA, None)
+    assert seen.warnings == ("samples that cannot be judged were read as gaps: 1 beyond 8e+307",)
+    scene.source.play("q", lambda grid: np.full(len(grid), 8e307), {"n": "huge"})
+    await scene.run_for(12 * MINUTE)
+    seen = monitor.view("errors").status
+    assert (seen.state, seen.warnings) == (TargetState.READY, ())
+    await monitor.close()
 
 
 def after(columns, *, step_s=60.0, seasonal=0.0, start=START, burst=0):
