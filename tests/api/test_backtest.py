@@ -111,6 +111,7 @@ async def test_incidents_and_a_plot_are_passed_on_and_answered(scene, client):
     [
         ({"change": {"name": "other"}}, "change.name"),
         ({"change": {"step": 0.5}}, "change.step"),
+        ({"change": {"alert_above": 90, "alert_below": 10}}, "change.alert_above"),
         ({"change": {"nonsense": 1}}, "change.nonsense"),
         ({"change": {"enabled": False}}, "change.enabled"),
         ({"change": {"datasource_uid": "nowhere"}}, "change.datasource_uid"),

@@ -39,7 +39,15 @@ from tocsin.store.memory import MemoryStore
 
 EXAMPLES = 20
 UNLIKELY = ("name", "query_type", "detection_methods", "step", "lookback", "lower_bound", "upper_bound", "pending_for")
-UNLIKELY += ("check_interval", "keep_firing_for", "offset", "min_effect", "min_effect_ratio")
+UNLIKELY += (
+    "check_interval",
+    "keep_firing_for",
+    "offset",
+    "min_effect",
+    "min_effect_ratio",
+    "alert_above",
+    "alert_below",
+)
 """Fields whose made up values seldom fit together."""
 
 KNOWN = {

@@ -80,6 +80,8 @@ async def test_step_and_lookback_follow_the_interval(client, interval, step, loo
         ({"enabled": "yes"}, "enabled"),
         ({"min_effect": -1}, "min_effect"),
         ({"lower_bound": 5, "upper_bound": 1}, "lower_bound"),
+        ({"alert_above": 90, "alert_below": 10}, "alert_above"),
+        ({"alert_above": 5, "alert_below": 5}, "alert_above"),
         ({"labels": {"team": 3}}, "labels.team"),
         ({"interval": 60}, "interval"),
         ({"version": 3}, "version"),
@@ -208,10 +210,11 @@ async def test_a_default_step_follows_a_changed_interval_and_a_chosen_one_stays(
         ({"query_type": "loki"}, "query_type"),
         ({"datasource_uid": "nowhere"}, "datasource_uid"),
         ({"owner": "file"}, "owner"),
+        ({"alert_below": 0}, "alert_above"),
     ],
 )
 async def test_a_patch_that_cannot_be_is_refused(client, patch, field):
-    await client.post(TARGETS, json=SHORT)
+    await client.post(TARGETS, json={**SHORT, "alert_above": 0})
     is_problem(await client.patch(f"{TARGETS}/short", json=patch), 422, field)
     assert (await client.get(f"{TARGETS}/short")).json()["version"] == 1
 

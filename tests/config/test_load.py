@@ -260,6 +260,7 @@ def test_a_merged_key_that_is_wrong_is_found_where_it_stands(write):
         ("min_effect: .nan", "min_effect"),
         ("min_effect: -1", "min_effect"),
         ("lower_bound: 2, upper_bound: 1", "lower_bound"),
+        ("alert_above: 90, alert_below: 10", "alert_above"),
         ("enabled: maybe", "enabled"),
         ("lookback: [1]", "lookback"),
         ("pending_for: 30d", "pending_for"),

@@ -155,13 +155,24 @@ def pace(x):
     return slope, low, high, sigma, begin + slope * (n - 0.5), apart
 
 
+def usual(samples, hour, x):
+    """The hours by which the side of a limit goes: the first that are a week, else those of now."""
+    first = math.floor(samples[0][0] / 3600)
+    every = [middle(one) for one in cells(samples, 3600, 60, first, hour)]
+    for end in range(1, len(every) + 1):
+        then = every[max(0, end - 336) : end]
+        if len(known(then[-24:])) >= 0.8 * 24 and known(then[:-24]) and len(known(then)) >= 168:
+            return then
+    return x
+
+
 def capacity(samples, now, limit, horizon):
     """Sigma, and seconds until the early and the late end; None before a day."""
     hour = math.floor(now / 3600)
     x = [middle(one) for one in cells(samples, 3600, 60, hour - 336, hour)]
     if len(known(x[-24:])) < 0.8 * 24 or not known(x[:-24]):
         return None
-    side = 1 if middle(x) <= limit else -1
+    side = 1 if middle(usual(samples, hour, x)) <= limit else -1
     if side * (middle(x[-2:]) - limit) >= 0:
         return side * 4.0, 0.0, 0.0
     x, limit = [side * one for one in x], side * limit
@@ -185,7 +196,8 @@ def capacity(samples, now, limit, horizon):
             best = sigma, early, late
     if any(one >= max(known(x[-24:])) for one in known(x[:-24])):
         return 0.0, NAN, NAN
-    return side * best[0], best[1], best[2]
+    most = 3.5 + 0.5 * min(1.0, (1.0 - best[1] / horizon) / 0.75) if best[0] else 0.0
+    return side * min(best[0], most), best[1], best[2]
 
 
 def seasonal(samples, now, value):

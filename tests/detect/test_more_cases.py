@@ -199,6 +199,26 @@ def test_one_outage_does_not_make_the_next_usual():
     assert 5 * DAY + 5 in flags
 
 
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        pytest.param([], "regularly until now", id="no gap"),
+        pytest.param([30], r"regularly until now, with one gap of at most (\S+) s", id="one gap"),
+        pytest.param([30, 30], r"usually after gaps of at most (\S+) s", id="two gaps"),
+    ],
+)
+def test_the_words_of_an_absence_say_which_gaps_there_were_before(before, said):
+    values = noise(8 * DAY)
+    for day, gap in enumerate(before, 1):
+        values[day * DAY : day * DAY + gap] = np.nan
+    values[5 * DAY : 5 * DAY + 100] = np.nan
+    (words,) = told_at(absent(values)[0], 0, 5 * DAY + 99)
+    found = re.fullmatch(rf"no sample for 6000 s; they came {said}", words)
+    assert found, words
+    for longest in found.groups():
+        assert 30 * 60 <= float(longest.replace(",", "")) <= 30 * 60 * 1.25
+
+
 def test_a_time_in_which_nobody_could_look_is_no_absence():
     values = noise(2 * DAY)
     values[DAY : DAY + 100] = np.nan

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from tests.monitor.scene import MINUTE, START, Scene, noise, target
 from tocsin.detect import METHODS
@@ -74,6 +75,22 @@ def test_how_old_is_old_grows_with_step_and_interval():
     assert stale_after(target()) == 5 * MINUTE
     assert stale_after(target(check_interval=10 * MINUTE)) == 20 * MINUTE
     assert stale_after(target(step=timedelta(seconds=10))) == 2 * MINUTE
+
+
+@pytest.mark.parametrize("beyond", [9e307, -9e307, 1.7e308])
+async def test_samples_too_large_to_be_judged_are_warned_about_and_waited_for_by_nobody(beyond):
+    scene = Scene(target())
+    scene.source.play("q", lambda grid: np.full(len(grid), beyond), {"n": "huge"})
+    monitor = await scene.open()
+    await scene.run_for(3 * MINUTE)
+    seen = monitor.view("errors").status
+    assert (seen.state, seen.eta) == (TargetState.NO_DATA, None)
+    assert seen.warnings == ("samples that cannot be judged were read as gaps: 1 beyond 8e+307",)
+    scene.source.play("q", lambda grid: np.full(len(grid), 8e307), {"n": "huge"})
+    await scene.run_for(12 * MINUTE)
+    seen = monitor.view("errors").status
+    assert (seen.state, seen.warnings) == (TargetState.READY, ())
+    await monitor.close()
 
 
 def after(columns, *, step_s=60.0, seasonal=0.0, start=START, burst=0):
@@ -150,8 +167,39 @@ def test_days_of_which_most_is_missing_are_no_history():
 
 
 def test_a_method_of_hours_is_not_waited_for_because_of_one_of_days():
-    one = target(detection_methods=("outlier", "seasonal"), step=5 * MINUTE, check_interval=5 * MINUTE)
-    times = START.timestamp() + np.arange(12) * 300.0
-    frame = Frame(times, np.stack([noise(times + n) for n in range(4)]), tuple(Labels({"n": str(n)}) for n in range(4)))
+    seen, first = peers(("outlier", "seasonal"), 5, columns=12)
+    assert seen.eta == instant(first + 3 * 3600.0)
+    assert "as outlier and seasonal need, 3 h for a first opinion; ready in about" in seen.reason
+
+
+def peers(methods, count, columns):
+    """The condition after so many columns of so many series, and the time of the first."""
+    one = target(detection_methods=methods, step=5 * MINUTE, check_interval=5 * MINUTE)
+    times = START.timestamp() + np.arange(columns) * 300.0
+    series = tuple(Labels({"n": str(n)}) for n in range(count))
+    frame = Frame(times, np.stack([noise(times, seed=n) for n in range(count)]), series)
     judged, memory = absorb(one, Memory.empty(one), frame, {})
-    assert condition_of(one, memory, judged, instant(times[-1])).eta == instant(times[0] + 4 * 3600.0)
+    return condition_of(one, memory, judged, instant(times[-1])), times[0]
+
+
+@pytest.mark.parametrize(("count", "have"), [(1, "is 1"), (4, "are 4")])
+def test_with_too_few_series_for_outlier_nothing_is_waited_for(count, have):
+    seen, _ = peers(("outlier",), count, columns=60)
+    assert (seen.state, seen.eta) == (TargetState.WARMING_UP, None)
+    assert seen.reason == f"outlier needs 5 series at the same time, and there {have}"
+
+
+def test_beside_another_method_the_missing_peers_are_told_and_the_other_is_waited_for():
+    seen, first = peers(("outlier", "seasonal"), 4, columns=60)
+    assert seen.reason.startswith("there is not yet as much history as seasonal needs, 2 days for a first opinion")
+    assert seen.reason.endswith("; outlier needs 5 series at the same time, and there are 4")
+    assert seen.eta == instant(first + 2 * 86400.0)
+    ready, _ = peers(("mad", "outlier"), 4, columns=60)
+    assert ready.state is TargetState.READY
+    assert ready.reason == "4 series judged; outlier needs 5 series at the same time, and there are 4"
+
+
+def test_with_five_series_outlier_speaks_when_it_was_said_to():
+    # The sample that begins the fourth hour is held against the three that are over.
+    assert peers(("outlier",), 5, columns=36)[0].state is TargetState.WARMING_UP
+    assert peers(("outlier",), 5, columns=37)[0].state is TargetState.READY

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tocsin.api.models_analysis import DataPoint
 from tocsin.api.models_common import parse_instant
+from tocsin.detect import LARGEST
 from tocsin.domain.errors import Invalid
 from tocsin.domain.frame import Floats
 
@@ -23,7 +24,7 @@ def read_points(raw: Sequence[object]) -> tuple[Floats, Floats]:
     for begin in range(0, len(raw), AT_ONCE):
         for index, point in enumerate(_checked(raw[begin : begin + AT_ONCE], begin), begin):
             times[index] = before = _time_after(before, point.timestamp, index)
-            values[index] = point.value
+            values[index] = _reckonable(point.value, index)
     return times, values
 
 
@@ -34,6 +35,12 @@ def _checked(part: Sequence[object], begin: int) -> Sequence[DataPoint]:
         found = error.errors(include_url=False, include_input=False)
         moved = [{**one, "loc": ("body", "data_points", begin + int(one["loc"][0]), *one["loc"][1:])} for one in found]
         raise RequestValidationError(moved) from error
+
+
+def _reckonable(value: float, index: int) -> float:
+    if abs(value) > LARGEST:
+        raise Invalid(f"data_points[{index}].value", f"must lie between -{LARGEST:g} and {LARGEST:g}")
+    return value
 
 
 def _time_after(before: float, text: str, index: int) -> float:

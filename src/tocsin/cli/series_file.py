@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from tocsin.detect import LARGEST
 from tocsin.domain.words import many
 
 TIME_NAMES = ("timestamp", "time", "ts", "date", "datetime")
@@ -185,4 +186,6 @@ def _value(text: str, column: int, place: _Place) -> float:
         place.refuse(column, f"{word!r} is no number")
     if math.isinf(value):
         place.refuse(column, f"{word!r} is no finite number; leave the field empty for a gap")
+    if abs(value) > LARGEST:
+        place.refuse(column, f"{word!r} is beyond {LARGEST:g}; leave the field empty for a gap")
     return value

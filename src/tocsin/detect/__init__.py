@@ -5,6 +5,7 @@ from tocsin.detect.base import (
     AHEAD,
     AUTO,
     AWAY,
+    LARGEST,
     METHODS,
     MIN_LEARN,
     MORE,
@@ -28,7 +29,7 @@ from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
 from tocsin.detect.judge import REASONS, Judgement, Policy, anomalies, floor, judge, possible, raised, shifted, slack
-from tocsin.detect.more import BrokenExtra, Context, history_of, importing, is_slow, missing_extra, told_at
+from tocsin.detect.more import BrokenExtra, Context, history_of, importing, is_slow, missing_extra, series_of, told_at
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, relearns_after, replay, sure_after
 from tocsin.detect.retrospective import sigmas
@@ -40,6 +41,7 @@ __all__ = [
     "AUTO_CEILING",
     "AWAY",
     "DIAL_LEVELS",
+    "LARGEST",
     "LEAST_WEEKS",
     "METHODS",
     "MIN_LEARN",
@@ -100,6 +102,7 @@ __all__ = [
     "relearns_after",
     "replay",
     "resolve_methods",
+    "series_of",
     "shifted",
     "sigma_of_tail",
     "sigmas",

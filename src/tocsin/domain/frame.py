@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect import LARGEST
 from tocsin.domain.labels import Labels
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ class Frame:
 
     `timestamps` (T,) float64 unix seconds, ascending; `values` (S, T) float64, NaN = no sample;
     `labels` one per series, all different; `warnings` what the server said beside its answer;
-    `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf), by kind;
+    `dropped` counts samples that had a value but none that can be judged (NaN, +Inf, -Inf, too large), by kind;
     `thin` (T,) counts samples that were made gaps because there was too little behind them (see `denominator.py`);
     `size_bytes` how large the answer was before it was decoded, 0 where nothing came over a wire; `queries` how many
     questions it took; `partial` that data are missing from it which the server could not reach: numbers that rest on
@@ -90,6 +91,21 @@ class Frame:
         labels = tuple(self.labels[row] for row in there)
         thin = None if self.thin is None else self.thin[:count]
         return replace(self, timestamps=self.timestamps[:count], values=values[there], labels=labels, thin=thin)
+
+    def within_reach(self) -> "Frame":
+        """The same in which samples that are too large to be reckoned with are gaps, counted in `dropped`."""
+        # One look at all costs less than a mask; `fmax` and `fmin` pass over gaps.
+        if (
+            not self.values.size
+            or max(np.fmax.reduce(self.values, None), -np.fmin.reduce(self.values, None)) <= LARGEST
+        ):
+            return self
+        beyond = np.abs(self.values) > LARGEST
+        if not beyond.any():
+            return self
+        kind = f"beyond {LARGEST:g}"
+        count = self.dropped.get(kind, 0) + int(np.count_nonzero(beyond))
+        return replace(self, values=np.where(beyond, np.nan, self.values), dropped={**self.dropped, kind: count})
 
     @property
     def samples(self) -> int:

@@ -256,7 +256,14 @@ class Target:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise Invalid(name, "must be a finite number, zero or more")
-        _check_range("lower_bound", self.lower_bound, self.upper_bound)
+        _check_range("lower_bound", self.lower_bound, "upper_bound", self.upper_bound)
+        _check_range(
+            "alert_above",
+            self.alert_above,
+            "alert_below",
+            self.alert_below,
+            ": only values between them count",
+        )
         if self.unit not in ("", "none", *UNITS):
             raise Invalid("unit", f"must be one of {', '.join(UNITS)}, or none; not {self.unit!r}")
         return self
@@ -341,6 +348,6 @@ def _check_capacity(target: Target) -> None:
         )
 
 
-def _check_range(name: str, lower: float | None, upper: float | None) -> None:
+def _check_range(name: str, lower: float | None, other: str, upper: float | None, why: str = "") -> None:
     if lower is not None and upper is not None and lower >= upper:
-        raise Invalid(name, "must be below upper_bound")
+        raise Invalid(name, f"must be below {other}{why}")

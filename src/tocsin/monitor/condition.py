@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from tocsin.detect import MIN_LEARN, Outlook, choose, outlook, sure_after
+from tocsin.detect import MIN_LEARN, Outlook, choose, outlook, series_of, sure_after
 from tocsin.domain.denominator import guard_of, thin_words
 from tocsin.domain.evaluation import Judged, instant
 from tocsin.domain.target import Target, TargetState
@@ -64,7 +64,7 @@ def condition_of(target: Target, memory: Memory, judged: Judged, at: datetime) -
     parts = [f"{total} series judged"]
     if ready < total:
         parts = [f"{ready} of {total} series ready, the others are warming up"]
-    parts += _of_the_silent(target, memory, at)
+    parts += [*_of_the_silent(target, memory, at), *_of_the_few(target, memory)]
     words, eta = _of_auto(target, memory, at)
     return Condition(TargetState.READY, "; ".join([*parts, *words]) + said, eta, ready)
 
@@ -96,9 +96,27 @@ def _newest(memory: Memory) -> datetime | None:
 
 
 def _of_history(target: Target, memory: Memory, at: datetime) -> tuple[str, datetime | None]:
-    """What the methods that need days of history wait for."""
-    names = " and ".join(target.detection_methods)
-    words = f"there is not yet as much history as {names} need{'s' * (len(target.detection_methods) == 1)}"
+    """What the methods that need days of history wait for; nothing is to be waited for by one with too few series."""
+    able = [name for name in target.detection_methods if series_of(name) <= len(memory.labels)]
+    few = _of_the_few(target, memory)
+    if not able:
+        return "; ".join(few), None
+    words, eta = _of_days(able, target, memory, at)
+    return "; ".join([words, *few]), eta
+
+
+def _of_the_few(target: Target, memory: Memory) -> list[str]:
+    """The methods that need more series than there are."""
+    have = len(memory.labels)
+    needed = [(name, series_of(name)) for name in target.detection_methods if series_of(name) > have]
+    return [
+        f"{name} needs {count} series at the same time, and there {'is' if have == 1 else 'are'} {have}"
+        for name, count in needed
+    ]
+
+
+def _of_days(able: list[str], target: Target, memory: Memory, at: datetime) -> tuple[str, datetime | None]:
+    words = f"there is not yet as much history as {' and '.join(able)} need{'s' * (len(able) == 1)}"
     state = memory.learnt.more
     needed, missing = (0.0, 0.0) if state is None else state.wait(_local(target, at))
     if not needed:

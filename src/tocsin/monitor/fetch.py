@@ -7,7 +7,9 @@ from tocsin.monitor.gate import Gate
 
 
 async def fetch(target: Target, gate: Gate, window: Window) -> Frame:
-    """The target's series within the window; raises `SourceError`, also for its denominator."""
-    frame = await gate.query(target.asked, window)
+    """The target's series within the window, what cannot be judged as gaps; raises `SourceError`, also for its
+    denominator.
+    """
+    frame = (await gate.query(target.asked, window)).within_reach()
     guard = guard_of(target)
     return frame if guard is None else masked(frame, await gate.query(guard.query, window), guard)

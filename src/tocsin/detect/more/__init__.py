@@ -3,7 +3,7 @@
 from tocsin.detect.more.common import Columns, Context, Said
 from tocsin.detect.more.engine import MoreState, go_on, strongest
 from tocsin.detect.more.extras import BrokenExtra, importing
-from tocsin.detect.more.registry import BY_NAME, history_of, is_slow, missing_extra
+from tocsin.detect.more.registry import BY_NAME, history_of, is_slow, missing_extra, series_of
 from tocsin.detect.more.words import told_at
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "importing",
     "is_slow",
     "missing_extra",
+    "series_of",
     "strongest",
     "told_at",
 ]

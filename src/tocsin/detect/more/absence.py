@@ -95,14 +95,18 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
         if away.size:
             said.sigma[away, column] = -_sigma(state, away)
             starts.append(column)
-            facts.append(np.stack([state.gap * state.step_s, _usual(state) * state.step_s], axis=1))
+            once = _usual(state, times=1)
+            facts.append(np.stack([state.gap, _usual(state), once], axis=1) * state.step_s)
     return Advanced(state, said._replace(starts=tuple(starts), facts=tuple(facts)))
 
 
 def words(facts: Array, shift: float, unit: str) -> str:  # noqa: ARG001 - the form of every method
-    """How long nothing came, in words."""
-    gone, usual = facts.tolist()
-    often = "without a gap until now" if usual == 0 else f"usually after gaps of at most {number(usual)} s"
+    """How long nothing came, in words. A gap that was marked, or seen by nobody, is none that is known."""
+    gone, usual, once = facts.tolist()
+    if usual:
+        often = f"usually after gaps of at most {number(usual)} s"
+    else:
+        often = "regularly until now" + (f", with one gap of at most {number(once)} s" if once else "")
     return f"no sample for {number(gone)} s; they came {often}"
 
 
@@ -133,10 +137,10 @@ def _counted(state: AbsenceState, here: Flags, mute: Flags, *, blind: bool) -> A
     )
 
 
-def _usual(state: AbsenceState) -> Ints:
-    """(S,): the longest gap that was seen ``TWICE``, in steps; 0 where none was."""
+def _usual(state: AbsenceState, times: int = TWICE) -> Ints:
+    """(S,): what the longest gap that was seen so many ``times`` took at most, in steps; 0 where none was."""
     longer = np.cumsum(state.gaps[:, ::-1], axis=1)[:, ::-1]
-    result: Ints = np.append(0, np.append(SIZES[1:], SIZES[-1] * 2) - 1)[(longer >= TWICE).sum(axis=1)]
+    result: Ints = np.append(0, np.append(SIZES[1:], SIZES[-1] * 2) - 1)[(longer >= times).sum(axis=1)]
     return result
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tocsin.detect import combine
-from tocsin.detect.calibrate import ANOMALOUS, Array
+from tocsin.detect.calibrate import ANOMALOUS, Array, Severity
 from tocsin.detect.explain import distance, number
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Context, Flags, Method, Rows, Said, median_of, sigma_for
@@ -29,8 +29,17 @@ WIDEST = 3.0
 RESET = 0.4
 """A fall back of this share of the rise within a window is a reset: what resets itself is not exhausted."""
 
-EXHAUSTED_SIGMA = 4.0
-"""What is said of a series that stands at its limit."""
+EXHAUSTED_SIGMA = Severity.HIGH.sigma
+"""What is said of a series that stands at its limit; of one on its way no more is said, however sure that is."""
+
+FAR_SIGMA = Severity.MEDIUM.sigma
+"""At most this much is said of a limit as far ahead as the horizon."""
+
+SETTLED_HOURS = 7 * 24
+"""After so many hours it is settled on which side of a limit a series usually is, also while it lies beyond."""
+
+NEAR = 0.25
+"""Within this share of the horizon a limit counts as one that is reached."""
 
 _ROUNDING = 1e-6
 _HAVE = 0.8
@@ -43,8 +52,9 @@ class CapacityState(Rows):
     """``cells`` of an hour, two weeks of them, and (S,) what the last finished hour says of each series.
 
     ``sigma`` (NaN before a day), ``expected`` where the trend began, ``reach`` how far it had to go to be one,
-    ``facts`` (S, 5): limit, early and late end (local times), slope an hour, 1 where the limit is inferred. 8.5 KB a
-    series.
+    ``facts`` (S, 6): limit, early and late end (local times), slope an hour, 1 where the limit is inferred, 1 where it
+    is reached (the slope is then the side). ``upwards``: whether a limit of which no side is given is reached upwards,
+    1 or -1, NaN until a week of hours has settled that. 8.5 KB a series.
     """
 
     SHARED: ClassVar[tuple[str, ...]] = ()
@@ -54,6 +64,7 @@ class CapacityState(Rows):
     expected: Array
     reach: Array
     facts: Array
+    upwards: Array
 
     @property
     def ready(self) -> Flags:
@@ -69,7 +80,7 @@ def fresh(rows: int, step_s: float) -> CapacityState:  # noqa: ARG001 - the form
     """Series of which nothing is known."""
     nothing = np.full(rows, np.nan)
     cells = Cells.empty(rows, HOUR_S, slots=_SLOTS, kept=KEPT_HOURS)
-    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 5), np.nan))
+    return CapacityState(cells, nothing, nothing, nothing, np.full((rows, 6), np.nan), nothing)
 
 
 def advance(state: CapacityState, new: Columns) -> Advanced:
@@ -95,14 +106,16 @@ def advance(state: CapacityState, new: Columns) -> Advanced:
 
 
 def words(facts: Array, shift: float, unit: str) -> str:
-    """The range of dates in words, in UTC."""
-    limit, early, late, slope, inferred = facts.tolist()
+    """The range of dates in words, in UTC; one date where both ends are the same minute."""
+    limit, early, late, slope, inferred, reached = facts.tolist()
     whence = " that was inferred from the unit or the query (capacity_limit sets another)" if inferred else ""
-    if early == late:
-        return f"the limit of {number(limit, unit)}{whence} is reached"
+    if reached:
+        return f"the limit of {number(limit, unit)}{whence} is reached from {'below' if slope > 0 else 'above'}"
     first, last = (f"{datetime.fromtimestamp(at - shift, UTC):%Y-%m-%d %H:%M}" for at in (early, late))
     pace = f"{'rising' if slope > 0 else 'falling'} by {distance(slope * 24, unit)} a day"
     to = f"the limit of {number(limit, unit)}{whence}" if inferred else number(limit, unit)
+    if first == last:
+        return f"{pace}, it reaches {to} at about {first} UTC"
     return f"{pace}, it reaches {to} between {first} and {last} UTC (90 % interval)"
 
 
@@ -173,8 +186,8 @@ def pace_of(x: Array) -> Pace | None:
 def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
     rows = len(state.sigma)
     sigma, expected, reach = (np.full(rows, np.nan) for _ in range(3))
-    facts = np.full((rows, 5), np.nan)
-    middle = state.cells.middle
+    facts = np.full((rows, 6), np.nan)
+    middle, settled = state.cells.middle, state.upwards.copy()
     day = (~np.isnan(middle[:, -24:])).sum(axis=1) >= _HAVE * 24
     for row in np.flatnonzero(day & ~np.isnan(middle[:, :-24]).all(axis=1)):
         x = middle[row]
@@ -183,20 +196,30 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
         expected[row] = float(median_of(x[-24:]))
         reach[row] = unit
         newest = float(median_of(x[-2:]))
-        for limit, upwards, inferred in _limits(context, float(median_of(x)), float(np.nanmax(x))):
+        usual, highest = float(median_of(x)), float(np.nanmax(x))
+        if context.limit is not None and np.isnan(settled[row]) and (~np.isnan(x)).sum() >= SETTLED_HOURS:
+            settled[row] = 1.0 if usual <= context.limit else -1.0
+        for limit, upwards, inferred in _limits(context, usual, highest, float(settled[row])):
             side = 1.0 if upwards else -1.0
             if side * (newest - limit) >= 0.0:
-                sigma[row], facts[row] = side * EXHAUSTED_SIGMA, (limit, now, now, 0.0, inferred)
+                sigma[row], facts[row] = side * EXHAUSTED_SIGMA, (limit, now, now, side, inferred, 1.0)
                 continue
             found = _nearing(side * x / unit, side * limit / unit, context.horizon_s)
-            if found is not None and found.sigma > abs(sigma[row]):
+            said = 0.0 if found is None else min(found.sigma, _most(found.early / context.horizon_s))
+            if found is not None and said > abs(sigma[row]):
                 sigma[row], expected[row], reach[row] = (
-                    side * found.sigma,
+                    side * said,
                     side * found.begin * unit,
                     found.reach * unit,
                 )
-                facts[row] = (limit, now + found.early, now + found.late, side * found.slope * unit, inferred)
-    return replace(state, sigma=sigma, expected=expected, reach=reach, facts=facts)
+                facts[row] = (limit, now + found.early, now + found.late, side * found.slope * unit, inferred, 0.0)
+    return replace(state, sigma=sigma, expected=expected, reach=reach, facts=facts, upwards=settled)
+
+
+def _most(ahead: float) -> float:
+    """The most sigma that is said of a limit ``ahead``, as a share of the horizon: how near it is, not how sure."""
+    near = min(1.0, max(0.0, (1.0 - ahead) / (1.0 - NEAR)))
+    return FAR_SIGMA + (EXHAUSTED_SIGMA - FAR_SIGMA) * near
 
 
 class _Nearing(NamedTuple):
@@ -252,14 +275,15 @@ class _Limit(NamedTuple):
     inferred: bool = False
 
 
-def _limits(context: Context, usual: float, highest: float) -> list[_Limit]:
-    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level says which.
+def _limits(context: Context, usual: float, highest: float, settled: float) -> list[_Limit]:
+    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level of the first week
+    says which, so that what stays beyond it is not taken for what comes from there.
 
     An inferred one does not where an hour lay beyond it, which is then no bound, nor where the series usually stands
     at it: availability at 100 percent is not exhausted.
     """
     if context.limit is not None:
-        return [_Limit(context.limit, usual <= context.limit)]
+        return [_Limit(context.limit, usual <= context.limit if np.isnan(settled) else settled > 0)]
     found = [] if context.upper_limit is None else [_Limit(context.upper_limit, upwards=True)]
     inferred = context.inferred_limit
     if not found and inferred is not None and usual < inferred and highest <= inferred + _ROUNDING * abs(inferred):

@@ -123,7 +123,8 @@ class Advanced(NamedTuple):
 class Method(NamedTuple):
     """One method: how its state begins, how it goes on, how much history it wants (seconds), its ``words``.
 
-    ``first_s`` are the seconds of history that its first opinion takes, about; 0 where a few samples do.
+    ``first_s`` are the seconds of history that its first opinion takes, about; 0 where a few samples do. ``series`` is
+    how many series it takes.
 
     ``words(facts, stamp_shift, unit)`` puts a row of ``Said.facts`` into words, ``unit`` as in ``number``; local times
     in it become unix seconds when ``stamp_shift`` is taken off. ``slow``: it learns for so long that it must not be
@@ -134,6 +135,7 @@ class Method(NamedTuple):
     advance: Callable[[Any, Columns], Advanced]
     history_s: float
     first_s: float = 0.0
+    series: int = 1
     words: Callable[[Array, float, str], str] | None = None
     slow: bool = False
 

@@ -56,10 +56,12 @@ class MoreState:
         return replace(self.select(index), unseen=self.unseen)
 
     def wait(self, local: float) -> tuple[float, float]:
-        """Of the method that speaks first: the seconds of history that it needs, about, and those that are missing at
-        ``local`` time of the series that has the most; 0 and less where something else is missing, as samples.
+        """Of the method that speaks first, of those for which there are series enough: the seconds of history that it
+        needs, about, and those that are missing at ``local`` time of the series that has the most; 0 and less where
+        something else is missing, as samples.
         """
-        needed = min(BY_NAME[name].first_s for name in self.names)
+        able = [BY_NAME[name] for name in self.names if BY_NAME[name].series <= len(self.unseen)]
+        needed = min((one.first_s for one in able), default=0.0)
         known = self.first[~np.isnan(self.first)]
         return needed, needed - (local - float(known.min()) if known.size else 0.0)
 

@@ -106,7 +106,7 @@ def advance(state: OutlierState, new: Columns) -> Advanced:
     return Advanced(state, said)
 
 
-METHOD = Method(fresh, advance, history_s=2 * DAY_S, first_s=(READY_HOURS + 1) * HOUR_S)
+METHOD = Method(fresh, advance, history_s=2 * DAY_S, first_s=READY_HOURS * HOUR_S, series=FEWEST_PEERS + 1)
 
 
 class Standing(NamedTuple):

@@ -41,6 +41,11 @@ def history_of(methods: Sequence[str]) -> float:
     return max((BY_NAME[name].history_s for name in methods if name in BY_NAME), default=0.0)
 
 
+def series_of(method: str) -> int:
+    """How many series a method needs, any name, before it can say anything."""
+    return BY_NAME[method].series if method in BY_NAME else 1
+
+
 def is_slow(methods: Sequence[str]) -> bool:
     """Whether one of some methods learns for so long that it belongs into a thread."""
     return any(BY_NAME[name].slow for name in methods if name in BY_NAME)
