@@ -54,8 +54,8 @@ def plain(row, values, seen, size, level, hold):
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10**6), st.integers(1, 399), st.booleans())
-def test_runs_are_their_plain_twin_in_whatever_parts(seed, cut, hold):
+@given(st.integers(0, 10**6), st.integers(1, 399), st.booleans(), st.booleans())
+def test_runs_are_their_plain_twin_in_whatever_parts(seed, cut, hold, moves):
     rng = np.random.default_rng(seed)
     rows, columns = 4, 400
     values = (
@@ -64,6 +64,8 @@ def test_runs_are_their_plain_twin_in_whatever_parts(seed, cut, hold):
     )
     values[rng.random(values.shape) < 0.02] = np.nan
     seen = ~np.isnan(values) & (rng.random(values.shape) < 0.98)
+    if moves:
+        values[:, cut:], seen[:, cut:] = rng.random((rows, columns - cut)), True
     size, level = rng.uniform(0, 4, values.shape), rng.uniform(-3, 3, values.shape)
     state = known(rows, float(rng.choice([2.0, 10.0, 14.0])))
     state = replace(state, run_counts=rng.choice([0.0, 0.4, 3.0, 200.0], (rows, 2)).astype(np.float32))

@@ -66,6 +66,8 @@ def stand_still(state: AutoState, values: Array, seen: Flags, verdict: Verdicts,
     """What runs say of samples (S, K); ``seen`` are those that count. Where no alert holds (S,) they are news for a
     while only.
     """
+    if not state.run_told.any() and not _repeats(state, values, seen):
+        return _moving(state, values, seen, verdict)
     course = _course(state, values, seen)
     which = np.where(course.value == 0, _ZERO, _SAME).astype(np.int8)
     beyond = course.length - np.array(LENGTHS)[which]
@@ -96,6 +98,25 @@ def stand_still(state: AutoState, values: Array, seen: Flags, verdict: Verdicts,
         "new_runs": new,
     }
     return Runs(there.astype(np.float64), which, np.where(there > 0, left, np.nan), changes)
+
+
+def _repeats(state: AutoState, values: Array, seen: Flags) -> bool:
+    """Whether a sample may have the value of the one before; where some are missing or count for nothing it may."""
+    if not seen.all():
+        return True
+    return bool((values[:, 0] == state.run_value).any() or (values[:, 1:] == values[:, :-1]).any())
+
+
+def _moving(state: AutoState, values: Array, seen: Flags, verdict: Verdicts) -> Runs:
+    """What is said where every sample is another one: nothing, the usual case."""
+    changes = {
+        "run_value": values[:, -1].copy(),
+        "run_length": np.ones_like(state.run_length),
+        "run_told": np.zeros_like(state.run_told),
+        "run_left": verdict.level[:, -1].astype(np.float32),
+        "new_runs": state.new_runs,
+    }
+    return Runs(np.zeros(seen.shape), np.full(seen.shape, _SAME, np.int8), np.full(seen.shape, np.nan), changes)
 
 
 def _course(state: AutoState, values: Array, seen: Flags) -> _Course:
