@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from tocsin.detect import LARGEST
 from tocsin.domain.words import many
 
 TIME_NAMES = ("timestamp", "time", "ts", "date", "datetime")
 GAPS = ("", "nan", "null", "none", "na", "n/a")
 MAX_SAMPLES = 5_000_000
 MAX_COLUMNS = 10_000
+_HUGE = 1e307
+"""Whether a number beyond this can be judged is asked."""
+
 _MILLISECONDS = 1e11
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes that are no UTF-8, as `surrogateescape` lets them through."""
@@ -186,6 +188,9 @@ def _value(text: str, column: int, place: _Place) -> float:
         place.refuse(column, f"{word!r} is no number")
     if math.isinf(value):
         place.refuse(column, f"{word!r} is no finite number; leave the field empty for a gap")
-    if abs(value) > LARGEST:
-        place.refuse(column, f"{word!r} is beyond {LARGEST:g}; leave the field empty for a gap")
+    if abs(value) > _HUGE:
+        from tocsin.detect import LARGEST  # noqa: PLC0415  (numpy: hardly any file needs it)
+
+        if abs(value) > LARGEST:
+            place.refuse(column, f"{word!r} is beyond {LARGEST:g}; leave the field empty for a gap")
     return value

@@ -23,8 +23,8 @@ LENGTHS = (3, 10)
 """So many samples in a row are a run, of zeros and of any value: one zero may be a scrape that failed."""
 
 FAR = 2.0
-"""Zeros are news where the third lies beyond so many usual sizes of ``level``, on the side of zero that is not that of
-the middle. A change by one unit of a series of whole numbers never is.
+"""Zeros are news where the third lies beyond so many usual sizes of ``level`` from what was expected, and that is on
+the side of zero where the middle of the series is. A change by one unit of a series of whole numbers never is.
 """
 
 USUAL = 0.3
