@@ -36,6 +36,9 @@ still look at where it was. A level is followed again at once where it is beyond
 AGAIN = 4.0
 """So many times the usual distance from the middle are no echo."""
 
+NEW_NORMAL_DAYS = 7
+"""Where a series has been for so long is where it usually is: no incident lasts a week unattended."""
+
 NEWS = 24
 """So many samples after it went away the level that it is at is no news: what slow voices still say is held against
 what it has followed, as an echo is.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.anchor import NEWS
+from tocsin.detect.auto.anchor import NEW_NORMAL_DAYS, NEWS
 from tocsin.detect.auto.precedent import FALL, PRIOR
 from tocsin.detect.auto.score import Verdicts
 from tocsin.detect.auto.state import RUNS, VOICES, AutoState
@@ -29,9 +29,6 @@ the side of zero where the middle of the series is. A change by one unit of a se
 
 USUAL = 0.3
 """A series that stands still so often a day is told of with 3 sigma, ``FALL`` nats fewer for each sigma above."""
-
-GIVEN_UP_DAYS = 7
-"""What stands still for so long is how it is."""
 
 _ZERO, _SAME = range(len(RUNS))
 _LEVEL = VOICES.index("level")
@@ -86,7 +83,7 @@ def stand_still(state: AutoState, values: Array, seen: Flags, verdict: Verdicts,
     fell = (verdict.size[_LEVEL] > FAR) & (verdict.expected * np.sign(middle) > 0)
     news = begins & (sigma >= ANOMALOUS) & (fell | (which == _SAME))
     said = _kept(state.run_told, np.where(news, sigma, 0.0).astype(np.float32), begins, course)
-    said[beyond >= GIVEN_UP_DAYS * state.grid.a_day] = 0.0
+    said[beyond >= NEW_NORMAL_DAYS * state.grid.a_day] = 0.0
     left = _kept(state.run_left, verdict.level.astype(np.float32), course.began == np.arange(values.shape[1]), course)
     # A sample that counts for nothing has a value of its own.
     there = np.where((values == course.value) & (hold[:, None] | (beyond < NEWS)), said, 0.0)

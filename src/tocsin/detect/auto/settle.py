@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.anchor import REST
+from tocsin.detect.auto.anchor import NEW_NORMAL_DAYS, REST
 from tocsin.detect.auto.runs import forgotten
 from tocsin.detect.auto.state import AT_HOME, AT_REST, FORMER, LEFT, SETTLED_AT, AutoState
 
 FEWEST = 3
 """Samples of the new level that say where it is."""
-
-NEW_NORMAL_DAYS = 7
-"""Where a series has been for so long is where it usually is: no incident lasts a week unattended."""
 
 
 def settled(state: AutoState, rows: NDArray[np.intp], ages: NDArray[np.int64]) -> AutoState:
