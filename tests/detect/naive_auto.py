@@ -64,7 +64,10 @@ def reference_scale(row):
 
 
 def looks(x, y, row):
-    """The nine residuals of the newest sample of ``x`` (``y``: without the season), and what was expected."""
+    """The nine residuals of the newest sample of ``x`` (``y``: without the season), and what was expected. From half
+    an hour between samples on all are of ``y``.
+    """
+    x = y if row.grid.step_s >= 1800 else x
 
     def back(values, lag):
         return values[len(values) - 1 - lag]
@@ -121,13 +124,19 @@ def edge(row, b):
     return max([0.0, *near])
 
 
+def discount(row):
+    """What nats are divided by: more for a history shorter than the memory, and for a step below a minute."""
+    part, whole = (1 + 0.8 / math.sqrt(n * 0.002) for n in (max(row.mass, 1.0), row.grid.memory))
+    return max(part / whole, 1.0) ** 1.5 / (0.95 * min(1.0, (row.grid.step_s / 60) ** 0.075))
+
+
 def verdict(row, x, bins):
     """What is said of the newest of (more than 132) samples ``x`` in the row's own unit; ``bins`` of the day."""
     season = [row.profile[b] for b in bins]
     y = [a - b for a, b in zip(x, season, strict=True)]
     hour = bins[-1] * row.grid.hours // row.grid.bins
     parts, level = looks(x, y, row)
-    damp = 1 + 0.8 / math.sqrt(max(row.mass, 1.0) * 0.002)
+    damp = discount(row)
     nats, sizes, below, scales = [], [], [], []
     for v, (name, part) in enumerate(zip(VOICES, parts, strict=True)):
         scale = math.hypot(row.scale[v][hour], voice_floor(row, name))
@@ -140,12 +149,13 @@ def verdict(row, x, bins):
         sizes.append(size)
         below.append(bool(side))
         scales.append(scale)
-    total = max(0.9 * mean(nats[:6]), mean(nats)) * 1.15 / damp if row.ready else 0.0
+    lone = 0.75 * mean(nats[:4]) if row.grid.step_s >= 300 else 0.0
+    total = max(0.9 * mean(nats[:6]), mean(nats), lone) / damp if row.ready else 0.0
     leaning = sum(
         -one if low else one for name, one, low in zip(VOICES, nats, below, strict=True) if name not in UNSIGNED
     )
     sigma = float(stats.norm.isf(0.5 * math.exp(-total)))
-    alone = {name: one * 1.15 / damp for name, one in zip(VOICES, nats, strict=True)}
+    alone = {name: one / damp for name, one in zip(VOICES, nats, strict=True)}
     strongest = VOICES[nats.index(max(nats))]
     if strongest in UNSIGNED:
         leaning = y[-1] - level
@@ -154,7 +164,7 @@ def verdict(row, x, bins):
     elif sigma >= 2 and strongest == "shift":
         level = median(y[-60:-10])
     expected = level + season[-1]
-    wanted = min(LIMIT * damp / 1.15, 30.0)
+    wanted = min(LIMIT * damp, 30.0)
     voice = VOICES.index("level")
     up, down = (
         scales[voice] * math.exp(row.log_far[voice][side] + math.log(wanted / FAR_NATS) / row.shape[voice][side])

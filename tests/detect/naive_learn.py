@@ -102,6 +102,7 @@ def first(raw):
         spread=mean([abs(x - center) for x in own]),
         resolution=min(moves) if moves and tied else 0.0,
         known_references=0,
+        grid=SimpleNamespace(step_s=60.0),
     )
     x = [own[0]] * 132 + own
     parts = [looks(x[: 133 + i], x[: 133 + i], row)[0] for i in range(32)]

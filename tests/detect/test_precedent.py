@@ -206,5 +206,5 @@ def test_precedents_fade():
     at = 1_700_006_400.0 + np.arange(len(values)) * STEP
     soon = advance(AutoState.empty(1, STEP), at[: 9 * A_DAY], values[None, : 9 * A_DAY]).state
     later = advance(AutoState.empty(1, STEP), at, values[None]).state
-    assert soon.peaks[0, 4:].sum() > 4
-    assert later.peaks[0, 4:].sum() < 0.25 * soon.peaks[0, 4:].sum()
+    assert soon.peaks[0, 8:].sum() > 1
+    assert later.peaks[0, 8:].sum() < 0.25 * soon.peaks[0, 8:].sum()

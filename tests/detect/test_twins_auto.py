@@ -106,10 +106,12 @@ def test_the_voices_are_their_plain_twins(seed):
                 assert together.parts[v, row, column] == pytest.approx(parts[v], abs=close, rel=1e-5), (kind, name)
 
 
-@settings(max_examples=10)
+@pytest.mark.parametrize("step_s", [15.0, STEP, 3600.0])
+@settings(max_examples=5)
 @given(seeds)
-def test_the_verdict_is_its_plain_twin(seed):
+def test_the_verdict_is_its_plain_twin(step_s, seed):
     state, at, values = scene(seed)
+    state = replace(state, grid=replace(state.grid, step_s=step_s))
     _, x, bins = window(state, at, values)
     found = verdicts(state, stretch(state, x, bins))
     loud = 0

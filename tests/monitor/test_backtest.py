@@ -61,7 +61,7 @@ async def test_it_equals_what_monitoring_did(stride, history):
     later = first.window.end
     replayed = {(a.id, a.sigma, a.expected_value) for a in result.anomalies if a.timestamp > later}
     assert replayed == {(a.id, a.sigma, a.expected_value) for a in kept.items if a.timestamp > later}
-    assert len(replayed) > 30
+    assert len(replayed) > 20
     stored = fired(await scene.alerts(), await scene.transitions())
     assert list(result.groups) == groups_of(stored, last.window.end)
     assert result.messages_total > len(result.groups) > 1

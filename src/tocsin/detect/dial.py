@@ -13,9 +13,9 @@ from tocsin.detect.calibrate import Array, likely_real
 LEVELS: Array = np.array([*np.arange(3.0, 6.0, 0.25), 6, 6.5, 7, 8, 10, 13, 17, 22, 29, 38], dtype=np.float64)
 """The sigmas among which a threshold is chosen."""
 
-AUTO_CEILING = 6.5
-"""The dial asks no more than this of ``auto``, which says 6.6 sigma of the largest deviation there is once it knows a
-week of a series, and 6.9 after a month: more would silence it, whatever happens.
+AUTO_CEILING = 5.0
+"""The dial asks no more than this of ``auto``: more would silence it, whatever happens. After a month it says 6.9 sigma
+of the largest deviation that there is at a step of a minute, 6.6 at five and 5.2 at an hour.
 """
 
 MEMORY_DAYS = 28.0

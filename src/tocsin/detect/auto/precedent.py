@@ -32,7 +32,7 @@ LOWEST = 2.0
 LEVEL = 0.25
 """The width of a level, in sigma. Peaks a level below count as high enough."""
 
-EXPECTED = 0.13
+EXPECTED = 0.11
 """Excursions a day that reach 3 sigma in a usual series; ``FALL`` nats fewer for each sigma above."""
 
 FALL = 1.5
@@ -49,10 +49,10 @@ LONGEST_HOURS = 4
 AFTER = NEARLY - 0.05
 """What is told at least right after a sample of ``NEARLY``: too little to begin an alert, or to hold one."""
 
-FADING = 0.005
+FADING = 0.004
 """The share by which that fades with each sample."""
 
-WARY = 40
+WARY = 50
 """So many samples after it."""
 
 _EXPECTED = EXPECTED * np.exp(-FALL * (LOWEST + LEVEL * (np.arange(PEAKS) + 0.5) - ANOMALOUS))

@@ -13,14 +13,21 @@ from tocsin.detect.auto.state import LEAD, SIDED, VOICES, AutoState
 from tocsin.detect.auto.voices import residuals, voice_floors
 from tocsin.detect.calibrate import ANOMALOUS, SIGMA_CAP, Array, log_tail_of, sigma_of_log_tail
 
-GAIN = 1.15
-"""Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial."""
+GAIN, FINE = 0.95, 0.075
+"""Nats are multiplied by this before they become sigma, so that 3 sigma is about the default dial; at a step below a
+minute, of which a day has more, by the ``FINE``-th power of its minutes as well.
+"""
 
-DOUBT = 0.8
-"""How much a short history counts against a verdict: 1 + DOUBT / sqrt(samples beyond ``FAR``)."""
+DOUBT, DOUBT_POWER = 0.8, 1.5
+"""How much a short history counts against a verdict, see ``discount``."""
 
 QUICK_SHARE = 0.9
 """What the mean of the quick voices alone counts: an onset need not wait for the slow ones, which hear it late."""
+
+SAMPLE_SHARE, LONE_STEP_S = 0.75, 300.0
+"""What the mean of the four voices counts that hear a single sample well, at such a step and beyond: there one sample
+alone may be an incident.
+"""
 
 EDGE, EDGE_LEFT = 0.5, 0.12
 """Near a step of the season, as where a job begins every night, such a share of it is added to the scale of the voices
@@ -110,7 +117,10 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     damp = discount(state)[:, None]
     quick = said[:SLOW].sum(axis=0)
     every = quick + said[SLOW:].sum(axis=0)
-    total = np.maximum(quick * (QUICK_SHARE / SLOW), every * (1.0 / len(VOICES))) * (GAIN / damp)
+    total = np.maximum(quick * (QUICK_SHARE / SLOW), every * (1.0 / len(VOICES)))
+    if state.grid.step_s >= LONE_STEP_S:
+        total = np.maximum(total, said[:_SHIFT].sum(axis=0) * (SAMPLE_SHARE / _SHIFT))
+    total *= 1.0 / damp
     total[~state.ready] = 0.0
     sigma = np.interp(total, _NATS, _SIGMA)
     leaning = np.where(below[_SIGNED], -said[_SIGNED], said[_SIGNED]).sum(axis=0)
@@ -121,7 +131,7 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     # What is told may be a sigma more than what these samples say, see ``precedent.py``.
     loud = sigma >= ANOMALOUS - 1.0
     if loud.any():
-        alone = said[:, loud] * (GAIN / np.broadcast_to(damp, sigma.shape)[loud]) >= _LIMIT
+        alone = said[:, loud] / np.broadcast_to(damp, sigma.shape)[loud] >= _LIMIT
         agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
     level = _spoken_of(state, deseasoned, found.level, np.where(loud, strongest, -1))
     expected = level + season[:, LEAD:]
@@ -175,8 +185,15 @@ def _spoken_of(state: AutoState, deseasoned: Array, level: Array, strongest: NDA
 
 
 def discount(state: AutoState) -> Array:
-    """(S,), 1 and more: what a short history takes off."""
-    result: Array = 1.0 + DOUBT / np.sqrt(np.maximum(state.mass, 1.0) * FAR)
+    """(S,): what nats are divided by, 1 / ``GAIN``, and more where the history is shorter than the memory.
+
+    A quantile that rests on n samples beyond it is known to 1 / sqrt(n); with a whole memory, at any step, that is in
+    ``GAIN``.
+    """
+    gain = GAIN * min(1.0, (state.grid.step_s / 60.0) ** FINE)
+    whole = 1.0 + DOUBT / np.sqrt(state.grid.memory * FAR)
+    part = 1.0 + DOUBT / np.sqrt(np.maximum(state.mass, 1.0) * FAR)
+    result: Array = np.maximum(part / whole, 1.0) ** DOUBT_POWER / gain
     return result
 
 
@@ -191,6 +208,6 @@ def _reach(state: AutoState, damp: Array) -> Array:
     """(2, S, 1): how many scales above and below the level that voice alone would be at 3 sigma."""
     voice = VOICES.index("level")
     log_far, shape = state.log_far[:, voice].astype(np.float64), state.shape[:, voice].astype(np.float64)
-    wanted = np.minimum(_LIMIT * damp / GAIN, 30.0)
+    wanted = np.minimum(_LIMIT * damp, 30.0)
     result: Array = np.exp(log_far + np.log(wanted / FAR_NATS) / shape).T[:, :, None]
     return result

@@ -14,7 +14,7 @@ from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.auto.windows import LAG, REFERENCES, Rings
 from tocsin.detect.calibrate import Array
 
-VERSION = 8
+VERSION = 9
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")

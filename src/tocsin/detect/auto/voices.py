@@ -19,6 +19,9 @@ LEVEL_SHARE = 1e-4
 
 SMALLEST = 1e-12
 
+LONG_STEP_S = 1800.0
+"""From one sample to the next of such a step the season moves by more than the noise: no voice looks at it raw."""
+
 _STEPS_10 = (10, 20, 30, 40, 50)
 _STEPS_24 = (24, 48, 72, 96, 120)
 _VOLATILITY_FLOOR = 0.1
@@ -61,9 +64,9 @@ def residuals(values: Array, deseasoned: Array, columns: int, state: AutoState) 
     ``shift``: the mean of ten from the median of the five means of ten before. ``volatility``: the logarithm of the
     mean absolute change over ten, from its median over 120. ``shape``: the distance of every fourth of the last 29
     samples from the nearest of the remembered windows (discord, Keogh 2005). ``away``: the mean of ten, deseasoned,
-    from the middle of the last days. ``astray``: the same with thirty.
+    from the middle of the last days. ``astray``: the same with thirty. At long steps every voice hears the deseasoned.
     """
-    x, y = values, deseasoned
+    x, y = deseasoned if state.grid.step_s >= LONG_STEP_S else values, deseasoned
     parts = np.empty((len(VOICES), len(x), columns))
     parts[0] = back(x, columns, 0) - back(x, columns, 1)
     parts[1] = back(x, columns, 0) - median_of_3(back(x, columns, 1), back(x, columns, 2), back(x, columns, 3))
