@@ -91,7 +91,7 @@ def alerts(series, result):
 
 
 def judged(all_series, methods):
-    """(real, sigma) of each alert, incidents caught, incidents in all, days."""
+    """(real, confidence) of each alert, incidents caught, incidents in all, days."""
     told, caught, total, days = [], 0, 0, 0.0
     for series in all_series:
         step = float(np.median(np.diff(series.times)))
@@ -99,7 +99,8 @@ def judged(all_series, methods):
         there = incidents(series)
         late = LATE_S / step
         for first, last, sigma in found:
-            told.append((any(a <= last and first <= b + late for a, b in there), sigma))
+            real = any(a <= last and first <= b + late for a, b in there)
+            told.append((real, calibrated_confidence(sigma, step)))
         caught += sum(any(a <= last and first <= b + late for first, last, _ in found) for a, b in there)
         total += len(there)
         days += series.days
@@ -124,7 +125,7 @@ def main(argv=None):
         f1 = 2 * precision * recall / max(precision + recall, 1e-9)
         print(f"{name:24}{precision:10.2f}{recall:8.2f}{f1:7.2f}{(len(these) - right) / days:18.3f}")
         told = told or these
-    real, confidence = np.array([r for r, _ in told], float), np.array([calibrated_confidence(s) for _, s in told])
+    real, confidence = (np.array(part, float) for part in zip(*told, strict=True))
     print(f"\nreliability of auto\n{'told with confidence':>24}{'alerts':>8}{'told':>7}{'real':>7}")
     error = 0.0
     for low, high in pairwise(EDGES):

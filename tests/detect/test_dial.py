@@ -38,20 +38,26 @@ def test_a_series_that_cries_every_day_is_told_from_higher_up() -> None:
     tolerance = Tolerance(per_series=0.35, total=100.0, merge=2)
     dial, entry = walk(bursts(21, 3.1), tolerance)
     assert entry[0, 0] == 0.0, "nothing is known on the first day"
-    # 7 alerts a week that are real with 69 %: 2.1 false ones.
-    assert dial.rates()[0, 0] == pytest.approx(7 * (1 - calibrated_confidence(3.1)), rel=0.1)
+    # 7 alerts a week that are real with 19 %: 5.7 false ones.
+    assert dial.rates()[0, 0] == pytest.approx(7 * (1 - calibrated_confidence(3.1, STEP_S)), rel=0.1)
     assert entry[0, -1] == 3.25, "just above what it cries with"
 
 
 def test_alerts_that_are_surely_real_do_not_raise_it() -> None:
-    dial, entry = walk(bursts(28, 6.0, every=7), Tolerance(0.35, 100.0, 2))
+    dial, entry = walk(bursts(28, 9.0, every=7), Tolerance(0.35, 100.0, 2))
     assert entry.max() <= DIAL_LEVELS[0]
     assert dial.rates()[0, 0] < 0.02
 
 
 def test_named_methods_count_as_the_poor_witnesses_they_are() -> None:
-    assert likely_real(4.0, auto=False) < 0.05 < 0.8 < likely_real(4.0, auto=True)
-    assert likely_real(38.0, auto=False) == pytest.approx(0.87, abs=0.01)
+    assert likely_real(4.0, 60.0, auto=False) < 0.05 < 0.8 < likely_real(4.0, 60.0, auto=True)
+    assert likely_real(38.0, 60.0, auto=False) == pytest.approx(0.87, abs=0.01)
+
+
+def test_an_alert_is_less_likely_real_the_longer_the_step() -> None:
+    chances = [calibrated_confidence(3.5, step_s) for step_s in (1.0, 60.0, 300.0, STEP_S)]
+    assert chances[0] == chances[1] > chances[2] > chances[3] > 0
+    assert calibrated_confidence(2.9, 60.0) == 0.0
 
 
 def test_anomalies_near_each_other_are_one_alert_at_its_peak() -> None:
@@ -59,10 +65,12 @@ def test_anomalies_near_each_other_are_one_alert_at_its_peak() -> None:
     values[0, [3, 4, 6]] = 3.1, 4.1, 3.5
     dial, _ = walk(values, Tolerance(0.35, 100.0, merge=2))
     fading = np.exp(-1 / 28)
-    assert dial.false.sum() == pytest.approx((1 - calibrated_confidence(4.1)) * fading)
+    assert dial.false.sum() == pytest.approx((1 - calibrated_confidence(4.1, STEP_S)) * fading)
     assert dial.false[0, np.searchsorted(DIAL_LEVELS, 4.1) - 1] > 0
     apart, _ = walk(values, Tolerance(0.35, 100.0, merge=1))
-    assert apart.false.sum() == pytest.approx((2 - calibrated_confidence(4.1) - calibrated_confidence(3.5)) * fading)
+    assert apart.false.sum() == pytest.approx(
+        (2 - calibrated_confidence(4.1, STEP_S) - calibrated_confidence(3.5, STEP_S)) * fading
+    )
 
 
 def test_a_total_raises_all_series_together_and_only_as_far_as_it_takes() -> None:

@@ -19,7 +19,8 @@ ANOMALOUS = 3.0
 NEARLY = 2.5
 """From this |sigma| on a sample nearly stands out; less does not hold an active alert, unless its policy says so."""
 
-_AT_THREE, _EACH_SIGMA = 0.45, 1.5
+_AT_THREE, _EACH_SIGMA, _EACH_E_OF_STEP = 1.35, 1.1, -0.7
+_SHORTEST_STEP_S = 60.0
 _NAMED_AT_THREE, _NAMED_EACH_E = -3.9, 2.3
 _SQRT_HALF = math.sqrt(0.5)
 _ERFC = (0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368)
@@ -90,24 +91,27 @@ def confidence_of(sigma: float) -> float:
     return 1.0 - tail_of(sigma)
 
 
-def calibrated_confidence(sigma: float) -> float:
+def calibrated_confidence(sigma: float, step_s: float) -> float:
     """How likely an alert of ``auto`` with this sigma is a real incident, 0 to 1; 0 below 3 sigma.
 
     A logistic curve (Platt 1999) over the alerts of two labelled sets, production KPIs and NAB; of those told with
-    confidence c about c were in a labelled incident. The fit and its error by family stand in docs/detection.md.
+    confidence c about c were in a labelled incident. Samples ``step_s`` seconds apart: the longer, the fewer incidents
+    are seen for as many false alerts (below a minute no set is labelled; it counts as one). The fit and its error by
+    family stand in docs/detection.md.
     """
     if not abs(sigma) >= ANOMALOUS:
         return 0.0
-    return 1.0 / (1.0 + math.exp(-(_AT_THREE + _EACH_SIGMA * (min(abs(sigma), SIGMA_CAP) - ANOMALOUS))))
+    step = _EACH_E_OF_STEP * math.log(max(step_s / _SHORTEST_STEP_S, 1.0))
+    return 1.0 / (1.0 + math.exp(-(_AT_THREE + step + _EACH_SIGMA * (min(abs(sigma), SIGMA_CAP) - ANOMALOUS))))
 
 
-def likely_real(sigma: float, *, auto: bool) -> float:
+def likely_real(sigma: float, step_s: float, *, auto: bool) -> float:
     """How likely an alert with this sigma is a real incident, 0 to 1: of ``auto``, or of the named methods.
 
     The curve of the named methods is flat, as they are: 2 % at 3 sigma, 24 % at 10, 87 % at 38 (docs/detection.md).
     """
     if auto:
-        return calibrated_confidence(sigma)
+        return calibrated_confidence(sigma, step_s)
     steepness = _NAMED_EACH_E * math.log(max(abs(sigma), ANOMALOUS) / ANOMALOUS)
     return 1.0 / (1.0 + math.exp(-(_NAMED_AT_THREE + steepness)))
 

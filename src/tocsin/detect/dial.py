@@ -248,7 +248,7 @@ def corrections(reviews: Reviews, dial: Dial, day: int) -> Array:
     for row, sigma, auto, begun, false in zip(*reviews, strict=True):
         forgotten = not auto and begun <= dial.since[row] < NEVER
         if begun < day and not forgotten:
-            counted = 1.0 - likely_real(float(sigma), auto=bool(auto))
+            counted = 1.0 - likely_real(float(sigma), dial.step_s, auto=bool(auto))
             result[row, _level(float(sigma))] += (float(false) - counted) * np.exp(-(day - int(begun)) / MEMORY_DAYS)
     return result
 
@@ -271,7 +271,8 @@ def _counted(dial: Dial, seen: Seen, merge: int) -> Dial:
             if size > peak[row]:
                 if peak[row]:
                     false[row, _level(peak[row])] -= wrong[row]
-                peak[row], wrong[row] = size, 1.0 - likely_real(size, auto=bool(seen.auto[row, column]))
+                by_auto = bool(seen.auto[row, column])
+                peak[row], wrong[row] = size, 1.0 - likely_real(size, dial.step_s, auto=by_auto)
                 false[row, _level(size)] += wrong[row]
         quiet[row] = columns - 1 - last
     return replace(dial, false=false, peak=peak, wrong=wrong, quiet=quiet, today=today)

@@ -284,7 +284,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         upper=upper,
         sigma=sigma,
         severity=Severity.of(sigma) if anomalous else None,
-        confidence=_confidence(sigma, methods) * (PARTIAL_CONFIDENCE if judged.frame.partial else 1.0),
+        confidence=_confidence(sigma, methods, target) * (PARTIAL_CONFIDENCE if judged.frame.partial else 1.0),
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
@@ -295,10 +295,10 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     )
 
 
-def _confidence(sigma: float, methods: tuple[str, ...]) -> float:
+def _confidence(sigma: float, methods: tuple[str, ...], target: Target) -> float:
     """That of ``auto`` is calibrated on labelled incidents, that of the named methods is one minus the tail."""
     calibrated = ConfidenceKind.of(methods) is ConfidenceKind.CALIBRATED
-    return calibrated_confidence(sigma) if calibrated else confidence_of(sigma)
+    return calibrated_confidence(sigma, target.step.total_seconds()) if calibrated else confidence_of(sigma)
 
 
 def instant(timestamp: float) -> datetime:
