@@ -64,10 +64,10 @@ def reference_scale(row):
 
 
 def looks(x, y, row):
-    """The nine residuals of the newest sample of ``x`` (``y``: without the season), and what was expected. From half
+    """The nine residuals of the newest sample of ``x`` (``y``: without the season), and what was expected. From
     an hour between samples on all are of ``y``.
     """
-    x = y if row.grid.step_s >= 1800 else x
+    x = y if row.grid.step_s >= 3600 else x
 
     def back(values, lag):
         return values[len(values) - 1 - lag]

@@ -19,7 +19,7 @@ LEVEL_SHARE = 1e-4
 
 SMALLEST = 1e-12
 
-LONG_STEP_S = 1800.0
+LONG_STEP_S = 3600.0
 """From one sample to the next of such a step the season moves by more than the noise: no voice looks at it raw."""
 
 _STEPS_10 = (10, 20, 30, 40, 50)
