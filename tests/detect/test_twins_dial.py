@@ -15,9 +15,10 @@ LEVELS = DIAL_LEVELS.tolist()
 
 
 def likely_wrong(sigma, *, auto):
-    """One less the confidence: a logistic curve of sigma for auto, of its logarithm for the named methods."""
+    """One less the confidence: a logistic curve of sigma and step for auto, of sigma's logarithm for named methods."""
     if auto:
-        return 1 / (1 + math.exp(0.45 + 1.5 * (sigma - 3))) if sigma >= 3 else 1.0
+        odds = 1.35 + 1.1 * (sigma - 3) - 0.7 * math.log(STEP_S / 60)
+        return 1 / (1 + math.exp(odds)) if sigma >= 3 else 1.0
     return 1 / (1 + math.exp(-3.9 + 2.3 * math.log(max(sigma, 3) / 3)))
 
 
