@@ -49,6 +49,16 @@ def odd(sigma):
     return np.abs(sigma) >= ANOMALOUS
 
 
+def test_what_the_named_methods_say_of_a_young_series_counts_three_quarters():
+    values = begins_with(0, WINDOW)
+    learnt = follow(times(WINDOW), values, new=WINDOW, window=WINDOW, relearn=RELEARN, step_s=STEP).learnt
+    said, alone = learnt.score(times(WINDOW), values), learnt.baseline.score(times(WINDOW), values)
+    assert not learnt.auto.ready.any()
+    assert np.allclose(said.sigma, 0.75 * alone.sigma, rtol=1e-12)
+    assert np.allclose(said.upper - said.expected, (alone.upper - alone.expected) / 0.75)
+    assert np.allclose(said.lower - said.expected, (alone.lower - alone.expected) / 0.75)
+
+
 @pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("burst", [8, 20, 45])
 def test_what_it_began_with_is_normal_for_as_long_again_at_most(burst, hold):
