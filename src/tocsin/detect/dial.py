@@ -14,8 +14,9 @@ LEVELS: Array = np.array([*np.arange(3.0, 6.0, 0.25), 6, 6.5, 7, 8, 10, 13, 17, 
 """The sigmas among which a threshold is chosen."""
 
 AUTO_CEILING = 5.0
-"""The dial asks no more than this of ``auto``: more would silence it, whatever happens. After a month it says 6.9 sigma
-of the largest deviation that there is at a step of a minute, 6.6 at five and 5.2 at an hour.
+"""The dial asks no more than this of ``auto``, so that what is far out is told from the first days on: of the largest
+deviation that there is it says 5.3 sigma after a day of minutes and 5.4 after four days at five minutes, and at any
+step up to two hours at least 6 after a fortnight and 6.3 after a month: more would silence it, whatever happens.
 """
 
 MEMORY_DAYS = 28.0
