@@ -149,7 +149,7 @@ def verdict(row, x, bins):
         sizes.append(size)
         below.append(bool(side))
         scales.append(scale)
-    lone = 0.75 * mean(nats[:4]) if row.grid.step_s >= 300 else 0.0
+    lone = 0.75 * (sum(nats[:4]) - 0.5 * max(nats[:4])) / 3.5 if row.grid.step_s >= 300 else 0.0
     total = max(0.9 * mean(nats[:6]), mean(nats), lone) / damp if row.ready else 0.0
     leaning = sum(
         -one if low else one for name, one, low in zip(VOICES, nats, below, strict=True) if name not in UNSIGNED

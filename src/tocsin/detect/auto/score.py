@@ -29,6 +29,9 @@ SAMPLE_SHARE, LONE_STEP_S = 0.75, 300.0
 alone may be an incident.
 """
 
+LOUDEST = 0.5
+"""What the loudest of those four counts in their mean: where so few speak alone one that shouts does not carry it."""
+
 EDGE, EDGE_LEFT = 0.5, 0.12
 """Near a step of the season, as where a job begins every night, such a share of it is added to the scale of the voices
 that look at samples: it may come some minutes sooner or later. The second is of those that the season is taken off for.
@@ -119,7 +122,8 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     every = quick + said[SLOW:].sum(axis=0)
     total = np.maximum(quick * (QUICK_SHARE / SLOW), every * (1.0 / len(VOICES)))
     if state.grid.step_s >= LONE_STEP_S:
-        total = np.maximum(total, said[:_SHIFT].sum(axis=0) * (SAMPLE_SHARE / _SHIFT))
+        alone = said[:_SHIFT].sum(axis=0) - (1.0 - LOUDEST) * said[:_SHIFT].max(axis=0)
+        total = np.maximum(total, alone * (SAMPLE_SHARE / (_SHIFT - 1.0 + LOUDEST)))
     total *= 1.0 / damp
     total[~state.ready] = 0.0
     sigma = np.interp(total, _NATS, _SIGMA)
@@ -131,8 +135,8 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     # What is told may be a sigma more than what these samples say, see ``precedent.py``.
     loud = sigma >= ANOMALOUS - 1.0
     if loud.any():
-        alone = said[:, loud] / np.broadcast_to(damp, sigma.shape)[loud] >= _LIMIT
-        agreeing[loud] = (alone << np.arange(len(VOICES))[:, None]).sum(axis=0)
+        each = said[:, loud] / np.broadcast_to(damp, sigma.shape)[loud] >= _LIMIT
+        agreeing[loud] = (each << np.arange(len(VOICES))[:, None]).sum(axis=0)
     level = _spoken_of(state, deseasoned, found.level, np.where(loud, strongest, -1))
     expected = level + season[:, LEAD:]
     reach = scale[2] * _reach(state, damp)
