@@ -15,7 +15,7 @@ import numpy as np
 from tocsin.detect import METHODS, backtest, calibrated_confidence
 
 STEP_S, DAY = 300.0, 288
-EDGES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+EDGES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 MERGE_S, LATE_S = 3600.0, 600.0
 
 

@@ -17,7 +17,7 @@ LEVELS = DIAL_LEVELS.tolist()
 def likely_wrong(sigma, *, auto):
     """One less the confidence: a logistic curve of sigma and step for auto, of sigma's logarithm for named methods."""
     if auto:
-        odds = 1.35 + 1.1 * (sigma - 3) - 0.7 * math.log(STEP_S / 60)
+        odds = 1.85 + 1.1 * (sigma - 3) - 1.4 * math.log(min(STEP_S, 300) / 60)
         return 1 / (1 + math.exp(odds)) if sigma >= 3 else 1.0
     return 1 / (1 + math.exp(-3.9 + 2.3 * math.log(max(sigma, 3) / 3)))
 

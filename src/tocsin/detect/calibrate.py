@@ -19,8 +19,8 @@ ANOMALOUS = 3.0
 NEARLY = 2.5
 """From this |sigma| on a sample nearly stands out; less does not hold an active alert, unless its policy says so."""
 
-_AT_THREE, _EACH_SIGMA, _EACH_E_OF_STEP = 1.35, 1.1, -0.7
-_SHORTEST_STEP_S = 60.0
+_AT_THREE, _EACH_SIGMA, _EACH_E_OF_STEP = 1.85, 1.1, -1.4
+_SHORTEST_STEP_S, _LONGEST_STEP_S = 60.0, 300.0
 _NAMED_AT_THREE, _NAMED_EACH_E = -3.9, 2.3
 _SQRT_HALF = math.sqrt(0.5)
 _ERFC = (0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368)
@@ -95,13 +95,13 @@ def calibrated_confidence(sigma: float, step_s: float) -> float:
     """How likely an alert of ``auto`` with this sigma is a real incident, 0 to 1; 0 below 3 sigma.
 
     A logistic curve (Platt 1999) over the alerts of two labelled sets, production KPIs and NAB; of those told with
-    confidence c about c were in a labelled incident. Samples ``step_s`` seconds apart: the longer, the fewer incidents
-    are seen for as many false alerts (below a minute no set is labelled; it counts as one). The fit and its error by
-    family stand in docs/detection.md.
+    confidence c about c were in a labelled incident. Samples ``step_s`` seconds apart: at five minutes, where one
+    sample alone may be an incident, fewer are than at one; beyond that no fewer (below a minute no set is labelled; it
+    counts as one). The fit and its error by family stand in docs/detection.md.
     """
     if not abs(sigma) >= ANOMALOUS:
         return 0.0
-    step = _EACH_E_OF_STEP * math.log(max(step_s / _SHORTEST_STEP_S, 1.0))
+    step = _EACH_E_OF_STEP * math.log(min(max(step_s, _SHORTEST_STEP_S), _LONGEST_STEP_S) / _SHORTEST_STEP_S)
     return 1.0 / (1.0 + math.exp(-(_AT_THREE + step + _EACH_SIGMA * (min(abs(sigma), SIGMA_CAP) - ANOMALOUS))))
 
 
