@@ -197,21 +197,24 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
     """The course of each of ``samples``, whether it came back a short while ago, where the row is after them; and what
     it left and is away from, on hold, or else whether it has been so for 24 samples.
 
-    ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back; of a sample each. The
-    third calm sample in a row ends it, and for 40 samples it is back, in which little begins; after a day it is given
-    up, unless it is on ``hold``.
+    ``rules``: what begins it, what it leaves (``kept``), what is away from there, what is back, and what still comes
+    back from so far (a size that is known afterwards as well); of a sample each. The third calm sample in a row ends
+    it, and for 40 samples it is back, in which little begins and what stands out on the side to which a level came is
+    its way back; after a day it is given up, unless it is on ``hold``.
     """
-    begins, leaves, away, returned = rules
-    course, back, left, no_news = [], [], [], []
+    begins, leaves, away, returned, comes = rules
+    course, back, left, no_news, size = [], [], [], [], 0.0
     for now, sample in enumerate(samples, age):
         course.append(0)
         left.append(math.nan)
         no_news.append(False)
         if kept is not None and not hold and now >= begun + a_day:
-            kept, begun, calm = None, now, 0
+            size, kept, begun, calm = kept.size, None, now, 0
         if kept is None and sample.seen and begins(sample, now < begun):
             kept, begun, calm = leaves(sample), now, 0
         back.append(kept is None and now < begun)
+        if back[-1] and sample.seen and comes(sample, size):
+            course[-1] = 2
         if kept is None or not sample.seen:
             continue
         if away(sample, kept):
@@ -220,8 +223,8 @@ def follow(samples, kept, begun, calm, *, hold, age, a_day, rules):
         else:
             course[-1], calm = 2 if returned(sample, kept) else 0, calm + 1
         if calm == 3:
-            kept, begun, calm = None, now + 1 + 40, 0
-    return course, back, (kept, begun, calm), left, no_news
+            size, kept, begun, calm = kept.size, None, now + 1 + 40, 0
+    return course, back, (kept, begun, calm), left, no_news, size
 
 
 def level_rules(row):
@@ -261,7 +264,7 @@ def level_rules(row):
         most = max(0.5 * abs(kept.size), 2 * usual)
         return math.copysign(1, kept.size) * (one.value - kept.left) > -most
 
-    return begins, leaves, away, returned
+    return begins, leaves, away, returned, lambda one, size: one.sigma * size < 0
 
 
 def unrest_rules(row):
@@ -286,7 +289,7 @@ def unrest_rules(row):
     def away(one, kept):
         return now(one) - kept.left >= 0.5 * kept.size
 
-    return begins, leaves, away, lambda one, kept: False
+    return begins, leaves, away, lambda one, kept: False, lambda one, size: False
 
 
 def weight(sigma, *, seen, hold, strange, mute, away):

@@ -190,7 +190,7 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
         anchor_calm=first.calm,
     )
     rest = follow_anchors(later, part(slice(cut, None)), whole[:, cut:], seen[:, cut:], hold)
-    course, back, left, no_news = (np.concatenate(both, axis=1) for both in zip(first[:4], rest[:4], strict=True))
+    course, back, _, left, no_news = (np.concatenate(both, axis=1) for both in zip(first[:5], rest[:5], strict=True))
     for row in range(state.rows):
         plain = naive_auto.row_of(state, row)
         samples = samples_of(
@@ -206,10 +206,11 @@ def test_the_anchor_is_its_plain_twin(seed, holds, cut):
         assert back[row].tolist() == levels[1]
         assert no_news[row].tolist() == levels[4], "of a level alone"
         assert left[row].tolist() == pytest.approx(levels[3], nan_ok=True)
-        for track, (_, _, (kept, begun, calm), *_) in enumerate((levels, unrest)):
+        for track, (_, _, (kept, begun, calm), *_, size) in enumerate((levels, unrest)):
             got = rest.anchor[row, :4] if track == 0 else rest.unrest[row]
             names = ("left", "size", "ratio", "share")[: len(got)]
-            want = [math.nan, 0, 0, 0][: len(got)] if kept is None else [getattr(kept, name) for name in names]
+            last = 0 if track else size
+            want = [math.nan, last, 0, 0][: len(got)] if kept is None else [getattr(kept, name) for name in names]
             assert got.tolist() == pytest.approx(want, nan_ok=True)
             assert (rest.begun[row, track], rest.calm[row, track]) == (begun, calm)
 

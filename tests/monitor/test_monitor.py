@@ -240,6 +240,7 @@ async def test_a_plot_of_an_incident_says_what_was_said_while_it_lasted():
     (series,) = (await monitor.plot("errors", START, START + 100 * MINUTE, 1)).series
     marked = set(series.anomalies)
     assert set(range(31, 60)) <= marked
+    assert max(marked) < 90, "what comes back is no anomaly"
     assert series.expected[31:90] == pytest.approx(np.full(59, 10.0), abs=2.5)
     kept = (await scene.store.anomalies(AnomalyFilter(), Page(limit=1000))).items
     told = {round((one.timestamp - START) / MINUTE): one for one in kept}

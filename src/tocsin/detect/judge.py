@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto.state import SIDED
-from tocsin.detect.base import AHEAD, AWAY, STILL, Direction, Scores
+from tocsin.detect.auto.state import SIDED, VOICES
+from tocsin.detect.base import AHEAD, AWAY, RETURNED, STILL, Direction, Scores
 from tocsin.detect.calibrate import ANOMALOUS, NEARLY, Array
 
 REASONS: tuple[str, ...] = (
@@ -63,6 +63,13 @@ class Policy:
         """The |sigma| from which an active anomaly goes on; never more than it takes to begin."""
         wanted = max(NEARLY, self.sigma - 1.0) if self.exit_sigma is None else self.exit_sigma
         return min(wanted, self.sigma)
+
+    @property
+    def side(self) -> int:
+        """The side of what is expected that is asked for: 1 above, -1 below, 0 both."""
+        if self.direction is not Direction.BOTH:
+            return 1 if self.direction is Direction.ABOVE else -1
+        return int(self.alert_above is not None) - int(self.alert_below is not None)
 
     def within(self, values: Array) -> Array:
         """Values, any shape, moved to the nearest one that is physically possible; NaN stays NaN."""
@@ -174,8 +181,13 @@ def _codes(
     resting = still & ((value == policy.lower_bound) | (value == policy.upper_bound))
     small = ~still & (effect < least) | at_bound & (value == expected)
     code[small & ~ahead | resting] = _BELOW_MIN_EFFECT
+    side = policy.side
+    if side:
+        # Who asks for one side alone is not told that it comes back from the other.
+        back = (scores.course[odd] == RETURNED) & (deviation * side > 0) & scores.by(VOICES)[odd]
+        code[back & (code == _FLAGGED)] = _OUTSIDE_ALERT_RANGE
     if policy.direction is not Direction.BOTH:
-        code[((deviation > 0) != (policy.direction is Direction.ABOVE)) | still] = _WRONG_DIRECTION
+        code[(deviation * side <= 0) | back | still] = _WRONG_DIRECTION
     if scores.missing is not None:
         # What is not there has no size and no side.
         code[scores.missing[odd]] = _FLAGGED

@@ -1,7 +1,7 @@
 """New samples held against a target's policy; an inferred bound that a sample lies beyond is dropped. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tocsin.detect import (
     AUTO_CEILING,
+    RETURNED,
     SPEAKERS,
     STATES,
     Dial,
@@ -45,8 +46,18 @@ class Held:
     refuted: Refuted
 
 
-def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refuted) -> Held:
-    """Judge each column by the bounds that no column up to it has refuted: in whatever parts they come, the same."""
+def judge_within(target: Target, scores: Scores, values: Floats, refuted: Refuted, hold: Flags | None = None) -> Held:
+    """Judge each column by the bounds that no column up to it has refuted: in whatever parts they come, the same.
+
+    Rows on ``hold`` (S,) have an active alert: what comes back there is no anomaly.
+    """
+    held = _within(target, scores, values, refuted)
+    if hold is None or not held.anomalous.any():
+        return held
+    return replace(held, anomalous=held.anomalous & ~(hold[:, None] & (scores.course == RETURNED)))
+
+
+def _within(target: Target, scores: Scores, values: Floats, refuted: Refuted) -> Held:
     later = _refutations(target, values, refuted)
     if not later:
         now = _after(target, values[:, :1], refuted)

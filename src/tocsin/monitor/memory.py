@@ -111,7 +111,7 @@ def absorb(
         thin=frame.thin,
         partial=frame.partial,
     )
-    verdict = judge_within(target, result.scores, fresh.values, memory.refuted)
+    verdict = judge_within(target, result.scores, fresh.values, memory.refuted, hold)
     quiet = None if mute is None else mute[:, len(memory.timestamps) :]
     dial, judgement, entry = _counted(
         target, memory.marked, fresh, result.scores, verdict, dial=dial, floor=floor, quiet=quiet

@@ -29,8 +29,9 @@ CALM = 3
 """So many samples in a row nearer than that, or at home, end it."""
 
 REST = 40
-"""After it came back, so many samples are not told more for what lasts, and no unrest of them is followed: the voices
-still look at where it was. A level is followed again at once where it is beyond ``AGAIN``.
+"""After it came back, so many samples are not told more for what lasts, no unrest of them is followed, and those that
+stand out on the side to which it came are still its way back: the voices still look at where it was. A level is
+followed again at once where it is beyond ``AGAIN``.
 """
 
 AGAIN = 4.0
@@ -64,13 +65,15 @@ Ints = NDArray[np.int64]
 
 
 class Anchors(NamedTuple):
-    """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago; ``left``: the level that a row on
-    hold is away from (NaN = none), in its own unit and without the season; ``no_news``: a row that is not on hold has
-    been away from one for a while. The rest is what a state keeps, see there.
+    """``course`` (S, K): see ``Scores``; ``back``: it came back a short while ago, and ``side``: whether it came up (1)
+    or down (-1); ``left``: the level that a row on hold is away from (NaN = none), in its own unit and without the
+    season; ``no_news``: a row that is not on hold has been away from one for a while. The rest is what a state keeps,
+    see there.
     """
 
     course: NDArray[np.int8]
     back: Flags
+    side: NDArray[np.int8]
     left: Array
     no_news: Flags
     anchor: Array
@@ -139,7 +142,8 @@ class _Level:
         return result
 
     def close(self) -> None:
-        self.kept[:FORMER] = np.nan, 0.0, 0.0, 0.0
+        # From where it came back is still known.
+        self.kept[[LEFT, RATIO, SHARE]] = np.nan, 0.0, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,7 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
     found = Anchors(
         np.zeros((rows, columns), np.int8),
         np.zeros((rows, columns), bool),
+        np.zeros((rows, columns), np.int8),
         np.full((rows, columns), np.nan),
         np.zeros((rows, columns), bool),
         state.anchor.copy(),
@@ -203,6 +208,7 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
     far = odd & _far(state, verdict, usual)
     zero = -state.offset / state.unit
     np.logical_and(np.isnan(state.anchor[:, LEFT, None]), ages < state.anchor_begun[:, :1], out=found.back)
+    np.multiply(found.back, -np.sign(state.anchor[:, SIZE, None]), out=found.side, casting="unsafe")
     for row in np.flatnonzero(far.any(axis=1) | ~np.isnan(found.anchor[:, LEFT])).tolist():
         level = _Level(
             found.anchor[row],
@@ -220,6 +226,8 @@ def follow_anchors(state: AutoState, verdict: Verdicts, filled: Array, seen: Fla
         unrest = _Unrest(found.unrest[row], *_unrest(state, row, filled[row]))
         loud = restless[row] & (unrest.now - unrest.before >= LEAST_UNREST)
         _follow(found, (row, 1), unrest, loud, _row(state, row, seen, hold))
+    # What is heard of the way back belongs to it.
+    found.course[found.back & seen & (found.course == 0) & (found.side * verdict.sigma > 0)] = RETURNED
     return found
 
 
@@ -271,6 +279,7 @@ def _follow(
             track.leave(column)
             if isinstance(track, _Level):
                 found.back[place[0], column:] = False
+                found.side[place[0], column:] = 0
             found.begun[place], found.calm[place] = row.age + column, 0
         given_up = columns if row.hold else int(found.begun[place]) + row.a_day - row.age
         stop = min(columns, max(given_up, column))
@@ -297,7 +306,9 @@ def _follow(
             found.calm[place] = 0
             found.begun[place] = row.age + column + (REST if over.size else 0)
             if isinstance(track, _Level):
-                found.back[place[0], column : int(found.begun[place]) - row.age] = True
+                rest = slice(column, int(found.begun[place]) - row.age)
+                found.back[place[0], rest] = True
+                found.side[place[0], rest] = -np.sign(track.kept[SIZE])
         else:
             found.calm[place] = int(calm[-1]) if len(calm) else found.calm[place]
             return

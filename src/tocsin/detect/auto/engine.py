@@ -227,7 +227,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         seen = valid[rows]
         told = seen & part.ready[:, None]
         runs = stand_still(part, values[rows], seen & ~mute[rows], verdict, known[0][rows])
-        odd = verdict._replace(sigma=np.maximum(np.abs(verdict.sigma), runs.sigma))
+        odd = verdict._replace(sigma=np.copysign(np.maximum(np.abs(verdict.sigma), runs.sigma), verdict.sigma))
         anchors = follow_anchors(part, odd, filled[rows], told, known[0][rows])
         heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
         sigma = _no_news(verdict, heard.sigma, anchors.no_news)
