@@ -92,7 +92,7 @@ def headline(answer: Answer) -> str:
     if not answer["series"].count():
         return "nothing was judged: no series"
     if not answer["judged"]:
-        return "nothing was judged: too little history, or too few series, for an opinion"
+        return next(iter(answer["warnings"].words()), "nothing was judged")
     counted = [
         _counted(answer[name].count(), what)
         for name, what in (("alerts_total", "alert"), ("groups_total", "group"), ("messages_total", "message"))

@@ -269,6 +269,8 @@ def _show_proposal(answer: Answer, *, as_json: bool) -> None:
             ("real", safe(f"{found['real_kept'].count()} of {found['real_seen'].count()} still there")),
             *(("note", safe(each, "yellow")) for each in found["notes"].words()),
         ]
+    else:
+        rows.append(("compared", safe("no back-test has said what it changes", "yellow")))
     for step in answer["history"]:
         words = f"{step['state'].text()} by {step['who'].text()} at {instant(step['at'].text())}: {step['note'].text()}"
         rows.append(("history", safe(words.removesuffix(": "))))

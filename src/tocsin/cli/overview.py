@@ -67,7 +67,7 @@ def _false_alerts(answer: Answer) -> str:
     if not answer:
         return "-"
     floor = answer["floor_sigma"].number()
-    raised = f"; nothing is told below {number(floor)} sigma" if floor else ""
+    raised = f"; nothing begins below {number(floor)} sigma but drift, absence and capacity" if floor else ""
     expected, tolerated = (number(answer[name].number()) for name in ("expected_per_week", "tolerated_per_week"))
     return f"{expected} a week expected, {tolerated} tolerated{raised}"
 

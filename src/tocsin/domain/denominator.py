@@ -61,7 +61,13 @@ def _guard(query: str, denominator: str, least: float) -> Guard | None:
 
 
 def check_denominator(target: Target) -> None:
-    """Raise `Invalid` where a denominator is given whose least value neither the target nor its form tells."""
+    """Raise `Invalid` where a denominator is given whose least value neither the target nor its form tells, and where a
+    least value is given of a denominator that neither of them tells.
+    """
+    if not target.denominator and target.min_denominator > 0 and guard_of(target) is None:
+        raise Invalid(
+            "denominator", "must be given with min_denominator: of this query it is not plain what it divides by"
+        )
     if target.denominator not in ("", OFF) and guard_of(target) is None:
         reason = "must be above 0: of this denominator it is not plain how many events it counts"
         raise Invalid("min_denominator", reason)

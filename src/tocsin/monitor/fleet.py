@@ -69,8 +69,9 @@ class Fleet:
         if not any(one.tolerance is not None and self.floor > one.policy.sigma for one in targets):
             return ()
         words = (
-            f"monitoring tells nothing below {self.floor:g} sigma now, to keep all targets to {self._tolerated:g} "
-            "false alerts a week together: that floor is no part of a back-test, which may count what would not be told"
+            f"monitoring begins nothing but drift, absence and capacity below {self.floor:g} sigma now, to keep all "
+            f"targets to {self._tolerated:g} false alerts a week together: that floor is no part of a back-test, which "
+            "may count what would not be told"
         )
         return (words,)
 

@@ -144,6 +144,7 @@ def fits(gate: Gate, target: Target) -> None:
     gate.source.check_query(target.asked)
     if target.denominator not in ("", OFF):
         _check_denominator(gate, target)
+    check_denominator(target)
 
 
 def _check_denominator(gate: Gate, target: Target) -> None:
@@ -151,4 +152,3 @@ def _check_denominator(gate: Gate, target: Target) -> None:
         gate.source.check_query(target.denominator)
     except Invalid as error:
         raise Invalid("denominator", error.reason) from error
-    check_denominator(target)

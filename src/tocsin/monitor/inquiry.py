@@ -104,6 +104,10 @@ class Inquiry:
         # That makes `auto` know a series; all of its history would be asked for at each look.
         short = replace(target, history=min(target.history, PICTURE_COLUMNS * target.step))
         memory = await read_back(short, gate, early, len(frame.labels), marked=self._marked(target.name))
+        if short.history < target.history:
+            more = "what monitoring said, by more, is in the evidence of an alert"
+            words = f"judged by {PICTURE_COLUMNS:,} samples before it; {more}"
+            frame = replace(frame, warnings=(*frame.warnings, words))
         return await self._pictures.run(lambda go_on: draw(target, frame, window, max_series, memory, go_on=go_on))
 
     async def patterns(self, target: Target, gate: Gate) -> tuple[Window, Sequence[tuple[Labels, tuple[Pattern, ...]]]]:

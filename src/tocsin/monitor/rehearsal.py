@@ -135,6 +135,7 @@ class Rehearsal:
         """Go through evaluations up to the one that changes which series are on hold; how many that are."""
         self.tally.series.update(label.fingerprint for label in judged.frame.labels)
         self.tally.judged = self.tally.judged or not np.isnan(judged.scores.sigma).all()
+        self.tally.inside = self.tally.inside or not np.isnan(judged.frame.values).all()
         anomalous = np.concatenate([[0], np.cumsum(judged.anomalous.any(axis=0))])
         busy: NDArray[np.bool_] = np.asarray(judged.anomalous.any(axis=1))
         if self._active:

@@ -43,6 +43,8 @@ class Tally:
     series: set[Fingerprint] = field(default_factory=set)
     judged: bool = False
     """Whether a sample had an opinion; without one no alert means nothing."""
+    inside: bool = False
+    """Whether there was a sample in the window at all."""
     thin: int = 0
     weighed: int = 0
     thin_why: str = ""
@@ -87,6 +89,8 @@ class Tally:
         said = list(self.warned)
         if not self.series:
             said.insert(0, "nothing was judged: the query has returned no series")
+        elif not self.judged and not self.inside:
+            said.insert(0, "nothing was judged: no series has a sample in this window")
         elif not self.judged:
             said.insert(0, "nothing was judged: too little history, or too few series, for an opinion of any sample")
         if self.thin:

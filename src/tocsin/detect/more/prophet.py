@@ -20,6 +20,8 @@ def fit(hours: Array) -> Foretold:
 
     Needs prophet: the optional extra of that name.
     """
+    # It says as an error that it cannot draw, which nobody asks for.
+    logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     with importing("prophet", "prophet"):
         import pandas as pd  # noqa: PLC0415  (optional, and slow to import)
         from prophet import Prophet  # noqa: PLC0415
