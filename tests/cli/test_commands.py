@@ -348,7 +348,7 @@ def test_an_alert_is_shown_with_its_story(run, full):
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("calibrated", "so many of such alerts are real"), ("tail", "how improbable the sample is")]
+    ("kind", "words"), [("calibrated", "so many of such alerts are real"), ("tail", "how improbable by chance")]
 )
 def test_the_confidence_of_an_alert_says_which_it_is(run, server, kind, words):
     path = f"/monitoring/alerts/{ALERT['id']}"

@@ -168,7 +168,7 @@ def _confidence(alert: Answer) -> list[tuple[str, Text]]:
 
 _MEANS = {
     "calibrated": "calibrated: so many of such alerts are real",
-    "tail": "one minus the tail: how improbable this is by chance, not how often it matters",
+    "tail": "one minus the tail: how improbable by chance",
 }
 
 

@@ -92,7 +92,8 @@ def headline(answer: Answer) -> str:
     if not answer["series"].count():
         return "nothing was judged: no series"
     if not answer["judged"]:
-        return next(iter(answer["warnings"].words()), "nothing was judged")
+        said = answer["warnings"].words()
+        return next((each for each in said if each.startswith("nothing was judged")), "nothing was judged")
     counted = [
         _counted(answer[name].count(), what)
         for name, what in (("alerts_total", "alert"), ("groups_total", "group"), ("messages_total", "message"))
