@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -91,7 +92,8 @@ class _Fork:
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
+        # Somebody else may end it at the same moment.
+        with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def wait(self, timeout: float) -> int:

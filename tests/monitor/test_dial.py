@@ -156,7 +156,7 @@ async def test_a_back_test_says_that_a_floor_of_all_targets_is_no_part_of_it():
     monitor._fleet.floor = 4.5
     (warning,) = (await monitor.backtest(watched(), *past)).warnings
     assert warning.startswith(
-        "monitoring tells nothing below 4.5 sigma now, to keep all targets to 35 false alerts a week"
+        "monitoring begins nothing but drift, absence and capacity below 4.5 sigma now, to keep all targets to 35 "
     )
     assert (await monitor.backtest(watched(severity_threshold=Severity.CRITICAL), *past)).warnings == ()
     assert (await monitor.backtest(watched(sigma_threshold=3.0), *past)).warnings == ()
