@@ -315,7 +315,7 @@ async def test_the_anomalies_of_one_alert(store: Store) -> None:
 async def test_what_an_anomaly_rests_on_comes_back_whole(store: Store) -> None:
     facts = Facts(
         97.5, 20.25, 10.0, float("nan"), 7.125, ("mad", "we\x00ird"), "seconds", "week", 9, 3.5, 1.0125, T0,
-        ("rising by 3 a day", "\x00"),
+        ("rising by 3 a day", "\x00"), ("only above what is expected", "\x00"),
     )  # fmt: skip
     made = begun(alert())
     piece, seen = replace(made.evidence[0], facts=facts), replace(made.anomalies[0], facts=facts)

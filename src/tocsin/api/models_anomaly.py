@@ -20,7 +20,8 @@ class FactsAnswer(AnswerModel):
     """Why a sample was called odd, as it was then. `deviation_ratio` is of the expected value; `season` what was taken
     off (none, day, week; "" where the method knows none); `samples` how many were learnt from; `threshold` the sigma
     and `floor` the deviation that it took; `last_at` when the last alert of the series before had its last anomaly;
-    `told` what methods say beside their numbers. Of a sample that is missing there is no value.
+    `told` what methods say beside their numbers; `asked` what else the target asks of its values (side, range, events).
+    Of a sample that is missing there is no value.
     """
 
     value: float | None
@@ -38,6 +39,7 @@ class FactsAnswer(AnswerModel):
     floor: float | None
     last_at: datetime | None
     told: list[str]
+    asked: list[str]
     sentence: str
 
 
@@ -116,6 +118,7 @@ def facts_answer(facts: Facts | None) -> FactsAnswer | None:
         floor=finite(facts.floor),
         last_at=facts.last_at,
         told=list(facts.told),
+        asked=list(facts.asked),
         sentence=facts.sentence,
     )
 

@@ -109,6 +109,7 @@ def render(evidence: Evidence) -> str:
         f"query       {evidence.query} ({evidence.datasource_uid})",
         f"window      {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%Y-%m-%d %H:%M:%S} UTC, by {window.step_s:g} s",
         f"methods     {', '.join(evidence.methods) or '-'}",
+        *(f"asked       {line}" for line in (evidence.facts.asked if evidence.facts else ())),
         *(f"context     {line}" for line in evidence.context),
         *(f"note        {line}" for line in evidence.notes),
         "",

@@ -27,6 +27,7 @@ from tocsin.detect import (
 )
 from tocsin.domain.alert import Alert, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, ConfidenceKind, Evidence
+from tocsin.domain.asking import asked_words
 from tocsin.domain.facts import Background, Facts
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
@@ -274,6 +275,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
                 *told_at(scores, row, column, target.nature.unit),
                 *((PARTIAL_WORDS,) if judged.frame.partial else ()),
             ),
+            asked=asked_words(target, policy),
         )
     return Observation(
         labels=judged.frame.labels[row],

@@ -22,8 +22,8 @@ class Facts:
     `deviation_ratio` is of the expected value. `season` is what was taken off (`none`, `day`, `week`), "" where the
     method knows none; `samples` how many the expectation was learnt from; `threshold` the |sigma| and `floor` the
     deviation that it took; `last_at` when the last alert of the same series before this one had its last anomaly.
-    `told` is what methods say beside their numbers. Of a sample that is missing only `sigma` is a number: the value and
-    what was expected are NaN.
+    `told` is what methods say beside their numbers, `asked` what else the target asks of its values. Of a sample that
+    is missing only `sigma` is a number: the value and what was expected are NaN.
     """
 
     value: float
@@ -39,6 +39,7 @@ class Facts:
     floor: float | None = None
     last_at: datetime | None = None
     told: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def deviation(self) -> float:

@@ -198,6 +198,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     floor: float | None = None
     last_us: int | None = None
     told: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def _facts_in(facts: Facts | None) -> _Facts | None:
@@ -214,6 +215,7 @@ def _facts_in(facts: Facts | None) -> _Facts | None:
         floor=facts.floor,
         last_us=None if facts.last_at is None else (facts.last_at - EPOCH) // MICROSECOND,
         told=tuple(map(escape, facts.told)),
+        asked=tuple(map(escape, facts.asked)),
     )
 
 
@@ -238,6 +240,7 @@ def _facts_out(read: _Facts | None) -> Facts | None:
         floor=read.floor,
         last_at=None if read.last_us is None else EPOCH + read.last_us * MICROSECOND,
         told=tuple(map(unescape, read.told)),
+        asked=tuple(map(unescape, read.asked)),
     )
 
 
