@@ -147,12 +147,17 @@ async def test_a_comparison_needs_a_datasource_that_is_there():
 
 @pytest.mark.parametrize(
     ("query", "hours", "why"),
-    [("nothing", 2, "the query has returned no series"), ("young", 0.1, "too little history, or too few series")],
+    [
+        ("nothing", 2, "the query has returned no series"),
+        ("young", 0.1, "too little history, or too few series"),
+        ("over", 0.25, "no series has a sample in this window"),
+    ],
 )
 async def test_one_that_could_judge_nothing_says_so(query, hours, why):
     scene = Scene(target())
     scene.source.play("q", noise)
     scene.source.play("young", lambda grid: np.where(grid < START.timestamp() - 240, np.nan, noise(grid)))
+    scene.source.play("over", lambda grid: np.where(grid > START.timestamp() - 1800, np.nan, noise(grid)))
     monitor = await scene.open()
     result = await monitor.backtest(replace(target(), query=query), START - timedelta(hours=hours), START)
     assert (result.alerts_total, result.judged) == (0, False)

@@ -147,7 +147,11 @@ async def test_a_denominator_that_cannot_be_asked_freezes_the_target():
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"denominator": "b"}, "min_denominator"), ({"denominator": "  ", "min_denominator": 5.0}, "denominator")],
+    [
+        ({"denominator": "b"}, "min_denominator"),
+        ({"denominator": "  ", "min_denominator": 5.0}, "denominator"),
+        ({"min_denominator": 5.0}, "denominator"),
+    ],
 )
 async def test_a_denominator_that_cannot_be_is_refused(changes, field):
     scene = Scene()

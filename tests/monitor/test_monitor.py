@@ -237,7 +237,9 @@ async def test_a_plot_of_an_incident_says_what_was_said_while_it_lasted():
     monitor = await scene.open()
     await scene.read()
     await scene.run_for(timedelta(minutes=110))
-    (series,) = (await monitor.plot("errors", START, START + 100 * MINUTE, 1)).series
+    plot = await monitor.plot("errors", START, START + 100 * MINUTE, 1)
+    assert [words for words in plot.warnings if "2,880 samples" in words], "less than monitoring has"
+    (series,) = plot.series
     marked = set(series.anomalies)
     assert set(range(31, 60)) <= marked
     assert max(marked) < 90, "what comes back is no anomaly"
