@@ -107,6 +107,15 @@ def judged(all_series, methods):
     return told, caught, total, days
 
 
+def reliability(told):
+    """(low, high, alerts, mean confidence, share that was real) of each range of confidence that has alerts."""
+    real, confidence = (np.array(part, float) for part in zip(*told, strict=True))
+    for low, high in pairwise(EDGES):
+        here = (confidence > low) & (confidence <= high)
+        if here.any():
+            yield low, high, int(here.sum()), confidence[here].mean(), real[here].mean()
+
+
 def main(argv=None):
     """Print quality and reliability; exit status 0."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -125,14 +134,11 @@ def main(argv=None):
         f1 = 2 * precision * recall / max(precision + recall, 1e-9)
         print(f"{name:24}{precision:10.2f}{recall:8.2f}{f1:7.2f}{(len(these) - right) / days:18.3f}")
         told = told or these
-    real, confidence = (np.array(part, float) for part in zip(*told, strict=True))
     print(f"\nreliability of auto\n{'told with confidence':>24}{'alerts':>8}{'told':>7}{'real':>7}")
     error = 0.0
-    for low, high in pairwise(EDGES):
-        here = (confidence > low) & (confidence <= high)
-        if here.any():
-            print(f"{low:18.2f} to {high:4.2f}{here.sum():6}{confidence[here].mean():7.2f}{real[here].mean():7.2f}")
-            error += here.sum() * abs(confidence[here].mean() - real[here].mean())
+    for low, high, alerts_here, confidence, real in reliability(told):
+        print(f"{low:18.2f} to {high:4.2f}{alerts_here:6}{confidence:7.2f}{real:7.2f}")
+        error += alerts_here * abs(confidence - real)
     print(f"expected calibration error {error / max(len(told), 1):.3f}")
 
 

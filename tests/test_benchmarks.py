@@ -37,7 +37,8 @@ def test_a_labelled_set_is_written_in_every_form(tmp_path):
     assert read["60-min"]["label"].sum() == 0, "ten minutes are no 30 % of an hour"
 
 
-def test_every_confidence_has_a_line_in_the_reliability_table():
-    assert bench_quality.EDGES[0] == 0.0
-    assert bench_quality.EDGES[-1] == 1.0
-    assert list(bench_quality.EDGES) == sorted(bench_quality.EDGES)
+def test_every_alert_is_in_the_reliability_table():
+    told = [(n % 3 == 0, confidence) for n, confidence in enumerate(np.linspace(0.01, 1.0, 100))]
+    rows = list(bench_quality.reliability(told))
+    assert sum(alerts for _, _, alerts, *_ in rows) == len(told)
+    assert sum(alerts * real for _, _, alerts, _, real in rows) == pytest.approx(34)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.detect.test_auto import DAY, daily, noise, times
 
-from tocsin.detect import Direction, Policy, backtest
+from tocsin.detect import REASONS, RETURNED, SPEAKERS, Direction, Policy, Scores, backtest, judge
 
 BEGIN = 4 * DAY + 600
 ABOVE = [Policy(direction=Direction.ABOVE), Policy(alert_above=65.0)]
@@ -36,3 +36,13 @@ def test_soon_after_it_is_told_of_its_own_side(later):
     values[BEGIN + 20 + later : BEGIN + 25 + later] += 30.0
     for policy in ABOVE:
         assert told(values, policy)[0] in (20 + later, 21 + later)
+
+
+@pytest.mark.parametrize("policy", [*ABOVE, *BELOW])
+def test_the_reason_says_that_it_came_back(policy):
+    said = Scores.nothing(1, 1, SPEAKERS)
+    said.sigma[:], said.expected[:], said.strongest[:], said.course[:] = 5.0 * policy.side, 50.0, 2, RETURNED
+    said.expected[:] -= 50.0 * policy.side - 50.0
+    result = judge(said, said.expected + 20.0 * policy.side, policy)
+    assert [REASONS[code] for code in result.reasons[0]] == ["came_back"]
+    assert not result.holding.any()

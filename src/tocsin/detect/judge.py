@@ -20,6 +20,7 @@ REASONS: tuple[str, ...] = (
     "outside_alert_range",
     "below_dial",
     "after_deploy",
+    "came_back",
 )
 """What a code of ``Judgement.reasons`` means."""
 
@@ -32,6 +33,7 @@ REASONS: tuple[str, ...] = (
     _OUTSIDE_ALERT_RANGE,
     _BELOW_DIAL,
     _AFTER_DEPLOY,
+    _CAME_BACK,
 ) = np.arange(len(REASONS), dtype=np.uint8)
 
 _ROUNDING = 1e-6
@@ -181,13 +183,12 @@ def _codes(
     resting = still & ((value == policy.lower_bound) | (value == policy.upper_bound))
     small = ~still & (effect < least) | at_bound & (value == expected)
     code[small & ~ahead | resting] = _BELOW_MIN_EFFECT
-    side = policy.side
-    if side:
-        # Who asks for one side alone is not told that it comes back from the other.
-        back = (scores.course[odd] == RETURNED) & (deviation * side > 0) & scores.by(VOICES)[odd]
-        code[back & (code == _FLAGGED)] = _OUTSIDE_ALERT_RANGE
     if policy.direction is not Direction.BOTH:
-        code[(deviation * side <= 0) | back | still] = _WRONG_DIRECTION
+        code[((deviation > 0) != (policy.direction is Direction.ABOVE)) | still] = _WRONG_DIRECTION
+    if policy.side:
+        # Who asks for one side alone is not told that it comes back from the other.
+        back = (scores.course[odd] == RETURNED) & (deviation * policy.side > 0) & scores.by(VOICES)[odd]
+        code[back & (code == _FLAGGED)] = _CAME_BACK
     if scores.missing is not None:
         # What is not there has no size and no side.
         code[scores.missing[odd]] = _FLAGGED
