@@ -315,7 +315,7 @@ def test_what_is_learnt_fits_in_twelve_kilobytes_and_survives_as_bytes():
         (b"\x80\x04\x95\n", "no learnt state"),
         (b'{"version": 99, "step_s": 60, "arrays": {}}\n', "layout 99"),
         (b'{"version": 2, "step_s": 60, "day": 0, "arrays": {}}\n', "layout 2"),
-        (b'{"version": 9, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
+        (b'{"version": 10, "step_s": 60, "day": 0, "arrays": {}}\n', "other arrays"),
     ],
 )
 def test_bytes_that_are_no_state_are_refused(data, why):

@@ -24,9 +24,11 @@ from tocsin.detect.auto.precedent import (
     MOST,
     PRIOR,
     WARY,
+    Samples,
     tell,
 )
 from tocsin.detect.auto.settle import settled
+from tocsin.detect.auto.sparse import Singles
 from tocsin.detect.auto.state import PEAKS, AutoState
 from tocsin.detect.calibrate import NEARLY
 from tocsin.detect.judge import Policy
@@ -40,11 +42,17 @@ def known(rows=1, days=10.0):
     return replace(AutoState.empty(rows, STEP), mass=np.full(rows, days * A_DAY), age=np.full(rows, int(days * A_DAY)))
 
 
+def no_events(state, columns):
+    none = np.zeros((0, columns), bool)
+    return Singles(np.zeros(0, np.intp), none, none, none, state.event)
+
+
 def told(state, sigma, mute=None):
     """The told sigma of one row, and the state after it."""
     said = np.asarray(sigma, dtype=float)[None]
     none = np.zeros(said.shape, bool)
-    result = tell(state, said, ~np.isnan(said), none if mute is None else np.asarray(mute)[None], none)
+    marks = none if mute is None else np.asarray(mute)[None]
+    result = tell(state, said, Samples(~np.isnan(said), marks, none, no_events(state, said.shape[1])))
     return result.sigma[0], replace(state, age=state.age + said.shape[1], **result.changes)
 
 
@@ -55,10 +63,10 @@ def bursts(*ages, height=4.0, columns=10 * A_DAY):
 
 
 def taken_off(counts, days, level):
-    """At one level: no more than a level above the one below it."""
+    """At one level, without a limit: no more than a level above the one below it."""
     came = sum(counts[max(level - 1, 0) :])
     expected = days * EXPECTED * math.exp(-FALL * (LOWEST + LEVEL * (level + 0.5) - 3.0))
-    less = min(max(math.log((came + PRIOR) / (expected + PRIOR)), 0.0), MOST)
+    less = max(math.log((came + PRIOR) / (expected + PRIOR)), 0.0)
     return less if level == 0 else min(less, taken_off(counts, days, level - 1) + LEVEL)
 
 
@@ -81,7 +89,7 @@ def naive(sigma, days, age):
         low, high = taken_off(counts, days, level), taken_off(counts, days, level + 1)
         less = low + (high - low) * (place - level)
         least = AFTER * (1.0 - FADING * (now - near)) if now - near <= WARY else 0.0
-        weighed = total - less * min(total / LOWEST, 1.0)
+        weighed = total - min(less, MOST) * min(total / LOWEST, 1.0)
         if weighed >= NEARLY and not math.isnan(value):
             near = now
         out.append(math.copysign(min(max(weighed, least), 38.0), value))
@@ -106,13 +114,23 @@ def test_it_is_the_same_in_parts_and_beside_others(seed, cut):
     seen, mute = rng.random(sigma.shape) < 0.95, rng.random(sigma.shape) < 0.1
     state = known(3)
     back = rng.random(sigma.shape) < 0.1
-    whole = tell(state, sigma, seen, mute, back)
-    first = tell(state, sigma[:, :cut], seen[:, :cut], mute[:, :cut], back[:, :cut])
+    now, over = rng.random((2, *sigma.shape)) < 0.3
+    there = now | (rng.random(sigma.shape) < 0.5)
+
+    def said(state, rows, columns):
+        events = (mark[rows, columns] for mark in (now, over & ~there, there))
+        single = Singles(np.arange(state.rows), *events, event=state.event)
+        marks = (mark[rows, columns] for mark in (seen, mute, back))
+        return tell(state, sigma[rows, columns], Samples(*marks, single))
+
+    every = slice(None)
+    whole = said(state, every, every)
+    first = said(state, every, slice(cut))
     later = replace(state, age=state.age + cut, **first.changes)
-    rest = tell(later, sigma[:, cut:], seen[:, cut:], mute[:, cut:], back[:, cut:])
+    rest = said(later, every, slice(cut, None))
     assert np.array_equal(whole.sigma, np.concatenate([first.sigma, rest.sigma], axis=1))
     assert all(np.array_equal(whole.changes[name], rest.changes[name]) for name in whole.changes)
-    alone = tell(state.select([1]), sigma[1:2], seen[1:2], mute[1:2], back[1:2])
+    alone = said(state.select([1]), slice(1, 2), every)
     assert np.array_equal(whole.sigma[1:2], alone.sigma)
 
 

@@ -14,11 +14,12 @@ from tocsin.detect.auto.learn import (
     learn,
     outgrown,
 )
-from tocsin.detect.auto.precedent import AFTER, tell
+from tocsin.detect.auto.precedent import AFTER, Samples, tell
 from tocsin.detect.auto.runs import Runs, stand_still
 from tocsin.detect.auto.score import SLOW, Stretch, Verdicts, verdicts
 from tocsin.detect.auto.seasons import finish_day, over_midnight
 from tocsin.detect.auto.settle import settled_by_itself
+from tocsin.detect.auto.sparse import single_events
 from tocsin.detect.auto.state import LEAD, VOICES, AutoState
 from tocsin.detect.auto.waiting import MUTE, Known, lesson, wait
 from tocsin.detect.base import AWAY, distinct
@@ -229,14 +230,17 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         runs = stand_still(part, values[rows], seen & ~mute[rows], verdict, known[0][rows])
         odd = verdict._replace(sigma=np.copysign(np.maximum(np.abs(verdict.sigma), runs.sigma), verdict.sigma))
         anchors = follow_anchors(part, odd, filled[rows], told, known[0][rows])
-        heard = tell(part, verdict.sigma, told, mute[rows], anchors.back)
+        samples = Samples(told, mute[rows], anchors.back, single_events(part, filled[rows]))
+        heard = tell(part, verdict.sigma, samples)
         sigma = _no_news(verdict, heard.sigma, anchors.no_news)
         verdict = verdict._replace(sigma=sigma, agreeing=_agreeing(verdict, sigma))
         verdict = _standing(_as_before(verdict, anchors, runs.left, part.unit), runs)
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
-        changes = wait(part, here, verdict, lesson(verdict, seen, (known[0][rows], known[1][rows]), away))
+        changes = wait(
+            part, here, verdict, lesson(verdict, seen, (known[0][rows], np.maximum(known[1][rows], heard.held)), away)
+        )
         frozen[rows] = (away & known[0][rows, None]).sum(axis=1)
         changes |= heard.changes | runs.changes
         changes |= {

@@ -68,7 +68,9 @@ def first_learning(state: AutoState) -> AutoState:
         learnt=state.learnt + 1,
         since=np.zeros_like(state.since),
     )
-    known = known.changed(window_scale=window_scale(known))
+    sizes = np.abs(raw) / unit[:, None]
+    event = np.where(sizes > SMALLEST, sizes, np.inf).min(axis=1).astype(np.float32)
+    known = known.changed(window_scale=window_scale(known), event=event)
     lead = np.concatenate([np.repeat(seen[:, :1], LEAD, axis=1), seen], axis=1)
     parts = residuals(lead, lead, FIRST, known).parts
     size = np.quantile(np.abs(parts), 0.6, axis=2) / 0.8416
@@ -102,6 +104,7 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
         shape=shape.astype(np.float32),
         mass=state.mass * fading + state.new_seen.sum(axis=1),
         peaks=state.peaks * fading[:, None].astype(np.float32),
+        event=(state.event / fading).astype(np.float32),
         **counted(state, fading),
         learnt=state.learnt + 1,
         known_references=state.reference_count,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tocsin.detect.auto.sparse import Singles, hold_back
 from tocsin.detect.auto.state import PEAKS, AutoState
 from tocsin.detect.calibrate import ANOMALOUS, NEARLY, SIGMA_CAP, Array
 
@@ -61,31 +62,54 @@ _STEPS = LEVEL * np.arange(PEAKS)
 Flags = NDArray[np.bool_]
 
 
+class Samples(NamedTuple):
+    """Of samples (S, K) those that are ``seen``, those that are no precedent and add nothing to what follows
+    (``mute``), those to which nothing is added (``back``), and the ``single`` events among them.
+    """
+
+    seen: Flags
+    mute: Flags
+    back: Flags
+    single: Singles
+
+
 class Told(NamedTuple):
-    """``sigma`` (S, K) with its sign, and ``changes``, what the state keeps of it."""
+    """``sigma`` (S, K) with its sign, where an anomaly is ``held`` back; ``changes``, what the state keeps of it."""
 
     sigma: Array
+    held: Flags
     changes: dict[str, Any]
 
 
-def tell(state: AutoState, sigma: Array, seen: Flags, mute: Flags, back: Flags) -> Told:
+def tell(state: AutoState, sigma: Array, samples: Samples) -> Told:
     """From the voices' ``sigma`` (S, K) to the one that is told.
 
-    ``seen`` (S, K) are samples, ``mute`` those that are no precedent and add nothing to what follows, ``back`` those to
-    which nothing is added.
+    From single events the past takes off without an end; what turns out to be more is told as if it had never been
+    taken for one.
     """
+    seen, mute, back, single = samples
     said = np.where(seen, np.abs(sigma), 0.0)
     means = _means(state.lasting, np.where(mute, 0.0, np.minimum(said, HEARD)))
     sums = said + np.where(back, 0.0, LASTING * means)
-    kept = {name: getattr(state, name).copy() for name in ("peaks", "peak", "peak_begun", "last_hot")}
+    kept = {name: getattr(state, name).copy() for name in ("peaks", "peak", "peak_begun", "last_hot", "held_back")}
     table = _table(state.peaks, state.mass / state.grid.a_day)
-    told = _weighed(sums, table, np.arange(len(sums))[:, None])
+    less = _less(sums, table, np.arange(len(sums))[:, None])
     hot = (sums >= LOWEST) & seen & ~mute
     for row in np.flatnonzero(hot.any(axis=1)):
-        _count(state, int(row), kept, sums=sums[row], hot=hot[row], told=told[row])
+        _count(state, int(row), kept, sums=sums[row], hot=hot[row], less=less[row])
+    # Below the lowest level in proportion.
+    share = np.minimum(sums / LOWEST, 1.0)
+    told = sums - np.minimum(less, MOST) * share
+    held = np.zeros(told.shape, bool)
+    if single.rows.size:
+        ordinary, one = told[single.rows], single.now | single.over
+        held[single.rows] = one & (ordinary >= ANOMALOUS)
+        kept["held_back"][single.rows], least = hold_back(state.held_back[single.rows], ordinary, single)
+        lone = np.maximum((sums - less * share)[single.rows], 0.0)
+        told[single.rows] = np.maximum(np.where(one, lone, ordinary), least)
     told, near = _wary(state, told, seen & ~mute)
-    kept |= {"lasting": means[:, -1].copy(), "last_near": near}
-    return Told(np.copysign(np.minimum(told, SIGMA_CAP), sigma), kept)
+    kept |= {"lasting": means[:, -1].copy(), "last_near": near, "event": single.event}
+    return Told(np.copysign(np.minimum(told, SIGMA_CAP), sigma), held, kept)
 
 
 def _wary(state: AutoState, told: Array, counts: Flags) -> tuple[Array, NDArray[np.int64]]:
@@ -117,9 +141,9 @@ def _means_of(mean: Any, heard: Iterable[Any]) -> list[Any]:
     return [mean := mean + share * (new - mean) for new in heard]
 
 
-def _count(state: AutoState, row: int, kept: dict[str, Any], *, sums: Array, hot: Flags, told: Array) -> None:
-    """Go from excursion to excursion; each is counted when the next begins, and what is ``told`` from there on, in
-    place, knows it.
+def _count(state: AutoState, row: int, kept: dict[str, Any], *, sums: Array, hot: Flags, less: Array) -> None:
+    """Go from excursion to excursion; each is counted when the next begins, and what is taken off from there on
+    (``less``, in place) knows it.
     """
     age, a_day = int(state.age[row]), state.grid.a_day
     apart, longest = max(a_day // 24, 1), max(LONGEST_HOURS * a_day // 24, 1)
@@ -138,19 +162,18 @@ def _count(state: AutoState, row: int, kept: dict[str, Any], *, sums: Array, hot
     if known:
         tables = _table(np.stack(known), np.full(len(known), state.mass[row] / a_day))
         which = np.searchsorted(begins, np.arange(begins[0], len(sums)), side="right") - 1
-        told[begins[0] :] = _weighed(sums[begins[0] :], tables, which)
+        less[begins[0] :] = _less(sums[begins[0] :], tables, which)
     kept["peak_begun"][row], kept["last_hot"][row], kept["peak"][row] = begun, last, peak
 
 
-def _weighed(sums: Array, table: Array, rows: NDArray[np.intp]) -> Array:
-    """Sums less what the past takes off, in ``rows`` of ``table`` (n, PEAKS): between the middles of two levels and
-    below ``LOWEST`` in proportion, so that a larger deviation is never told less than a smaller one.
+def _less(sums: Array, table: Array, rows: NDArray[np.intp]) -> Array:
+    """What the past takes off sums, in ``rows`` of ``table`` (n, PEAKS): between the middles of two levels in
+    proportion, so that a larger deviation is never told less than a smaller one.
     """
     place = np.minimum(np.maximum((sums - LOWEST) / LEVEL - 0.5, 0.0), PEAKS - 1.0)
     level = np.minimum(place.astype(np.int64), PEAKS - 2)
     here = table[rows, level]
-    less = here + (table[rows, level + 1] - here) * (place - level)
-    result: Array = sums - less * np.minimum(sums / LOWEST, 1.0)
+    result: Array = here + (table[rows, level + 1] - here) * (place - level)
     return result
 
 
@@ -161,5 +184,5 @@ def _table(peaks: NDArray[np.float32], days: Array) -> Array:
     high = peaks[:, ::-1].cumsum(axis=1, dtype=np.float64)[:, ::-1]
     came = np.concatenate([high[:, :1], high[:, :-1]], axis=1)
     less = np.log((came + PRIOR) / (days[:, None] * _EXPECTED + PRIOR))
-    result: Array = np.minimum.accumulate(np.minimum(np.maximum(less, 0.0), MOST) - _STEPS, axis=1) + _STEPS
+    result: Array = np.minimum.accumulate(np.maximum(less, 0.0) - _STEPS, axis=1) + _STEPS
     return result

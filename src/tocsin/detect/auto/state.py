@@ -14,7 +14,7 @@ from tocsin.detect.auto.ruler import BINS
 from tocsin.detect.auto.windows import LAG, REFERENCES, Rings
 from tocsin.detect.calibrate import Array
 
-VERSION = 9
+VERSION = 10
 """The layout that ``to_bytes`` writes; another one is refused and the state is learnt again from history."""
 
 VOICES: tuple[str, ...] = ("change", "spike", "level", "step", "shift", "volatility", "shape", "away", "astray")
@@ -115,10 +115,11 @@ class AutoState:
     for each of their hours in which it was away, ``new_day_away`` one for each bin of this day, ``references`` (S,
     8, 120) windows of the past by ``window_scale`` (see ``windows.py``), ``anchor`` and ``unrest`` what a row left
     and is still away from, each with ``anchor_begun`` and ``anchor_calm`` (S, 2; see ``anchor.py``), ``peaks`` how
-    often it went how far (see ``precedent.py``), ``run_counts`` (S, 2) how often it stood still; the last
-    ``run_length`` samples had the ``run_value`` where ``run_left`` was expected, which is told with ``run_told``
-    (see ``runs.py``). What begins with ``new_`` waits for the next learning and is whole numbers, so that it does
-    not matter in which parts the samples came.
+    often it went how far (see ``precedent.py``), ``event`` the smallest that came of a series that rests at zero and
+    ``held_back`` what was not told of one that may be single (see ``sparse.py``), ``run_counts`` (S, 2) how often it
+    stood still; the last ``run_length`` samples had the ``run_value`` where ``run_left`` was expected, which is told
+    with ``run_told`` (see ``runs.py``). What begins with ``new_`` waits for the next learning and is whole numbers,
+    so that it does not matter in which parts the samples came.
     """
 
     grid: Grid
@@ -160,6 +161,8 @@ class AutoState:
     peak_begun: Ints
     last_hot: Ints
     last_near: Ints
+    event: NDArray[np.float32]
+    held_back: NDArray[np.float32]
     run_value: Array
     run_length: NDArray[np.int32]
     run_told: NDArray[np.float32]
@@ -175,7 +178,7 @@ class AutoState:
     new_moved: NDArray[np.int64]
     new_away: NDArray[np.int64]
     new_gap: Array
-    new_ties: Ints
+    new_ties: NDArray[np.int32]
     new_day: NDArray[np.int32]
     new_day_seen: NDArray[np.uint16]
     new_day_away: NDArray[np.uint8]
@@ -338,6 +341,8 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         peak_begun=np.full(rows, -(1 << 40)),
         last_hot=np.full(rows, -(1 << 40)),
         last_near=np.full(rows, -(1 << 40)),
+        event=np.full(rows, np.inf, np.float32),
+        held_back=np.zeros(rows, np.float32),
         run_value=np.full(rows, np.nan),
         run_length=np.zeros(rows, np.int32),
         run_told=np.zeros(rows, np.float32),
@@ -353,7 +358,7 @@ def _blank(rows: int, grid: Grid, day: int, recent_bins: NDArray[np.intp]) -> Au
         new_moved=whole,
         new_away=whole,
         new_gap=np.full(rows, np.inf),
-        new_ties=whole,
+        new_ties=np.zeros(rows, np.int32),
         new_day=np.zeros((rows, bins), np.int32),
         new_day_seen=np.zeros((rows, bins), np.uint16),
         new_day_away=bits,

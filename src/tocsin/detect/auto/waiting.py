@@ -76,7 +76,7 @@ def wait(state: AutoState, stretch: Stretch, verdict: Verdicts, taught: Lesson) 
         "new_moved": state.new_moved + moved.sum(axis=1).astype(np.int64),
         "new_away": state.new_away + away.sum(axis=1).astype(np.int64),
         "new_gap": np.minimum(state.new_gap, gap),
-        "new_ties": state.new_ties + tied.sum(axis=1),
+        "new_ties": state.new_ties + tied.sum(axis=1, dtype=np.int32),
         "new_day": _added(state.new_day, bin_of, day),
         "new_day_seen": _added(state.new_day_seen, bin_of, taught.shown),
         "new_day_held": state.new_day_held + taught.held.sum(axis=1),

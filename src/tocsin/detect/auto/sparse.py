@@ -1,0 +1,83 @@
+"""Single events of series that rest at zero, as counts of errors do: one now and then is no incident. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tocsin.detect.auto.state import LEAD, AutoState
+from tocsin.detect.auto.voices import SMALLEST
+from tocsin.detect.calibrate import Array
+
+SINGLE_S = 300.0
+"""A single event is seen no longer than this: ``rate(x[5m])`` shows it for five samples a minute apart."""
+
+MORE = 1.5
+"""So many times the smallest event that is remembered is more than one."""
+
+RESTS = 0.5
+"""A series rests at zero while its middle is nearer to that than this share of one event."""
+
+Flags = NDArray[np.bool_]
+Halves = NDArray[np.float32]
+
+
+class Singles(NamedTuple):
+    """Of the columns of ``rows`` (n,) those that are a single event (``now``), those in which one has just ended
+    (``over``), and those in which there is any event (``there``), each (n, K). ``event`` (S,) is the smallest event
+    that is remembered, in the row's own unit.
+    """
+
+    rows: NDArray[np.intp]
+    now: Flags
+    over: Flags
+    there: Flags
+    event: Halves
+
+
+def single_events(state: AutoState, values: Array) -> Singles:
+    """What of the columns after the first ``LEAD`` is a single event: no more than the smallest that came so far, seen
+    for ``SINGLE_S`` at most, and nothing more than that for as long. ``values`` (S, ``LEAD`` + K) in the rows' own
+    unit, gaps filled.
+    """
+    longest = min(int(SINGLE_S // state.grid.step_s), LEAD)
+    zero = -state.offset / state.unit
+    middle = np.abs(state.center - zero)
+    rows = np.flatnonzero(middle < RESTS * state.event) if longest else np.zeros(0, np.intp)
+    sizes = np.abs(values[rows, LEAD - longest :] - zero[rows, None])
+    some = (sizes > SMALLEST).any(axis=1)
+    rows, sizes = rows[some], sizes[some]
+    there = sizes[:, longest:] > SMALLEST
+    known = np.minimum(np.where(there, sizes[:, longest:], np.inf).astype(np.float32), state.event[rows, None])
+    np.minimum.accumulate(known, axis=1, out=known)
+    rests = middle[rows, None] < RESTS * known
+    near = np.lib.stride_tricks.sliding_window_view(sizes, longest + 1, axis=1)
+    largest = near.max(axis=2)
+    single = (near.min(axis=2) <= SMALLEST) & (largest > SMALLEST) & (largest <= MORE * known) & rests
+    # What does not rest at zero has no smaller events.
+    last = np.where(rests.all(axis=1), known.shape[1] - 1, rests.argmin(axis=1))
+    event = state.event.copy()
+    event[rows] = known[np.arange(len(rows)), last]
+    return Singles(rows, there & single, ~there & single, there, event)
+
+
+def hold_back(held: Halves, ordinary: Array, singles: Singles) -> tuple[Halves, Array]:
+    """What is told of an event that turns out to be more than a single one: what would have been since it began.
+
+    ``held`` (n,) and ``ordinary`` (n, K) are what was held back before and what is told where nothing is; the first of
+    these afterwards, and the least that is told of each column (n, K).
+    """
+    least = np.zeros(ordinary.shape)
+    after = held.copy()
+    for row, now in enumerate(singles.now):
+        most = float(held[row])
+        for column in np.flatnonzero(now | np.concatenate([[most > 0], now[:-1]])).tolist():
+            if now[column]:
+                most = max(most, float(np.float32(ordinary[row, column])))
+            else:
+                least[row, column] = most if singles.there[row, column] else 0.0
+                most = 0.0
+        after[row] = most
+    return after, least
