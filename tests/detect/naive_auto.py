@@ -114,14 +114,18 @@ def tail_nats(size, log_far, shape):
     return min(FAR_NATS * math.exp(min(shape * (math.log(size) - log_far), 4.0)), 24.0)
 
 
-def edge(row, b):
-    """How large a step of the season is near a bin: beyond four times the median step, and none at midnight."""
+def edge(row, bins, season, times):
+    """How large a step of the season is near the last of ``bins``, beyond so many ``times`` the median step; where the
+    day began within two bins, the one over midnight as well.
+    """
     if row.season == 0:
         return 0.0
     steps = {at: abs(row.profile[at] - row.profile[at - 1]) for at in range(1, len(row.profile))}
-    usual = median(steps.values())
-    near = [steps[at] - 4 * usual for at in (b - 1, b, b + 1) if at in steps]
-    return max([0.0, *near])
+    usual, b = median(steps.values()), bins[-1]
+    near = [steps[at] for at in (b - 1, b, b + 1) if at in steps]
+    begun = [back for back in range(1, 1 + 2 * row.grid.a_day // row.grid.bins) if bins[-back] < bins[-back - 1]]
+    near += [abs(season[-back] - season[-back - 1]) for back in begun]
+    return max([0.0, *(step - times * usual for step in near)])
 
 
 def discount(row):
@@ -137,11 +141,14 @@ def verdict(row, x, bins):
     hour = bins[-1] * row.grid.hours // row.grid.bins
     parts, level = looks(x, y, row)
     damp = discount(row)
+    due, sure = (edge(row, bins, season, times) for times in (4, 12))
     nats, sizes, below, scales = [], [], [], []
+    if row.grid.step_s < 300:
+        parts[:2] = [math.copysign(max(abs(part) - sure, 0.0), part) for part in parts[:2]]
     for v, (name, part) in enumerate(zip(VOICES, parts, strict=True)):
         scale = math.hypot(row.scale[v][hour], voice_floor(row, name))
         if v < 5:
-            scale = math.hypot(scale, (0.12 if name in ("level", "step") else 0.5) * edge(row, bins[-1]))
+            scale = math.hypot(scale, (0.12 if name in ("level", "step") else 0.5) * due)
         side = int(part < 0)
         size = min(max(abs(part / scale), 0.5e-6), 0.5 * 1.25**31)
         said = tail_nats(size, row.log_far[v][side], row.shape[v][side])

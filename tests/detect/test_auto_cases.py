@@ -55,6 +55,30 @@ def test_of_a_nightly_batch_that_is_known_only_the_edges_stand_out(minutes):
     assert night[:, ~edges].sum() <= 3, "fourteen nights and days"
 
 
+def recurring(kind, days):
+    """What happens at the same minute of each day, with hardly any noise beside it."""
+    day, rng = np.arange(days * DAY) / DAY, np.random.default_rng(2)
+    if kind == "age of the last backup":
+        return (day - 3.0 / 24) % 1.0 * 86400.0 + rng.uniform(0.0, 20.0, days * DAY)
+    if kind == "on from eight to eight":
+        return ((day * 24 % 24 >= 8) & (day * 24 % 24 < 20)).astype(float)
+    return 50.0 + day % 1.0 * 8.0 + np.cumsum(rng.normal(0.0, 0.002, days * DAY))
+
+
+@pytest.mark.parametrize("kind", ["age of the last backup", "on from eight to eight", "cleaned up at midnight"])
+def test_what_happens_at_the_same_minute_each_day_is_not_told(kind):
+    assert alerts(recurring(kind, 28), after=14 * DAY) == []
+
+
+@pytest.mark.parametrize(("kind", "minute"), [("age of the last backup", 180), ("cleaned up at midnight", 0)])
+def test_that_it_did_not_happen_is_told(kind, minute):
+    values, due = recurring(kind, 21), 18 * DAY + minute
+    still = changed(values, due, due + 60, values[due - 1] - values[due])
+    got = alerts(still, after=14 * DAY)
+    assert got
+    assert due <= got[0] < due + 15
+
+
 @pytest.mark.parametrize("minutes", [20, 60, 180])
 def test_a_nightly_batch_that_lasts_longer_is_told_where_it_should_have_ended(minutes):
     values, end = nightly(minutes), 18 * DAY + 120 + minutes

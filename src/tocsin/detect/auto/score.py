@@ -43,14 +43,17 @@ SHARP = VOICES.index("volatility")
 STEEP = 4.0
 """A change of the season from one bin to the next is a step beyond so many times the median one."""
 
+SURE = 12.0
+"""Beyond so many it comes every day: ``change`` and ``spike`` hear what is more than the step that is due."""
+
 SHIFT_BEFORE = 59, 9
 """The columns back with which ``shift`` compares: five times ten before the newest ten."""
 
 SLOW_CAP = 12.0
 """A slow voice says no more nats than this: a series may stay at a new level for days, and that alone is no alert."""
 
-SLOW, _SHIFT = VOICES.index("shape"), VOICES.index("shift")
-"""The first of the slow voices."""
+SLOW, _LEVEL, _SHIFT = VOICES.index("shape"), VOICES.index("level"), VOICES.index("shift")
+"""The first of the slow voices; before ``level`` are those that compare with single samples."""
 
 _SIGNED = [VOICES.index(name) for name in VOICES if name in SIDED]
 _EDGES = np.where([name in ("level", "step") for name in VOICES[:SHARP]], EDGE_LEFT, EDGE)
@@ -107,10 +110,13 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     least = voice_floors(state)[:, :, None]
     usual = state.scale.transpose(1, 0, 2)[:, :, hours].astype(np.float64)
     scale = np.sqrt(usual * usual + least * least)
-    steep = edges(state)
-    if steep.any():
-        there = _EDGES[:, None, None] * steep[:, bins[LEAD:]]
+    due, sure = steps_due(state, stretch)
+    if due.any():
+        there = _EDGES[:, None, None] * due
         scale[:SHARP] = np.sqrt(np.square(scale[:SHARP]) + there * there)
+        if state.grid.step_s < LONE_STEP_S:
+            raw = found.parts[:_LEVEL]
+            raw[:] = np.copysign(np.maximum(np.abs(raw) - sure, 0.0), raw)
     z = found.parts / scale
     below = z < 0
     log_z = np.log(np.minimum(np.maximum(np.abs(z, out=z), LOWEST * 1e-6), LARGEST))
@@ -158,19 +164,27 @@ def verdicts(state: AutoState, stretch: Stretch) -> Verdicts:
     )
 
 
-def edges(state: AutoState) -> Array:
-    """(S, bins): how large a step of the season is near a bin of the day, in the row's own unit; 0 where it is none."""
-    result = np.zeros(state.profile.shape)
+def steps_due(state: AutoState, stretch: Stretch) -> tuple[Array, Array]:
+    """How large a step of the season is due near each column, (S, K) in the row's own unit, beyond ``STEEP`` and beyond
+    ``SURE`` times the median one; 0 where it is none.
+    """
+    bins, columns = stretch.bins, stretch.season.shape[1] - LEAD
+    near, usual = np.zeros((state.rows, columns)), np.zeros((state.rows, 1))
     rows = np.flatnonzero(state.season > 0)
-    if rows.size:
-        steps = np.zeros((rows.size, state.grid.bins + 1))
-        # From the last bin to the first the days meet, see ``seasons.over_midnight``.
-        steps[:, 1:-1] = np.abs(np.diff(state.profile[rows].astype(np.float64)))
-        steps = np.maximum(steps - STEEP * median_of(steps[:, 1:-1], 1)[:, None], 0.0)
-        beside = np.maximum(steps[:, :-1], steps[:, 1:])
-        result[rows] = beside
-        result[rows, 1:] = np.maximum(result[rows, 1:], beside[:, :-1])
-    return result
+    if not rows.size:
+        return near, near
+    steps = np.zeros((rows.size, state.grid.bins + 1))
+    steps[:, 1:-1] = np.abs(np.diff(state.profile[rows].astype(np.float64)))
+    usual[rows, 0] = median_of(steps[:, 1:-1], 1)
+    beside = np.maximum(steps[:, :-1], steps[:, 1:])
+    beside[:, 1:] = np.maximum(beside[:, 1:], beside[:, :-1])
+    near[rows] = beside[:, bins[LEAD:]]
+    # From the last bin to the first the days meet, see ``seasons.over_midnight``.
+    for first in (np.flatnonzero(bins[1:] < bins[:-1]) + 1).tolist():
+        step = np.abs(stretch.season[rows, first] - stretch.season[rows, first - 1])[:, None]
+        here = slice(max(first - LEAD, 0), max(first - LEAD + 2 * state.grid.a_day // state.grid.bins, 0))
+        near[rows, here] = np.maximum(near[rows, here], step)
+    return np.maximum(near - STEEP * usual, 0.0), np.maximum(near - SURE * usual, 0.0)
 
 
 def _spoken_of(state: AutoState, deseasoned: Array, level: Array, strongest: NDArray[np.int8]) -> Array:
