@@ -35,9 +35,8 @@ def after(starts, days, step=60):
     return starts[starts >= days * 86400 // step]
 
 
-def plain(values, event, step):
+def plain(values, event, longest):
     """Sample by sample: whether there is a single event, whether one has just ended, and the smallest so far."""
-    longest = int(SINGLE_S // step)
     out = []
     for column in range(LEAD, len(values)):
         size = abs(values[column])
@@ -48,19 +47,21 @@ def plain(values, event, step):
     return out, event
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 10**6), st.sampled_from([15, 60, 300]), st.sampled_from([0.02, 0.3, 0.7]))
-def test_it_is_its_plain_twin(seed, step, often):
+@settings(max_examples=80)
+@given(st.integers(0, 10**6), st.sampled_from([15, 60, 300]), st.sampled_from([0.02, 0.3, 0.7]), st.booleans())
+def test_it_is_its_plain_twin(seed, step, often, at_zero):
     rng = np.random.default_rng(seed)
     values = rng.choice([1.0, 1.0, 1.4, 2.0, 0.5], LEAD + 200) * (rng.random(LEAD + 200) < often)
     values = np.repeat(values, rng.integers(1, 4, len(values)))[: len(values)]
-    state = replace(AutoState.empty(1, step), event=np.array([1.0], np.float32))
+    offset = np.zeros(1) if at_zero else np.ones(1)
+    state = replace(AutoState.empty(1, step), event=np.array([1.0], np.float32), offset=offset)
+    longest = int(SINGLE_S // step) if at_zero else 1
     got = single_events(state, values[None])
-    want, event = plain(values.tolist(), np.float32(1.0), step)
+    want, event = plain(values.tolist(), np.float32(1.0), longest)
     if got.rows.size:
         assert list(zip(got.now[0].tolist(), got.over[0].tolist(), strict=True)) == want
     else:
-        assert not values[LEAD - int(SINGLE_S // step) :].any()
+        assert not values[LEAD - longest :].any()
     assert got.event[0] == event
 
 
@@ -107,6 +108,18 @@ def test_more_than_one_is_told(size, lasts, seed):
     values[begin : begin + lasts] = size
     starts = alerts(values)
     assert ((starts >= begin) & (starts < begin + 10)).any()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_scrape_that_is_missed_now_and_then_is_told_the_first_times_and_two_in_a_row_each_time(seed):
+    up = 1.0 - now_and_then(1.5, 35, seed)
+    twice = 30 * DAY + 50
+    up[twice - 60 : twice + 60] = 1.0
+    up[twice : twice + 2] = 0.0
+    starts = alerts(up)
+    assert after(starts, 14)[:1].tolist() in ([twice], [twice + 1])
+    assert len(after(starts, 14)) <= 2
+    assert len(starts) > 2
 
 
 def test_the_first_of_all_is_told():

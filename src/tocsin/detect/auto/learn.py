@@ -68,7 +68,7 @@ def first_learning(state: AutoState) -> AutoState:
         learnt=state.learnt + 1,
         since=np.zeros_like(state.since),
     )
-    sizes = np.abs(raw) / unit[:, None]
+    sizes = np.abs(seen)
     event = np.where(sizes > SMALLEST, sizes, np.inf).min(axis=1).astype(np.float32)
     known = known.changed(window_scale=window_scale(known), event=event)
     lead = np.concatenate([np.repeat(seen[:, :1], LEAD, axis=1), seen], axis=1)

@@ -1,4 +1,6 @@
-"""Single events of series that rest at zero, as counts of errors do: one now and then is no incident. Pure."""
+"""Single events of series that rest, as counts of errors at zero or ``up`` at one: one now and then is no incident.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MORE = 1.5
 """So many times the smallest event that is remembered is more than one."""
 
 RESTS = 0.5
-"""A series rests at zero while its middle is nearer to that than this share of one event."""
+"""A series rests while its middle is nearer to a value than this share of one event: to zero, or to the one that was
+the middle of its first samples.
+"""
 
 Flags = NDArray[np.bool_]
 Halves = NDArray[np.float32]
@@ -38,29 +42,43 @@ class Singles(NamedTuple):
 
 
 def single_events(state: AutoState, values: Array) -> Singles:
-    """What of the columns after the first ``LEAD`` is a single event: no more than the smallest that came so far, seen
-    for ``SINGLE_S`` at most, and nothing more than that for as long. ``values`` (S, ``LEAD`` + K) in the rows' own
-    unit, gaps filled.
+    """What of the columns after the first ``LEAD`` is a single event: no more than the smallest that came so far, and
+    nothing more than that for as long as it may be seen, which is ``SINGLE_S`` away from zero and one sample away from
+    any other value. ``values`` (S, ``LEAD`` + K) in the rows' own unit, gaps filled.
     """
+    event, columns = state.event.copy(), values.shape[1] - LEAD
     longest = min(int(SINGLE_S // state.grid.step_s), LEAD)
     zero = -state.offset / state.unit
-    middle = np.abs(state.center - zero)
-    rows = np.flatnonzero(middle < RESTS * state.event) if longest else np.zeros(0, np.intp)
-    sizes = np.abs(values[rows, LEAD - longest :] - zero[rows, None])
-    some = (sizes > SMALLEST).any(axis=1)
-    rows, sizes = rows[some], sizes[some]
-    there = sizes[:, longest:] > SMALLEST
-    known = np.minimum(np.where(there, sizes[:, longest:], np.inf).astype(np.float32), state.event[rows, None])
+    at_zero = np.abs(state.center - zero) <= np.abs(state.center)
+    rest = np.where(at_zero, zero, 0.0)
+    middle = np.abs(state.center - rest)
+    resting = (middle < RESTS * event) & (longest > 0)
+    parts = []
+    for there, most in ((at_zero, longest), (~at_zero, 1)):
+        rows = np.flatnonzero(resting & there)
+        sizes = np.abs(values[rows, LEAD - most :] - rest[rows, None])
+        some = (sizes > SMALLEST).any(axis=1)
+        rows, sizes = rows[some], sizes[some]
+        *found, event[rows] = _single(sizes, columns, event[rows], middle[rows])
+        parts.append((rows, *found))
+    rows, now, over, there = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Singles(rows, now, over, there, event)
+
+
+def _single(sizes: Array, columns: int, event: Halves, middle: Array) -> tuple[Flags, Flags, Flags, Halves]:
+    """What is said of the last ``columns`` of ``sizes`` (n, longest + K): ``now``, ``over``, ``there``, and the
+    smallest ``event`` (n,) afterwards.
+    """
+    there = sizes[:, -columns:] > SMALLEST
+    known = np.minimum(np.where(there, sizes[:, -columns:], np.inf).astype(np.float32), event[:, None])
     np.minimum.accumulate(known, axis=1, out=known)
-    rests = middle[rows, None] < RESTS * known
-    near = np.lib.stride_tricks.sliding_window_view(sizes, longest + 1, axis=1)
+    rests = middle[:, None] < RESTS * known
+    near = np.lib.stride_tricks.sliding_window_view(sizes, sizes.shape[1] - columns + 1, axis=1)
     largest = near.max(axis=2)
     single = (near.min(axis=2) <= SMALLEST) & (largest > SMALLEST) & (largest <= MORE * known) & rests
-    # What does not rest at zero has no smaller events.
-    last = np.where(rests.all(axis=1), known.shape[1] - 1, rests.argmin(axis=1))
-    event = state.event.copy()
-    event[rows] = known[np.arange(len(rows)), last]
-    return Singles(rows, there & single, ~there & single, there, event)
+    # What does not rest has no smaller events.
+    last = np.where(rests.all(axis=1), columns - 1, rests.argmin(axis=1))
+    return there & single, ~there & single, there, known[np.arange(len(known)), last]
 
 
 def hold_back(held: Halves, ordinary: Array, singles: Singles) -> tuple[Halves, Array]:
