@@ -216,3 +216,42 @@ def test_what_it_promises_of_the_past_it_keeps(seed: int, tolerated: float) -> N
     for row, level in enumerate(chosen):
         assert rates[row, level] <= tolerated + 1e-9 or level == last
         assert level == 0 or rates[row, level - 1] > tolerated
+
+
+def young(sigma: float, rows: int = 3) -> np.ndarray:
+    """A day in which each of some series told six times."""
+    values = np.zeros((rows, DAY))
+    values[:, 1::4] = sigma
+    return values
+
+
+def next_day(dial: Dial, auto: bool, day: int = 1) -> float:
+    """From how many sigma a series is told that comes on a day, in its first hour."""
+    nothing = np.zeros((1, 1))
+    seen = Seen(nothing, nothing > 0, np.full((1, 1), auto))
+    return float(advance_dial(dial, np.array([day * DAY * STEP_S]), seen, Tolerance(0.35, 100.0, 2))[1][0, 0])
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_a_series_that_is_new_begins_as_those_that_came_and_went(auto: bool) -> None:
+    spoke = np.full((3, DAY), auto)
+    dial, _ = walk(young(4.6), Tolerance(0.35, 100.0, 2), auto=spoke)
+    gone = dial.select([]).select([-1])
+    assert next_day(gone, auto=auto) == 4.75, "above what those told"
+    assert next_day(gone, auto=not auto) == 0.0, "what the named methods told says nothing of auto, nor the other way"
+    assert next_day(dial.select([0, 1, 2, -1]).select([3]), auto=auto) == 4.75, "whenever they go"
+
+
+def test_series_that_were_known_for_a_week_tell_nothing_of_new_ones() -> None:
+    values = np.tile(young(4.6), (1, 11))
+    dial, _ = walk(values, Tolerance(0.35, 100.0, 2), auto=np.zeros(values.shape, bool))
+    assert (dial.weeks >= 1.0).all()
+    assert next_day(dial.select([-1]), auto=False, day=11) == 0.0
+
+
+def test_how_young_series_were_is_forgotten_as_everything_is() -> None:
+    dial, _ = walk(young(4.6, rows=1), Tolerance(0.35, 100.0, 2), auto=np.zeros((1, DAY), bool))
+    none = np.zeros((1, 1), bool)
+    later, tolerance = np.array([60.0 * DAY * STEP_S]), Tolerance(0.35, 100.0, 2)
+    dial, _ = advance_dial(dial.select([-1]), later, Seen(np.zeros((1, 1)), none, none), tolerance)
+    assert dial.youth.weeks[0] < 0.2 / 7

@@ -42,16 +42,37 @@ def alerts_of(sigma, odd, auto, merge, start, until):
     return [one[:3] for one in found]
 
 
-def rates_of(alerts, looked, said, day):
-    """False alerts a week at each level and above, as counted when ``day`` begins, a day e times less in four weeks."""
+def weeks_of(looked, day):
+    return sum(columns / DAY / 7 * math.exp(-(day - before) / 28) for before, columns in enumerate(looked))
+
+
+def rates_of(alerts, looked, said, day, usual):
+    """False alerts a week at each level and above, as counted when ``day`` begins, a day e times less in four weeks;
+    what is missing of a first week is as ``usual``.
+    """
     counted = [0.0] * len(LEVELS)
     for begun, level, wrong in alerts:
         counted[level] += wrong * math.exp(-(day - begun) / 28)
     for sigma, auto, begun, false in said:
         if begun < day:
             counted[level_of(sigma)] += (false - likely_wrong(sigma, auto=auto)) * math.exp(-(day - begun) / 28)
-    weeks = sum(columns / DAY / 7 * math.exp(-(day - before) / 28) for before, columns in enumerate(looked[:day]))
-    return [sum(max(one, 0.0) for one in counted[n:]) / max(weeks, 1.0) for n in range(len(LEVELS))]
+    weeks = weeks_of(looked[:day], day)
+    missing = max(1.0 - weeks, 0.0) if any(looked) else 0.0
+    above = [sum(max(one, 0.0) for one in counted[n:]) for n in range(len(LEVELS))]
+    return [(one + missing * more) / max(weeks, 1.0) for one, more in zip(above, usual, strict=True)]
+
+
+def usual_of(series, day, merge):
+    """False alerts a week of the series that ``auto`` took over in their first week, on a day before this one."""
+    counted, weeks = [0.0] * len(LEVELS), 0.0
+    for one in series:
+        end = one.taken_over
+        if end is None or end // DAY >= day or weeks_of(one.before()[:-1], end // DAY) >= 1.0:
+            continue
+        weeks += weeks_of(one.before(), day)
+        for begun, level, wrong in alerts_of(one.sigma, one.odd, one.auto, merge, 0, end):
+            counted[level] += wrong * math.exp(-(day - begun) / 28)
+    return [sum(counted[n:]) / max(weeks, 1 / 7) for n in range(len(LEVELS))]
 
 
 def chosen(rates, tolerance):
@@ -86,11 +107,21 @@ class Series:
             seen[at // DAY] += not math.isnan(self.sigma[at])
         return seen
 
-    def rates(self, column, merge):
+    def before(self):
+        """Columns looked at on each day until ``auto`` took over, that of it included."""
+        seen = [0] * (self.taken_over // DAY + 1)
+        for at in range(self.taken_over):
+            seen[at // DAY] += not math.isnan(self.sigma[at])
+        return seen
+
+    def rates(self, column, merge, usual):
         said = self.said
         if self.taken_over is not None and column > self.taken_over:
             said = [one for one in said if one[1] or one[2] > self.taken_over // DAY]
-        return rates_of(self.alerts(column, merge), self.looked(column), said, column // DAY)
+        # Nothing is dropped here, so that of young series that ``auto`` judges nothing is known.
+        auto = self.taken_over is not None and column > self.taken_over
+        like = [0.0] * len(LEVELS) if auto else usual
+        return rates_of(self.alerts(column, merge), self.looked(column), said, column // DAY, like)
 
 
 @settings(max_examples=40)
@@ -130,13 +161,18 @@ def test_the_thresholds_are_those_of_the_plain_twin(seed, per_series, total, mer
     want = [0.0] * rows
     for column in range(days * DAY):
         most = tolerance if column % DAY == 0 else tolerance._replace(per_series=max(1.0, per_series))
-        levels = chosen([one.rates(column, merge) for one in series], most)
+        usual = usual_of(series, column // DAY, merge)
+        levels = chosen([one.rates(column, merge, usual) for one in series], most)
+        first = next((n for n, rate in enumerate(usual) if rate <= max(1.0, per_series) + 1e-9), len(LEVELS) - 1)
         for row, one in enumerate(series):
             young = not any(one.looked(column)[: column // DAY]) and one.alerts(column, merge)
             if column and (column % DAY == 0 or young):
                 want[row] = levels[row]
-            if column == one.taken_over:
+            begun = one.taken_over is not None and column >= one.taken_over
+            if column == one.taken_over or (column and not any(one.looked(column)) and begun):
                 want[row] = 0.0
+            elif not any(one.looked(column)):
+                want[row] = LEVELS[first] if first else 0.0
         assert entry[:, column].tolist() == [max(one, least) for one in want], column
 
 

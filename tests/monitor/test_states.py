@@ -37,7 +37,7 @@ def test_the_dial_neither_counts_nor_raises_what_is_reviews_of_a_state(method):
     held = Held(judge(said, values, policy), anomalies(said, values, policy), policy, (False, False))
     assert held.judgement.flags.all()
     local = START.timestamp() + 60.0 * np.arange(columns)
-    strict = replace(Dial.fresh(1, 60.0), entry=np.full(1, 9.0))
+    strict = replace(Dial.fresh(1, 60.0), entry=np.full(1, 9.0), weeks=np.ones(1))
     dial, judgement, entry = by_dial(watched, said, held, strict, local, floor=8.0)
     of_state = method in STATES
     assert judgement.flags.all() == of_state

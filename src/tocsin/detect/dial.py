@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,8 +22,15 @@ step up to two hours at least 6 after a fortnight and 6.3 after a month: more wo
 MEMORY_DAYS = 28.0
 """A day counts e times less after so many."""
 
+_WEEK = 7.0
+
 LEAST_WEEKS = 1.0
-"""A shorter history counts as this long: one alert in the first hour is no rate."""
+"""A shorter history counts as this long: one alert in the first hour is no rate. What is missing is as it was of young
+series before: of pods that are replaced each day every one would begin anew.
+"""
+
+LEAST_YOUTH = 1.0 / _WEEK
+"""What is known of young series is of a day at least."""
 
 FIRST_DAY = 1.0
 """So many false alerts are to be expected of a series on its first day before its threshold rises."""
@@ -31,7 +38,7 @@ FIRST_DAY = 1.0
 NEVER = np.iinfo(np.int64).max // 2
 """The day on which ``auto`` takes over a series that only other methods judge."""
 
-_WEEK, _DAY_S, _HOUR_S, _HOURS = 7.0, 86400.0, 3600.0, 24
+_DAY_S, _HOUR_S, _HOURS = 86400.0, 3600.0, 24
 _ARRAYS = ("false", "weeks", "today", "quiet", "peak", "wrong", "entry", "since")
 
 Flags = NDArray[np.bool_]
@@ -50,6 +57,31 @@ class Tolerance(NamedTuple):
     floor: float = 0.0
 
 
+class Youth(NamedTuple):
+    """What series told in their first week that are gone by now: ``false`` (2, L) alerts to be expected by their
+    highest level, and the ``weeks`` (2,) they were looked at, while the named methods spoke for them and after that.
+    """
+
+    false: Array
+    weeks: Array
+
+    @classmethod
+    def none(cls) -> Youth:
+        """Of no series."""
+        return cls(np.zeros((2, len(LEVELS))), np.zeros(2))
+
+    def plus(self, other: Youth, fading: float) -> Youth:
+        """Both, faded."""
+        return Youth((self.false + other.false) * fading, (self.weeks + other.weeks) * fading)
+
+    @property
+    def rates(self) -> Array:
+        """(2, L): false alerts a week to be expected of such a series at each threshold."""
+        above = np.cumsum(self.false[:, ::-1], axis=1)[:, ::-1]
+        result: Array = above / np.maximum(self.weeks, LEAST_YOUTH)[:, None]
+        return result
+
+
 class Seen(NamedTuple):
     """What detection says of K columns of S series: ``sigma``, where it is ``anomalous`` (3 sigma and all floors) and
     where it is ``auto`` that says so; NaN sigma = no opinion. Each (S, K).
@@ -59,12 +91,9 @@ class Seen(NamedTuple):
     anomalous: Flags
     auto: Flags
 
-    def without(self, rows: NDArray[np.intp], where: Flags) -> Seen:
-        """The same, as if nothing had been seen in some rows (n,) ``where`` (n, K)."""
-        sigma, anomalous = self.sigma.copy(), self.anomalous.copy()
-        sigma[rows] = np.where(where, np.nan, sigma[rows])
-        anomalous[rows] &= ~where
-        return Seen(sigma, anomalous, self.auto)
+    def columns(self, here: slice) -> Seen:
+        """Some of them."""
+        return Seen(self.sigma[:, here], self.anomalous[:, here], self.auto[:, here])
 
 
 class Reviews(NamedTuple):
@@ -87,7 +116,8 @@ class Dial:
     columns looked at since the local day began. Of the alert under way: ``quiet`` columns since its last anomaly, its
     ``peak`` sigma and how likely it is ``wrong``, faded with what was counted. ``entry`` is the threshold of now, 0
     where nothing is known yet; ``since`` the local day on which ``auto`` took over. ``hour`` is the number of the last
-    local hour that was looked at, -1 = none yet.
+    local hour that was looked at, -1 = none yet. ``youth`` is what young series told that are gone, ``leaving`` what
+    comes to it when this day ends: of those that were dropped, and of those that ``auto`` took over.
     """
 
     step_s: float
@@ -100,6 +130,8 @@ class Dial:
     entry: Array
     since: Ints
     hour: int = -1
+    youth: Youth = field(default_factory=Youth.none)
+    leaving: Youth = field(default_factory=Youth.none)
 
     @classmethod
     def fresh(cls, rows: int, step_s: float) -> Dial:
@@ -120,13 +152,38 @@ class Dial:
         return self.hour // _HOURS
 
     def select(self, rows: object) -> Dial:
-        """The same with its rows reordered or extended: ``rows`` are old row numbers, -1 = a new series."""
+        """The same with its rows reordered, extended or left out: ``rows`` are old row numbers, -1 = a new series."""
         where = np.asarray(rows, dtype=np.intp)
         fresh = Dial.fresh(len(where), self.step_s)
         old = where >= 0
         for name in _ARRAYS:
             getattr(fresh, name)[old] = getattr(self, name)[where[old]]
-        return replace(fresh, hour=self.hour)
+        gone = np.ones(self.rows, bool)
+        gone[where[old]] = False
+        return replace(fresh, hour=self.hour, youth=self.youth, leaving=self._leaving(gone))
+
+    def _leaving(self, gone: Flags) -> Youth:
+        """What leaves when the rows ``gone`` (S,) do: the young ones of them tell of how young series are."""
+        false, weeks = self.leaving.false.copy(), self.leaving.weeks.copy()
+        for phase, mine in enumerate((self.since == NEVER, self.since != NEVER)):
+            young = gone & mine & (self.weeks < LEAST_WEEKS)
+            false[phase] += self.false[young].sum(axis=0)
+            weeks[phase] += (self.weeks[young] + self.today[young] * self.step_s / _DAY_S / _WEEK).sum()
+        return Youth(false, weeks)
+
+    @property
+    def unseen(self) -> Flags:
+        """(S,): series of which there is no sample yet, or none since ``auto`` took over."""
+        result: Flags = (self.weeks == 0.0) & (self.today == 0)
+        return result
+
+    def first(self, tolerance: Tolerance) -> Array:
+        """(2,): from how many sigma a series is told of which nothing is known but how young ones were, by the named
+        methods and by ``auto``; 0 where that is no reason to ask for more.
+        """
+        fits = self.youth.rates <= max(tolerance.per_series, FIRST_DAY) + 1e-9
+        level = np.where(fits.any(axis=1), fits.argmax(axis=1), len(LEVELS) - 1)
+        return np.where(level > 0, LEVELS[level], 0.0)
 
     def rates(self, correction: Array | None = None) -> Array:
         """(S, L): false alerts a week to be expected of each series at each threshold.
@@ -135,7 +192,9 @@ class Dial:
         """
         counted = self.false if correction is None else self.false + correction
         above = np.cumsum(np.maximum(counted, 0.0)[:, ::-1], axis=1)[:, ::-1]
-        result: Array = above / np.maximum(self.weeks, LEAST_WEEKS)[:, None]
+        missing = np.where(self.unseen, 0.0, np.maximum(LEAST_WEEKS - self.weeks, 0.0))
+        usual = self.youth.rates[(self.since != NEVER).astype(np.intp)]
+        result: Array = (above + usual * missing[:, None]) / np.maximum(self.weeks, LEAST_WEEKS)[:, None]
         return result
 
 
@@ -162,31 +221,24 @@ def advance_dial(
             dial = _turned(dial, day, tolerance, reviews)
         elif dial.hour not in (-1, hour):
             dial = _born_today(dial, tolerance, reviews)
+        dial = _begun(dial, seen.auto[:, start], day, tolerance)
         stop = start + _alike(dial, hours[start:], seen.auto[:, start:])
         here = slice(start, stop)
-        part = Seen(seen.sigma[:, here], seen.anomalous[:, here], seen.auto[:, here])
         entry[:, here] = np.maximum(dial.entry, tolerance.floor)[:, None]
-        taken = np.flatnonzero((dial.since == NEVER) & part.auto.any(axis=1))
-        if taken.size:
-            before = ~np.logical_or.accumulate(part.auto[taken], axis=1)
-            entry[taken, here] = np.where(before, entry[taken, here], tolerance.floor)
-            dial, part = _taken_over(dial, taken, before, day), part.without(taken, before)
-        dial = replace(_counted(dial, part, tolerance.merge), hour=int(hours[stop - 1]))
+        dial = replace(_counted(dial, seen.columns(here), tolerance.merge), hour=int(hours[stop - 1]))
         start = stop
     return dial, entry
 
 
 def _alike(dial: Dial, hours: Ints, auto: Flags) -> int:
-    """How many columns come before thresholds may change: a day's while all are known for longer than that."""
-    hour, a_day = int(hours[0]), (int(hours[0]) // _HOURS + 1) * _HOURS
-    if (dial.weeks == 0.0).any():
-        return max(int(np.searchsorted(hours, hour, side="right")), 1)
-    stop = max(int(np.searchsorted(hours, a_day, side="left")), 1)
+    """How many columns come before thresholds may change: a day's while all are known for longer than that, and none
+    is taken over by ``auto``.
+    """
+    young = bool((dial.weeks == 0.0).any())
+    end = int(hours[0]) + 1 if young else (int(hours[0]) // _HOURS + 1) * _HOURS
+    stop = max(int(np.searchsorted(hours, end, side="left")), 1)
     taken = auto[dial.since == NEVER, :stop].any(axis=0)
-    if not taken.any():
-        return stop
-    # Of such a series nothing is known from then on.
-    return int(np.searchsorted(hours[:stop], hours[taken.argmax()], side="right"))
+    return int(taken.argmax()) if taken.any() else stop
 
 
 def thresholds(rates: Array, tolerance: Tolerance) -> Array:
@@ -212,11 +264,19 @@ def common_level(rates: Array, own: NDArray[np.intp], total: float) -> int:
 
 def _turned(dial: Dial, day: int, tolerance: Tolerance, reviews: Reviews | None) -> Dial:
     """A day is over: what it taught is folded in, and thresholds are chosen anew."""
-    fading = np.exp(-max(day - dial.day, 0) / MEMORY_DAYS)
+    fading = float(np.exp(-max(day - dial.day, 0) / MEMORY_DAYS))
     weeks = (dial.weeks + dial.today * dial.step_s / _DAY_S / _WEEK) * fading
     # An alert that goes on over midnight takes back what is left of it when it goes higher.
     wrong = dial.wrong * fading
-    after = replace(dial, false=dial.false * fading, weeks=weeks, wrong=wrong, today=np.zeros_like(dial.today))
+    after = replace(
+        dial,
+        false=dial.false * fading,
+        weeks=weeks,
+        wrong=wrong,
+        today=np.zeros_like(dial.today),
+        youth=dial.youth.plus(dial.leaving, fading),
+        leaving=Youth.none(),
+    )
     correction = None if reviews is None else corrections(reviews, dial, day)
     return replace(after, entry=thresholds(after.rates(correction), tolerance))
 
@@ -231,14 +291,22 @@ def _born_today(dial: Dial, tolerance: Tolerance, reviews: Reviews | None) -> Di
     return replace(dial, entry=np.where(young, thresholds(dial.rates(correction), borne), dial.entry))
 
 
-def _taken_over(dial: Dial, rows: NDArray[np.intp], before: Flags, day: int) -> Dial:
-    """``auto`` speaks for some rows after the columns ``before`` of a ``day``: how often it is wrong is not known."""
-    which = np.arange(dial.rows)
-    which[rows] = -1
-    after = dial.select(which)
-    after.since[rows] = day
-    after.quiet[rows] -= before.sum(axis=1)
-    return after
+def _begun(dial: Dial, auto: Flags, day: int, tolerance: Tolerance) -> Dial:
+    """Where ``auto`` speaks (S,) for the first time, how often it is wrong is not known; nor is anything known of a
+    series that is new: both begin as young ones were.
+    """
+    taken = np.flatnonzero((dial.since == NEVER) & auto)
+    if taken.size:
+        which = np.arange(dial.rows)
+        which[taken] = -1
+        dial = dial.select(which)
+        dial.since[taken] = day
+    unseen = dial.unseen
+    if not unseen.any():
+        return dial
+    return replace(
+        dial, entry=np.where(unseen, dial.first(tolerance)[(dial.since != NEVER).astype(np.intp)], dial.entry)
+    )
 
 
 def corrections(reviews: Reviews, dial: Dial, day: int) -> Array:
