@@ -236,3 +236,28 @@ async def test_each_anomaly_belongs_to_the_alert_in_whose_time_it_lies():
         assert mine, "each alert has an anomaly of its own"
         assert all(at <= one.timestamp <= at + 6 * MINUTE for one in mine)
     await monitor.close()
+
+
+def heavy(seed, begins=0.0):
+    """Independent values with heavy tails, the same at each instant, from an instant on."""
+
+    def curve(grid):
+        share = np.modf(np.sin(grid / 60.0 * 12.9898 + seed * 78.233) * 43758.5453)[0] % 1.0
+        return np.where(grid >= begins, 0.1 + 0.01 / np.sqrt(np.maximum(share, 1e-6)), np.nan)
+
+    return curve
+
+
+@pytest.mark.parametrize("days", [0, 2])
+async def test_what_history_would_have_told_of_its_first_hours_holds_for_series_that_are_new(days):
+    watched, begin = target(history=timedelta(days=days)), START - timedelta(hours=10)
+    scene = Scene(watched)
+    for seed in range(6):
+        scene.source.play("q", heavy(seed), {"pod": str(seed)})
+    for seed in range(6, 12):
+        scene.source.play("q", heavy(seed, begin.timestamp()), {"pod": str(seed)})
+    monitor = await scene.open()
+    result = await monitor.backtest(watched, begin, START)
+    new = [one for one in result.fired if int(one.labels["pod"]) >= 6]
+    assert len(new) <= 2 if days else len(new) >= 6
+    await monitor.close()

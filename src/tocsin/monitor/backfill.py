@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tocsin.detect import wants_auto
 from tocsin.domain.errors import NotAsked, SourceError
 from tocsin.domain.evaluation import instant
 from tocsin.domain.feedback import UNMARKED, Marked
@@ -125,12 +126,16 @@ async def read_back(
 
 
 async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None:
+    # What the named methods say until `auto` knows a series tells the dial how those are that are new.
+    silent = not wants_auto(target.detection_methods)
     if frame.values.size > BIG_PART or target.learns_slowly:
         # One at a time: two would take the event loop's time, and together they are no sooner done.
         async with gate.learning:
-            _, log.memory = await asyncio.to_thread(absorb, target, log.memory, frame, {}, silent=True)
+            _, log.memory = await asyncio.to_thread(
+                absorb, target, log.memory, frame, {}, silent=not wants_auto(target.detection_methods)
+            )
     else:
-        _, log.memory = absorb(target, log.memory, frame, {}, silent=True)
+        _, log.memory = absorb(target, log.memory, frame, {}, silent=silent)
 
 
 async def read_back_alike(
