@@ -91,7 +91,7 @@ def tell(state: AutoState, sigma: Array, samples: Samples) -> Told:
     said = np.where(seen, np.abs(sigma), 0.0)
     means = _means(state.lasting, np.where(mute, 0.0, np.minimum(said, HEARD)))
     sums = said + np.where(back, 0.0, LASTING * means)
-    kept = {name: getattr(state, name).copy() for name in ("peaks", "peak", "peak_begun", "last_hot", "held_back")}
+    kept = {name: getattr(state, name).copy() for name in ("peaks", "peak", "peak_begun", "last_hot")}
     table = _table(state.peaks, state.mass / state.grid.a_day)
     less = _less(sums, table, np.arange(len(sums))[:, None])
     hot = (sums >= LOWEST) & seen & ~mute
@@ -100,15 +100,15 @@ def tell(state: AutoState, sigma: Array, samples: Samples) -> Told:
     # Below the lowest level in proportion.
     share = np.minimum(sums / LOWEST, 1.0)
     told = sums - np.minimum(less, MOST) * share
-    held = np.zeros(told.shape, bool)
+    held, held_back = np.zeros(told.shape, bool), np.zeros_like(state.held_back)
     if single.rows.size:
         ordinary, one = told[single.rows], single.now | single.over
         held[single.rows] = one & (ordinary >= ANOMALOUS)
-        kept["held_back"][single.rows], least = hold_back(state.held_back[single.rows], ordinary, single)
+        held_back[single.rows], least = hold_back(state.held_back[single.rows], ordinary, single)
         lone = np.maximum((sums - less * share)[single.rows], 0.0)
         told[single.rows] = np.maximum(np.where(one, lone, ordinary), least)
     told, near = _wary(state, told, seen & ~mute)
-    kept |= {"lasting": means[:, -1].copy(), "last_near": near, "event": single.event}
+    kept |= {"lasting": means[:, -1].copy(), "last_near": near, "event": single.event, "held_back": held_back}
     return Told(np.copysign(np.minimum(told, SIGMA_CAP), sigma), held, kept)
 
 
