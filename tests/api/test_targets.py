@@ -36,6 +36,18 @@ async def test_three_fields_are_enough(client):
     assert made["check_interval"] == 60
 
 
+async def test_what_a_target_asks_by_default_is_in_its_answer(client):
+    ratio = "sum(rate(errors_total[5m])) / sum(rate(requests_total[5m]))"
+    made = (await client.post(TARGETS, json={**SHORT, "query": ratio, "direction": "above"})).json()
+    assert made["asked"] == [
+        "only above what is expected",
+        "possible is nothing below 0",
+        "not judged where there were fewer than 10 events within 300 s",
+    ]
+    plain = (await client.post(TARGETS, json={**SHORT, "name": "plain", "query": "node_load1"})).json()
+    assert plain["asked"] == []
+
+
 @pytest.mark.parametrize(
     ("interval", "step", "lookback"), [(5, 5, 3600), (60, 60, 3600), (900, 60, 3600), (86400, 60, 86400)]
 )

@@ -26,6 +26,7 @@ TARGET = {
     "labels": {"team": "a"},
     "description": "Errors [bold]matter[/bold].",
     "owner": "file",
+    "asked": ["possible are 0 to 1", "not judged where there were fewer than 10 events within 300 s"],
     "state": {
         "state": "ready",
         "reason": "all series are judged",
@@ -203,6 +204,9 @@ def test_a_target_is_shown_whole(run, full):
         "slow",
         "of all 1.25",
         "[bold]matter",
+        "asks",
+        "possible are 0 to 1",
+        "fewer than 10 events",
     ):
         assert word in text
 

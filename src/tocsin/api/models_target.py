@@ -214,6 +214,10 @@ class TargetAnswer(AnswerModel):
     created_at: datetime | None
     updated_at: datetime | None
     inferred: InferredAnswer
+    asked: Annotated[
+        list[str],
+        Field(description="What it asks of its values beside size and sigma, the defaults of its kind included."),
+    ]
     state: TargetStateAnswer
 
 

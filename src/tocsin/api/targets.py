@@ -14,6 +14,7 @@ from tocsin.api.models_target import (
     TargetRequest,
     TargetStateAnswer,
 )
+from tocsin.domain.asking import asked_words
 from tocsin.domain.errors import Invalid
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Owner, QueryType, Target
@@ -166,6 +167,7 @@ def target_answer(view: TargetView) -> TargetAnswer:
         created_at=target.created_at,
         updated_at=target.updated_at,
         inferred=_inferred_answer(view),
+        asked=list(asked_words(target, target.policy_beyond(view.status.refuted))),
         state=_state_answer(view),
     )
 

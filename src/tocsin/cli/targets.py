@@ -227,6 +227,7 @@ def _tell(target: Answer, *, as_json: bool) -> None:
     ]
     floors = ("min_effect", "min_effect_ratio", "alert_above", "alert_below", "lower_bound", "upper_bound")
     rows += [(name.replace("_", " "), safe(number(target[name].number()))) for name in floors if target[name]]
+    rows += [("asks", safe(each)) for each in target["asked"].words()]
     rows += _after_deploy(target)
     rows += [(f"label {name}", safe(value.text())) for name, value in target["labels"].members()]
     rows += [
