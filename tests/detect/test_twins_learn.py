@@ -183,7 +183,7 @@ def test_days_are_kept_and_a_season_earns_its_place(kind, shape):
         for season, one in enumerate(errors):
             if one is not None and over.whole:
                 old = before.season_error[season]
-                want = 0.25 * one + 0.75 * old if old > 0 else one
+                want = 0.2 * one + 0.8 * old if old > 0 else one
                 assert got.season_error[season] == pytest.approx(want, rel=1e-3, abs=1e-5)
         assert got.season == naive_learn.chosen(got.season_error, got.day_count)
         days_now = got.days[7 - got.day_count :]

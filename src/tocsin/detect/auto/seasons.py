@@ -29,8 +29,12 @@ LONG = 0.5
 without one it may be a weekend.
 """
 
-_SEASON_GAIN = 0.9
-_SEASON_MEMORY = 0.25
+SEASON_GAIN = 0.9
+"""A season must be off by no more than this share of what comes without it."""
+
+SEASON_MEMORY = 0.2
+"""The share that the newest day has in how far each season was off."""
+
 _MOST = 6e4
 
 Flags = NDArray[np.bool_]
@@ -79,7 +83,7 @@ def finish_day(state: AutoState) -> AutoState:
     errors = state.season_error.copy()
     judging = np.flatnonzero(known & whole)
     error = _season_errors(state, judging, shape[judging])
-    memory = np.where(errors[judging] > 0, 1.0 - _SEASON_MEMORY, 0.0)
+    memory = np.where(errors[judging] > 0, 1.0 - SEASON_MEMORY, 0.0)
     errors[judging] = memory * errors[judging] + (1.0 - memory) * error
     season = _chosen(errors, counts)
     profile = _candidates(days.astype(np.float64), counts)[season, np.arange(state.rows)]
@@ -178,8 +182,8 @@ def _season_errors(before: AutoState, rows: NDArray[np.intp], shape: Array) -> A
 
 def _chosen(errors: NDArray[np.float32], counts: Ints) -> NDArray[np.int8]:
     """0, 1 or 2 for each row: a season must earn its place."""
-    day = errors[:, 1] < _SEASON_GAIN * errors[:, 0]
-    week = (counts >= DAY_ROWS) & (errors[:, 2] < _SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
+    day = errors[:, 1] < SEASON_GAIN * errors[:, 0]
+    week = (counts >= DAY_ROWS) & (errors[:, 2] < SEASON_GAIN * np.where(day, errors[:, 1], errors[:, 0]))
     first = (counts == 2) & ~week
     return np.where(week, 2, np.where(day | first, 1, 0)).astype(np.int8)
 
