@@ -77,8 +77,7 @@ class Youth(NamedTuple):
     @property
     def rates(self) -> Array:
         """(2, L): false alerts a week to be expected of such a series at each threshold."""
-        above = np.cumsum(self.false[:, ::-1], axis=1)[:, ::-1]
-        result: Array = above / np.maximum(self.weeks, LEAST_YOUTH)[:, None]
+        result: Array = _and_above(self.false) / np.maximum(self.weeks, LEAST_YOUTH)[:, None]
         return result
 
 
@@ -165,11 +164,17 @@ class Dial:
     def _leaving(self, gone: Flags) -> Youth:
         """What leaves when the rows ``gone`` (S,) do: the young ones of them tell of how young series are."""
         false, weeks = self.leaving.false.copy(), self.leaving.weeks.copy()
-        for phase, mine in enumerate((self.since == NEVER, self.since != NEVER)):
-            young = gone & mine & (self.weeks < LEAST_WEEKS)
+        for phase in (0, 1):
+            young = gone & (self.phase == phase) & (self.weeks < LEAST_WEEKS)
             false[phase] += self.false[young].sum(axis=0)
             weeks[phase] += (self.weeks[young] + self.today[young] * self.step_s / _DAY_S / _WEEK).sum()
         return Youth(false, weeks)
+
+    @property
+    def phase(self) -> NDArray[np.intp]:
+        """(S,): 0 while the named methods speak for a series, 1 from when ``auto`` does, as in ``Youth``."""
+        result: NDArray[np.intp] = (self.since != NEVER).astype(np.intp)
+        return result
 
     @property
     def unseen(self) -> Flags:
@@ -191,9 +196,9 @@ class Dial:
         ``correction`` (S, L), or what broadcasts to it, is added to what was counted: what people said of alerts.
         """
         counted = self.false if correction is None else self.false + correction
-        above = np.cumsum(np.maximum(counted, 0.0)[:, ::-1], axis=1)[:, ::-1]
+        above = _and_above(np.maximum(counted, 0.0))
         missing = np.where(self.unseen, 0.0, np.maximum(LEAST_WEEKS - self.weeks, 0.0))
-        usual = self.youth.rates[(self.since != NEVER).astype(np.intp)]
+        usual = self.youth.rates[self.phase]
         result: Array = (above + usual * missing[:, None]) / np.maximum(self.weeks, LEAST_WEEKS)[:, None]
         return result
 
@@ -304,9 +309,7 @@ def _begun(dial: Dial, auto: Flags, day: int, tolerance: Tolerance) -> Dial:
     unseen = dial.unseen
     if not unseen.any():
         return dial
-    return replace(
-        dial, entry=np.where(unseen, dial.first(tolerance)[(dial.since != NEVER).astype(np.intp)], dial.entry)
-    )
+    return replace(dial, entry=np.where(unseen, dial.first(tolerance)[dial.phase], dial.entry))
 
 
 def corrections(reviews: Reviews, dial: Dial, day: int) -> Array:
@@ -345,6 +348,12 @@ def _counted(dial: Dial, seen: Seen, merge: int) -> Dial:
                 false[row, _level(size)] += wrong[row]
         quiet[row] = columns - 1 - last
     return replace(dial, false=false, peak=peak, wrong=wrong, quiet=quiet, today=today)
+
+
+def _and_above(counted: Array) -> Array:
+    """What was counted at each level or above it, (n, L)."""
+    result: Array = np.cumsum(counted[:, ::-1], axis=1)[:, ::-1]
+    return result
 
 
 def _level(sigma: float) -> int:

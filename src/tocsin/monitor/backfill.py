@@ -131,9 +131,7 @@ async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None
     if frame.values.size > BIG_PART or target.learns_slowly:
         # One at a time: two would take the event loop's time, and together they are no sooner done.
         async with gate.learning:
-            _, log.memory = await asyncio.to_thread(
-                absorb, target, log.memory, frame, {}, silent=not wants_auto(target.detection_methods)
-            )
+            _, log.memory = await asyncio.to_thread(absorb, target, log.memory, frame, {}, silent=silent)
     else:
         _, log.memory = absorb(target, log.memory, frame, {}, silent=silent)
 

@@ -230,7 +230,7 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         runs = stand_still(part, values[rows], seen & ~mute[rows], verdict, known[0][rows])
         odd = verdict._replace(sigma=np.copysign(np.maximum(np.abs(verdict.sigma), runs.sigma), verdict.sigma))
         anchors = follow_anchors(part, odd, filled[rows], told, known[0][rows])
-        samples = Samples(told, mute[rows], anchors.back, single_events(part, filled[rows]))
+        samples = Samples(told, mute[rows], anchors.back, single_events(part, filled[rows], mute[rows]))
         heard = tell(part, verdict.sigma, samples)
         sigma = _no_news(verdict, heard.sigma, anchors.no_news)
         verdict = verdict._replace(sigma=sigma, agreeing=_agreeing(verdict, sigma))
@@ -238,9 +238,8 @@ def _stretch(state: AutoState, values: Array, bins: NDArray[np.intp], known: Kno
         _write(out, rows, verdict, told)
         out.course[rows] = np.where(told, anchors.course, 0)
         away = anchors.course == AWAY
-        changes = wait(
-            part, here, verdict, lesson(verdict, seen, (known[0][rows], np.maximum(known[1][rows], heard.held)), away)
-        )
+        strange = np.maximum(known[1][rows], heard.held)
+        changes = wait(part, here, verdict, lesson(verdict, seen, (known[0][rows], strange), away))
         frozen[rows] = (away & known[0][rows, None]).sum(axis=1)
         changes |= heard.changes | runs.changes
         changes |= {

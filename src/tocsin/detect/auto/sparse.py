@@ -41,12 +41,13 @@ class Singles(NamedTuple):
     event: Halves
 
 
-def single_events(state: AutoState, values: Array) -> Singles:
+def single_events(state: AutoState, values: Array, mute: Flags) -> Singles:
     """What of the columns after the first ``LEAD`` is a single event: no more than the smallest that came so far, and
     nothing more than that for as long as it may be seen, which is ``SINGLE_S`` away from zero and one sample away from
-    any other value. ``values`` (S, ``LEAD`` + K) in the rows' own unit, gaps filled.
+    any other value. ``values`` (S, ``LEAD`` + K) in the rows' own unit, gaps filled; those that are
+    ``mute`` (S, K) are no smallest event.
     """
-    event, columns = state.event.copy(), values.shape[1] - LEAD
+    event = state.event.copy()
     longest = min(int(SINGLE_S // state.grid.step_s), LEAD)
     zero = -state.offset / state.unit
     at_zero = np.abs(state.center - zero) <= np.abs(state.center)
@@ -59,18 +60,20 @@ def single_events(state: AutoState, values: Array) -> Singles:
         sizes = np.abs(values[rows, LEAD - most :] - rest[rows, None])
         some = (sizes > SMALLEST).any(axis=1)
         rows, sizes = rows[some], sizes[some]
-        *found, event[rows] = _single(sizes, columns, event[rows], middle[rows])
+        *found, event[rows] = _single(sizes, mute[rows], event[rows], middle[rows])
         parts.append((rows, *found))
     rows, now, over, there = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Singles(rows, now, over, there, event)
 
 
-def _single(sizes: Array, columns: int, event: Halves, middle: Array) -> tuple[Flags, Flags, Flags, Halves]:
-    """What is said of the last ``columns`` of ``sizes`` (n, longest + K): ``now``, ``over``, ``there``, and the
-    smallest ``event`` (n,) afterwards.
+def _single(sizes: Array, mute: Flags, event: Halves, middle: Array) -> tuple[Flags, Flags, Flags, Halves]:
+    """What is said of the last K of ``sizes`` (n, longest + K): ``now``, ``over``, ``there``, and the smallest
+    ``event`` (n,) afterwards.
     """
+    columns = mute.shape[1]
     there = sizes[:, -columns:] > SMALLEST
-    known = np.minimum(np.where(there, sizes[:, -columns:], np.inf).astype(np.float32), event[:, None])
+    teach = np.where(there & ~mute, sizes[:, -columns:], np.inf)
+    known = np.minimum(teach.astype(np.float32), event[:, None])
     np.minimum.accumulate(known, axis=1, out=known)
     rests = middle[:, None] < RESTS * known
     near = np.lib.stride_tricks.sliding_window_view(sizes, sizes.shape[1] - columns + 1, axis=1)
