@@ -99,6 +99,8 @@ class Load:
             "datasource_uid": DATASOURCE,
             "check_interval": 1,
             "step": 1,
+            # By the dial it depends on the minute of the hour: what a rhythm told before an hour ends raises it then.
+            "sigma_threshold": 5.5,
             "lookback": 120,
             "keep_firing_for": 3,
             "severity_threshold": "critical",
