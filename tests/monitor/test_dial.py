@@ -60,6 +60,8 @@ def _watch(name, false, **more):
     dial.false[:] = false
     dial.weeks[:] = 1.0
     dial.entry[:] = 3.0
+    if one.detection_methods == ("auto",):
+        dial.since[:] = 0
     object.__setattr__(watch.memory, "dial", dial)
     return watch
 
@@ -132,6 +134,42 @@ def test_what_auto_says_of_the_largest_deviation_is_told_whatever_the_dial_asks_
     assert asked.judgement.flags[0, -1]
     assert asked.entry[0, -1] == AUTO_CEILING
     assert abs(asked.scores.sigma[0, -1]) < 7.5, "more it never says"
+
+
+def test_young_series_of_auto_may_be_asked_for_more_and_are_counted_by_it():
+    rates = np.zeros((40, len(DIAL_LEVELS)))
+    rates[:, int(np.searchsorted(DIAL_LEVELS, 10.0))] = 1.0
+    pods = _watch("pods", rates)
+    pods.memory.dial.since[:] = Dial.fresh(1, 60.0).since
+    pods.memory.dial.entry[:] = 13.0
+    fleet = Fleet(tolerated=35.0)
+    fleet.settle([pods])
+    assert fleet.floor == 0.0, "40 a week are told at 5 sigma, none at the 13 in force"
+    seen = fleet.dial_of(pods)
+    assert (seen.sigma_most, seen.capped, seen.over, seen.expected_per_week) == (13.0, 0, False, 0.0)
+
+
+def test_one_that_no_threshold_calms_does_not_silence_the_others():
+    loud, calm = np.zeros((100, len(DIAL_LEVELS))), np.zeros((60, len(DIAL_LEVELS)))
+    loud[:, int(np.searchsorted(DIAL_LEVELS, 6.0))] = 0.36
+    calm[:, 2], calm[:, -1] = 0.9, 0.0001
+    watches = [_watch("loud", loud), _watch("calm", calm, detection_methods=("zscore",))]
+    fleet = Fleet(tolerated=35.0)
+    fleet.settle(watches)
+    assert fleet.floor == DIAL_LEVELS[3], "what keeps the calm ones to the cap, and no more"
+    fleet.settle(watches[:1])
+    assert fleet.floor == 0.0
+
+
+def test_where_auto_agrees_with_a_louder_method_no_more_is_asked_than_of_auto():
+    one = target(history=timedelta(days=8), lookback=timedelta(hours=1), detection_methods=("auto", "seasonal"))
+    times = START.timestamp() + np.arange(8 * 1440) * 60.0
+    values = noise(times) + 10.0 * np.sin(times / 86400.0 * 2.0 * np.pi)
+    values[-1] += 1e5
+    asked, _ = absorb(one, Memory.empty(one), Frame(times, values[None], (Labels({}),)), {}, floor=38.0)
+    assert asked.scores.methods[asked.scores.strongest[0, -1]] == "seasonal"
+    assert asked.entry[0, -1] == AUTO_CEILING
+    assert asked.judgement.flags[0, -1]
 
 
 async def test_a_threshold_of_a_person_that_silences_auto_is_said():

@@ -179,6 +179,12 @@ class Scores:
         result: NDArray[np.bool_] = (self.strongest >= 0) & wanted[np.maximum(self.strongest, 0)]
         return result
 
+    def agree(self, names: Container[str]) -> NDArray[np.bool_]:
+        """(S, K): where one of these says so as well, at 3 sigma or more on its own."""
+        bits = sum(1 << m for m, name in enumerate(self.methods) if name in names)
+        result: NDArray[np.bool_] = (self.agreeing & np.uint32(bits)) > 0
+        return result
+
     def cut(self, rows: NDArray[np.intp] | slice, columns: slice) -> Scores:
         """The scores of some rows, and of the columns from ``columns.start`` to ``columns.stop``."""
         arrays = ("expected", "lower", "upper", "sigma", "strongest", "agreeing", "course")

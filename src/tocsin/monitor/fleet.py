@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tocsin.detect import AUTO_CEILING, DIAL_LEVELS, LEAST_WEEKS, Dial, Tolerance, wants_auto
+from tocsin.detect import AUTO_CEILING, DIAL_LEVELS, LEAST_WEEKS, Dial, Tolerance
 from tocsin.domain.frame import Floats
 from tocsin.domain.target import Target
 from tocsin.monitor.status import DialView, FleetView
@@ -43,8 +44,10 @@ class Fleet:
         self._known = {watch.target.name: self._of(watch) for watch in counted}
         total = self._total()
         fits = total <= self._tolerated + 1e-9
-        # Where none is enough, the lowest that does as much as any: more would keep nothing away.
-        level = int(fits.argmax()) if fits.any() else int(np.argmin(np.round(total, 9)))
+        if not fits.any():
+            # Of what no floor keeps away the others are not to blame.
+            fits = total - total.min() <= self._tolerated + 1e-9
+        level = int(fits.argmax())
         self.floor = float(DIAL_LEVELS[level]) if level else 0.0
         for watch in counted:
             watch.floor = self.floor
@@ -92,26 +95,26 @@ def curve_of(dial: Dial, target: Target) -> Floats:
     if not dial.rows:
         return np.zeros(len(DIAL_LEVELS))
     own = np.searchsorted(DIAL_LEVELS, np.maximum(dial.entry, target.policy.sigma))
-    rates, each, top = dial.rates(), np.arange(dial.rows), _top(target)
+    rates, each, top = dial.rates(), np.arange(dial.rows), _tops(dial)
     return np.array([rates[each, np.minimum(np.maximum(own, level), top)].sum() for level in range(len(DIAL_LEVELS))])
 
 
-def _top(target: Target) -> int:
-    """The highest level that the dial may ask for."""
-    last = len(DIAL_LEVELS) - 1
-    return int(np.searchsorted(DIAL_LEVELS, AUTO_CEILING)) if wants_auto(target.detection_methods) else last
+def _tops(dial: Dial) -> NDArray[np.intp]:
+    """(S,): the highest level that may be asked of each series: where `auto` speaks, of what that can say."""
+    return np.where(dial.phase == 1, np.searchsorted(DIAL_LEVELS, AUTO_CEILING), len(DIAL_LEVELS) - 1)
 
 
 def dial_view(watch: Watch, tolerance: Tolerance) -> DialView:
     """From how many sigma the series of a target are told, in numbers."""
-    dial, base, top = watch.memory.dial, watch.target.policy.sigma, _top(watch.target)
+    dial, base = watch.memory.dial, watch.target.policy.sigma
+    each, top = np.arange(dial.rows), _tops(dial)
     wanted = np.maximum(np.maximum(dial.entry, watch.floor), base)
     entry = np.minimum(wanted, DIAL_LEVELS[top])
     level = np.minimum(np.searchsorted(DIAL_LEVELS, entry), top)
     every = dial.rates()
-    rates = every[np.arange(dial.rows), level]
+    rates = every[each, level]
     # Before a week is over one alert is no rate, and today's is in no threshold yet.
-    least = every[dial.weeks >= LEAST_WEEKS, top]
+    least = every[each, top][dial.weeks >= LEAST_WEEKS]
     return DialView(
         sigma_least=float(entry.min()),
         sigma_median=float(np.median(entry)),

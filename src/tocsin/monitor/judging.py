@@ -92,7 +92,7 @@ def by_dial(
 
     What lies in a marked window (``mute``, (S, K)) is told all the same, and says nothing of how
     often false alerts come. So does what the methods of ``STATES`` say: it lasts, and the dial asks for nothing there.
-    Where ``auto`` speaks it asks for no more than that can say.
+    Where ``auto`` speaks, or agrees with one that says more, it asks for no more than that can say.
     """
     tolerance = target.tolerance
     if tolerance is None:
@@ -106,7 +106,7 @@ def by_dial(
     seen = Seen(sigma, counted & ~states, by_auto)
     dial, entry = advance_dial(dial, local, seen, tolerance._replace(floor=floor), reviews)
     entry[states] = 0.0
-    np.minimum(entry, AUTO_CEILING, out=entry, where=by_auto)
+    np.minimum(entry, AUTO_CEILING, out=entry, where=by_auto | scores.agree(SPEAKERS))
     return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
