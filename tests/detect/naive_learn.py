@@ -134,7 +134,10 @@ def learnt(row):
     """The row after what waits was folded in; the day aside."""
     grid, seen = row.grid, max(sum(row.new_seen), 1)
     share = min(1.0, row.since / max(min(row.age - row.still, grid.memory), 1))
-    fading = math.exp(-row.since / grid.memory) if row.age > max(2 * grid.a_day, 384) else 1.0
+    fades = row.age > max(2 * grid.a_day, 384) and row.mass + sum(row.new_seen) > 2 * max(
+        192, min(grid.a_day / 2, 1440)
+    )
+    fading = math.exp(-row.since / grid.memory) if fades else 1.0
     size = reference_scale(row)
     moved, away = row.new_moved / 4096 / seen * size, row.new_away / 4096 / seen * size
     if row.spread > 0:
@@ -174,7 +177,8 @@ def scales(row, v, share):
     for hour in range(hours):
         wanted = whole
         if old and hours > 1:
-            wanted = 0.7 * mean([hourly[(hour + step) % hours] for step in (-1, 0, 1)]) + 0.3 * whole
+            near = [(hour + step) % hours for step in (-1, 0, 1)]
+            wanted = 0.7 * mean([hourly[each] for each in near if row.new_seen[each]] or [0.0]) + 0.3 * whole
         told = sum(row.new_seen) and (row.new_seen[hour] or not old)
         known = row.scale[v][hour]
         result.append(known + (wanted - known) * share if told else known)

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.auto import SPEAKERS, AutoState, advance, look_back, settled
+from tocsin.detect.auto import DAY_S, SPEAKERS, AutoState, advance, look_back, ready_from, settled
 from tocsin.detect.base import AUTO, METHODS, Scores, Told, as_block, as_times, choose
 from tocsin.detect.baseline import Baseline
 from tocsin.detect.calibrate import ANOMALOUS, Array
 from tocsin.detect.more import Columns, Context, MoreState, go_on, strongest
+from tocsin.detect.repeats import Past, tempered
 from tocsin.detect.replay import replaced_rows, replay, spacing
 
 Mask = NDArray[np.bool_]
@@ -218,11 +219,17 @@ def _further(call: _Call, known: Learnt, shift: Array, context: Context) -> Foll
 def _auto(call: _Call, now: Learnt, first: int) -> Learnt:
     """``auto`` and, for young series, the classic methods over the columns from ``first`` on."""
     start, columns = first, call.block.shape[1]
+    # At a midnight it may give up a series, for which the named methods speak again.
+    midnights = np.flatnonzero(np.diff(np.floor(call.local / DAY_S))) + 1
     while first < columns:
         state = now.auto or AutoState.empty(len(call.block), call.step_s)
-        stop = columns if call.silent or state.ready.all() else min(columns, first + _PIECE)
+        stop, young = columns, np.empty(0, np.intp)
+        if not call.silent:
+            young = np.flatnonzero(~ready_from(state, float(call.local[first])))
+            later = first + _PIECE if young.size else columns
+            stop = min([later, columns, *midnights[midnights > first][:1].tolist()])
         part = _Part(slice(first, stop), slice(first - start, stop - start))
-        now = _piece(call, replace(now, auto=state), part)
+        now = _piece(call, replace(now, auto=state), part, young)
         first = stop
     return now
 
@@ -252,17 +259,17 @@ class _Part(NamedTuple):
     scores: slice
 
 
-def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
-    """Judge some columns: the named methods first, where ``auto`` does not know the series yet."""
+def _piece(call: _Call, known: Learnt, part: _Part, young: NDArray[np.intp]) -> Learnt:
+    """Judge some columns: the named methods first, for rows that are ``young``: ``auto`` does not know them yet."""
     state, baseline = known.auto, known.baseline
     if state is None:
         raise ValueError("without a state of auto there is nothing to follow")
-    young = np.flatnonzero(~state.ready)
     odd = np.zeros((len(call.block), part.block.stop - part.block.start), bool)
     first = part.block.start
     named = None
-    if young.size and not call.silent:
+    if young.size:
         seen = slice(max(0, first - call.window), part.block.stop)
+        usable = _usable(call, young, seen)
         named = replay(
             call.times[seen],
             call.block[young, seen],
@@ -270,29 +277,41 @@ def _piece(call: _Call, known: Learnt, part: _Part) -> Learnt:
             window=call.window,
             relearn=call.relearn,
             learn=call.mask[young, seen.start : first],
-            baseline=baseline.select(young),
+            baseline=baseline.select(np.where(state.ready[young], -1, young)),
             hold=call.hold[young],
             methods=METHODS,
             step_s=call.step_s,
             mute=None if call.mute is None else call.mute[young, seen],
-            born=_born(state.age[young], call.block[young, part.block]) + first - seen.start,
+            born=_born(np.where(state.ready, 0, state.age)[young], usable[:, first - seen.start :])
+            + first
+            - seen.start,
         )
+        past = Past(call.block[young, seen], usable, call.window)
+        named = replace(named, scores=replace(named.scores, sigma=tempered(named.scores, past)))
         odd[young] = np.abs(named.scores.sigma) >= ANOMALOUS
-        call.mask[young, seen] = named.learn
         baseline = replaced_rows(baseline, young, named.baseline)
     quiet = None if call.mute is None else call.mute[:, part.block]
     state, said = advance(state, call.local[part.block], call.block[:, part.block], hold=call.hold, odd=odd, mute=quiet)
     for name in ("sigma", "expected", "lower", "upper", "strongest", "agreeing", "course"):
         getattr(call.scores, name)[:, part.scores] = getattr(said, name)
     if named is not None:
-        _speak_for(call.scores, young, part.scores, ~np.logical_or.accumulate(said.ready[young], axis=1), named.scores)
+        speak = ~np.logical_or.accumulate(said.ready[young], axis=1)
+        _speak_for(call.scores, young, part.scores, speak, named.scores)
+        # What they would say where `auto` speaks is nobody's opinion.
+        kept = named.learn.copy()
+        kept[:, -speak.shape[1] :] |= ~speak & usable[:, -speak.shape[1] :]
+        call.mask[young, seen] = kept
     return replace(known, baseline=baseline, auto=state)
 
 
-def _born(age: Ints, new: Array) -> Ints:
-    """(S,): the column of the first sample, counted from the first of the ``new`` ones."""
-    seen = ~np.isnan(new)
-    first: Ints = np.where(seen.any(axis=1), seen.argmax(axis=1), new.shape[1])
+def _usable(call: _Call, rows: NDArray[np.intp], columns: slice) -> Mask:
+    usable: Mask = ~np.isnan(call.block[rows, columns])
+    return usable if call.mute is None else usable & ~call.mute[rows, columns]
+
+
+def _born(age: Ints, seen: Mask) -> Ints:
+    """(S,): the column of the first sample, counted from the first of the new ones, of which some are ``seen``."""
+    first: Ints = np.where(seen.any(axis=1), seen.argmax(axis=1), seen.shape[1])
     return np.where(age > 0, -age, first)
 
 

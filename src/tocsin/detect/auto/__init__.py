@@ -1,11 +1,12 @@
 """The default detector: many looks at a series, each on its own history's scale, one verdict."""
 
-from tocsin.detect.auto.engine import Opinions, advance, look_back
+from tocsin.detect.auto.engine import Opinions, advance, look_back, ready_from
 from tocsin.detect.auto.outlook import Outlook, outlook
 from tocsin.detect.auto.settle import settled
-from tocsin.detect.auto.state import LEAD, SPEAKERS, VOICES, AutoState
+from tocsin.detect.auto.state import DAY_S, LEAD, SPEAKERS, VOICES, AutoState
 
 __all__ = [
+    "DAY_S",
     "LEAD",
     "SPEAKERS",
     "VOICES",
@@ -15,5 +16,6 @@ __all__ = [
     "advance",
     "look_back",
     "outlook",
+    "ready_from",
     "settled",
 ]

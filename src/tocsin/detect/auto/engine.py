@@ -20,7 +20,7 @@ from tocsin.detect.auto.score import SLOW, Stretch, Verdicts, verdicts
 from tocsin.detect.auto.seasons import finish_day, over_midnight
 from tocsin.detect.auto.settle import settled_by_itself
 from tocsin.detect.auto.sparse import single_events
-from tocsin.detect.auto.state import LEAD, VOICES, AutoState
+from tocsin.detect.auto.state import DAY_ROWS, LEAD, VOICES, AutoState
 from tocsin.detect.auto.waiting import MUTE, Known, lesson, wait
 from tocsin.detect.base import AWAY, distinct
 from tocsin.detect.calibrate import ANOMALOUS, Array
@@ -131,7 +131,7 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
         day_over, before = bool(state.day >= 0 and days[column] != state.day), state.profile
         state = _due(state, day_over=day_over)
         if day_over:
-            state = over_midnight(state, before)
+            state = _unseen_days(over_midnight(state, before), int(days[column]))
         if state.day != days[column]:
             state = state.changed(day=int(days[column]))
         end = min(
@@ -141,6 +141,29 @@ def _walk(state: AutoState, local: Array, values: Array, known: Known, out: Opin
         here, marks = slice(column, end), (known[0], known[1][:, column:end])
         state = _stretch(state, values[:, here], bins[here], marks, out.part(slice(None), here))
         column = end
+    return state
+
+
+def ready_from(state: AutoState, local: float) -> Flags:
+    """(S,): for which rows ``auto`` speaks on from a ``local`` time: at a midnight it may give some up."""
+    if state.day < 0 or int(state.grid.day_of(np.array([local]))[0]) == state.day:
+        return state.ready
+    ready = state.ready.copy()
+    ready[outgrown(settled_by_itself(state))] = False
+    return ready
+
+
+def _unseen_days(state: AutoState, day: int) -> AutoState:
+    """The same before the ``day`` that begins, where it is not the one after the last: each day without a column is
+    over as well, so that weekdays keep their places.
+    """
+    missed = day - state.day - 1
+    known = np.flatnonzero(state.learnt > 0)
+    if missed < 1 or not known.size:
+        return state
+    for _ in range(missed if missed < DAY_ROWS else DAY_ROWS + missed % DAY_ROWS):
+        before = state.profile
+        state = over_midnight(state.put(known, finish_day(state.select(known))), before)
     return state
 
 

@@ -28,10 +28,14 @@ MOVE_CAP, AWAY_CAP = 6.0, 16.0
 
 BEYOND = 8.0
 OUTGROWN, NEVER = 0.25, 0.01
-FEWEST_HOURS = 3.0
+FEWEST_HOURS, FEWEST_MOVES = 3.0, 8.0
 """Where such a share of what waits moves by ``BEYOND`` scales, and hardly any of what is known does, what is known is
-of a time in which it stood still; but the few samples with which an outage begins say nothing.
+of a time in which it stood still; but the few samples with which an outage begins say nothing, nor does one that is a
+quarter of a day.
 """
+
+GLITCH = 1000.0
+"""No sample of the first counts with more than so many times the median deviation: the unit is fixed for ever."""
 
 _MEAN_SIZE = 0.79
 """E|z| of a Gaussian, with |z| cut at ``SIZE_CAP``."""
@@ -46,7 +50,7 @@ def first_learning(state: AutoState) -> AutoState:
     """Fix the unit of rows that have seen ``FIRST`` columns, and take a first scale from those."""
     raw = state.recent[:, LEAD - FIRST :]
     offset = np.median(raw, axis=1)
-    size = (np.abs(raw - offset[:, None]) / FIRST).sum(axis=1)
+    size = (_deviations(raw, offset) / FIRST).sum(axis=1)
     # Of nothing but zeros no unit can be learnt; any will do.
     least = np.where(size + np.abs(offset) > 0, np.maximum(1e-3 * np.abs(offset), 1e-300), 1.0)
     # A power of two: values keep their bits, and what is learnt does not depend on the unit people measure in.
@@ -63,7 +67,7 @@ def first_learning(state: AutoState) -> AutoState:
         unit=unit,
         recent=own,
         center=center,
-        spread=np.abs(seen - center[:, None]).mean(axis=1),
+        spread=_deviations(seen, center).mean(axis=1),
         resolution=np.where(np.isfinite(gap) & tied, gap, 0.0),
         learnt=state.learnt + 1,
         since=np.zeros_like(state.since),
@@ -79,6 +83,14 @@ def first_learning(state: AutoState) -> AutoState:
     return known.changed(scale=scale.astype(np.float32))
 
 
+def _deviations(first: Array, middle: Array) -> Array:
+    """How far the first samples (S, FIRST) are from their ``middle`` (S,), without glitches."""
+    away = np.abs(first - middle[:, None])
+    usual = np.median(away, axis=1)[:, None]
+    result: Array = np.where(usual > 0, np.minimum(away, GLITCH * usual), away)
+    return result
+
+
 def learn(state: AutoState, *, day_over: bool) -> AutoState:
     """Fold what waited since the last learning into what is known; ``day_over``: the local day ended."""
     if day_over:
@@ -91,7 +103,9 @@ def learn(state: AutoState, *, day_over: bool) -> AutoState:
     center, spread = _middle(state, weight, seen)
     tied = state.new_ties > _TIES * seen
     resolution = np.where(np.isfinite(state.new_gap) & tied, state.new_gap, 0.0)
-    fading = np.where(state.age > max(2 * a_day, 2 * ENOUGH), np.exp(-state.since / memory), 1.0)
+    # Of few samples a day, of a long step and with gaps, none is forgotten before there are enough.
+    fades = (state.age > max(2 * a_day, 2 * ENOUGH)) & (state.mass + state.new_seen.sum(axis=1) > 2 * state.enough)
+    fading = np.where(fades, np.exp(-state.since / memory), 1.0)
     counts = state.counts * fading[:, None, None, None].astype(np.float32) + 0.5 * state.new_counts.astype(np.float32)
     log_far, shape = tails(counts)
     after = state.changed(
@@ -128,8 +142,9 @@ def outgrown(state: AutoState) -> NDArray[np.intp]:
     that comes is without measure for weeks.
     """
     new = state.new_counts[:, _CHANGE].sum(axis=1, dtype=np.float64)
-    waits = 0.5 * new.sum(axis=1) >= FEWEST_HOURS / 24 * state.grid.a_day
-    rows = np.flatnonzero((state.learnt > 0) & waits & (_beyond(new) >= OUTGROWN))
+    samples, share = 0.5 * new.sum(axis=1), _beyond(new)
+    waits = (samples >= FEWEST_HOURS / 24 * state.grid.a_day) & (samples * share >= FEWEST_MOVES)
+    rows = np.flatnonzero((state.learnt > 0) & waits & (share >= OUTGROWN))
     if not rows.size:
         return rows
     return rows[_beyond(state.counts[rows, _CHANGE].sum(axis=1, dtype=np.float64)) < NEVER]
@@ -152,7 +167,10 @@ def _scale(state: AutoState, weight: Array) -> NDArray[np.float32]:
     hourly = size / seen
     if state.grid.hours > 1:
         hour = np.arange(state.grid.hours)
-        near = (hourly[:, :, hour - 1] + hourly + hourly[:, :, hour - state.grid.hours + 1]) / 3.0
+        there = (state.new_seen > 0)[:, None, :].astype(np.float64)
+        both = [hour - 1, hour - state.grid.hours + 1]
+        near = hourly[:, :, both[0]] + hourly + hourly[:, :, both[1]]
+        near = near / np.maximum(there[:, :, both[0]] + there + there[:, :, both[1]], 1.0)
         old_enough = (state.age >= 2 * state.grid.a_day)[:, None, None]
         hourly = np.where(old_enough, 0.7 * near + 0.3 * whole, whole)
     else:

@@ -13,6 +13,9 @@ from tocsin.detect.auto.state import DAY_S, FEWEST_A_DAY, AutoState
 _DAYS_FOR_SEASON = 2
 """Finished days, less the first, that a season of the day rests on."""
 
+_DAYS_FOR_NONE = 7
+"""A series of which no day was seen nearly whole by then has none."""
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -20,7 +23,8 @@ class Outlook:
 
     ``have`` of ``need`` samples has the series that is known next, in ``wait_s`` seconds: both None when all are known.
     ``seasons`` counts the known series by season: none, day, week. ``nights`` is after how many more midnights the
-    first known series without one can have a season; 0 when it could have one already, None where no step can.
+    first known series without one can have a season; 0 when it could have one already, None where no step can, and
+    where too little is seen of the days of all.
     """
 
     have: int | None
@@ -38,8 +42,11 @@ def outlook(state: AutoState, local: float) -> Outlook:
     nights = None
     if grid.a_day >= FEWEST_A_DAY:
         known = np.flatnonzero(ready)
-        left = _DAYS_FOR_SEASON - state.day_count[known] + np.isnan(state.day_level[known])
-        nights = max(0, int(left.min())) if known.size else _DAYS_FOR_SEASON + 1
+        none = np.isnan(state.day_level[known])
+        hopeful = ~none | (state.age[known] < _DAYS_FOR_NONE * grid.a_day)
+        left = (_DAYS_FOR_SEASON - state.day_count[known] + none)[hopeful]
+        if left.size or not known.size:
+            nights = max(0, int(left.min())) if known.size else _DAYS_FOR_SEASON + 1
     young = np.flatnonzero(~ready)
     if not young.size:
         return Outlook(None, state.enough, None, seasons, nights)
@@ -50,7 +57,8 @@ def outlook(state: AutoState, local: float) -> Outlook:
     have = state.mass[young] + state.new_seen[young].sum(axis=1)
     best = int(np.argmax(have))
     age = int(moving[best])
-    missing = max(0, int(np.ceil(state.enough - have[best])))
+    # Of what comes only the share is seen that was.
+    missing = max(0, int(np.ceil((state.enough - have[best]) * max(1.0, (age - FIRST) / max(have[best], 1.0)))))
     stops = [stop - age for stop in (FIRST, *early_stops(state)) if stop > age]
     due = min(
         (columns for columns in (*stops, FULL_COUNTS - int(state.since[young[best]])) if columns >= missing),
