@@ -24,7 +24,8 @@ from tocsin.monitor.commit import Committer
 from tocsin.monitor.evaluate import Evaluator
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.metrics import Metrics
-from tocsin.monitor.watch import Watch, next_due, not_evaluated
+from tocsin.monitor.pace import next_due
+from tocsin.monitor.watch import Watch, not_evaluated
 from tocsin.sources.http_settings import HttpSettings
 from tocsin.sources.prometheus import PrometheusSource
 from tocsin.store.engine import CONNECTIONS

@@ -12,7 +12,7 @@ from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import Conflict, Invalid, NotFound, SourceError, SourceFailure, StoreError
 from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Owner, QueryType, TargetState
-from tocsin.monitor.watch import next_due, phase
+from tocsin.monitor.pace import next_due, phase
 
 
 async def test_start_and_stop_are_idempotent_and_outlive_a_restart():

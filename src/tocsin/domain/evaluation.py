@@ -325,3 +325,13 @@ def moved_in_shadow(alerts: Iterable[Alert], target: Target, at: datetime) -> Ev
             reason = Reason.SHADOWED if target.shadow else Reason.TOLD
             _note(draft, alert, replace(alert, shadow=target.shadow), reason, at)
     return Evaluation(target.name, at, alerts=tuple(draft.alerts.values()), transitions=tuple(draft.transitions))
+
+
+def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
+    """Bring the active alerts of a target to where an evaluation leaves them."""
+    # `seen` last: an alert that changed and then went on was seen after its change.
+    for alert in (*evaluation.alerts, *evaluation.seen):
+        if alert.active:
+            active[alert.fingerprint] = alert
+        else:
+            active.pop(alert.fingerprint, None)

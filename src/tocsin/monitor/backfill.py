@@ -1,20 +1,31 @@
-"""Before its first verdict a target learns from what its datasource remembers: in parts, so that none is large."""
+"""Before its first verdict a target learns from what its datasource remembers: in parts, so that none is large.
+
+It learns as if it had watched: what an alert would have been told of teaches no more than it would have taught then.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
 
-from tocsin.detect import wants_auto
+import numpy as np
+
+from tocsin.detect import METHODS, SPEAKERS, wants_auto
+from tocsin.domain.alert import Alert
 from tocsin.domain.errors import NotAsked, SourceError
-from tocsin.domain.evaluation import instant
+from tocsin.domain.evaluation import Evaluation, instant
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Frame, Window
+from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target
 from tocsin.domain.words import many
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import TARGETS_OWN, Gate
+from tocsin.monitor.marked import mute_of
 from tocsin.monitor.memory import Memory, absorb
+from tocsin.monitor.rehearsal import Rehearsal
+from tocsin.monitor.tally import Tally
 
 MAX_SAMPLES = 4_000_000
 """Samples of history that one target reads at its first evaluation; a wide target reads back less far."""
@@ -39,16 +50,25 @@ BIG_PART = 2_000
 
 _DAY_S = 86400.0
 
+NO_ALERTS: Mapping[Fingerprint, Alert] = MappingProxyType({})
+
+
+class _Unheard(Tally):
+    """Nobody is told what a history would have said."""
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Forget it."""
+
 
 @dataclass(slots=True, eq=False)
 class Backlog:
     """How far a target has read back: a failure loses nothing, it goes on at `at` (unix seconds) where it stopped.
 
-    `begin` is where it began, `done` the share of it that is read (0 to 1), `tries` how often the next part has failed,
-    `left_out` what could not be read.
+    `run` is what has gone through it, `begin` where it began, `done` the share of it that is read (0 to 1), `tries` how
+    often the next part has failed, `left_out` what could not be read.
     """
 
-    memory: Memory
+    run: Rehearsal
     begin: float
     at: float
     done: float = 0.0
@@ -59,10 +79,18 @@ class Backlog:
     def beginning(cls, target: Target, first: Window, series: int, marked: Marked = UNMARKED) -> "Backlog":
         """Nothing is read yet of what lies before the window `first`."""
         span = span_of(target, series).total_seconds()
-        # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample.
-        at = first.start.timestamp() - span
-        at = at if span < _DAY_S else at // _DAY_S * _DAY_S
-        return cls(Memory.empty(target, marked), at, at)
+        # From a midnight on, where a day is read at all: whoever reads back on one day begins with the same sample. On
+        # the grid of the step, also where that divides no day.
+        at, step_s = first.start.timestamp() - span, target.step.total_seconds()
+        at = at if span < _DAY_S else -(-(at // _DAY_S * _DAY_S) // step_s) * step_s
+        run = Rehearsal(target, replace(first, start=instant(at)), tally=_Unheard(), farthest=PART_COLUMNS)
+        run.memory = Memory.empty(target, marked)
+        return cls(run, at, at)
+
+    @property
+    def memory(self) -> Memory:
+        """What is known so far."""
+        return self.run.memory
 
     def left_out_words(self) -> tuple[str, ...]:
         """The warning about parts that are gaps."""
@@ -90,10 +118,12 @@ async def read_back(
     series: int,
     *,
     marked: Marked = UNMARKED,
+    active: Mapping[Fingerprint, Alert] = NO_ALERTS,
     backlog: Backlog | None = None,
     heard: Callable[[Frame], None] = lambda _frame: None,
 ) -> Memory:
-    """What is known of a target's series by the samples before the window `first`; `heard` is told of each part.
+    """What is known of a target's series by the samples before the window `first`; `heard` is told of each part, and
+    `active` are the alerts that go on.
 
     With a `backlog` it goes on where that stopped, and writes there how far it came. Raises `SourceError` when a part
     failed that is worth another try; one that the datasource refuses, or that failed too often, is left out as a gap.
@@ -122,18 +152,62 @@ async def read_back(
             log.done = (until - log.begin) / max(step_s, end - log.begin)
             heard(frame)
         log.at, log.tries = until + step_s, 0
-    return log.memory
+    return _ended(target, log, active)
 
 
 async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None:
-    # What the named methods say until `auto` knows a series tells the dial how those are that are new.
-    silent = not wants_auto(target.detection_methods)
+    # Whoever gives up waiting leaves the backlog as it was.
+    run = log.run.copy()
     if frame.values.size > BIG_PART or target.learns_slowly:
         # One at a time: two would take the event loop's time, and together they are no sooner done.
         async with gate.learning:
-            _, log.memory = await asyncio.to_thread(absorb, target, log.memory, frame, {}, silent=silent)
+            await asyncio.to_thread(_go_through, target, run, frame)
     else:
-        _, log.memory = absorb(target, log.memory, frame, {}, silent=silent)
+        _go_through(target, run, frame)
+    log.run = run
+
+
+def _go_through(target: Target, run: Rehearsal, frame: Frame) -> None:
+    if wants_auto(target.detection_methods):
+        run.judge(frame, lambda: None)
+    else:
+        # The named methods learn from the lookback alone.
+        _, run.memory = absorb(target, run.memory, frame, {}, silent=True)
+
+
+def _ended(target: Target, log: Backlog, active: Mapping[Fingerprint, Alert]) -> Memory:
+    """What is known at the end of the history. What stood out there, and is no alert of now, was so when watching
+    began: it is what is expected.
+    """
+    run = log.run
+    run.finish(lambda: None)
+    memory, step_s = run.memory, target.step.total_seconds()
+    over = {
+        row: run.active[name.fingerprint].active_at.timestamp()
+        for row, name in enumerate(memory.labels)
+        if name.fingerprint in run.active and name.fingerprint not in active
+    }
+    over = {row: since for row, since in over.items() if _of_samples(run.active[memory.labels[row].fingerprint])}
+    if not over:
+        return memory
+    rows, since = np.array(list(over), np.intp), np.array(list(over.values()))
+    usable = ~np.isnan(memory.values)
+    mute = mute_of(memory.marked.windows, memory.labels, memory.timestamps)
+    if mute is not None:
+        usable &= ~mute
+    learn = memory.learn.copy()
+    learn[rows] = usable[rows] & (memory.timestamps >= since[:, None])
+    ages = np.rint((memory.timestamps[-1] - since) / step_s).astype(np.int64) + 1
+    learnt = replace(memory.learnt.let_in(rows, ages), more=memory.learnt.more)
+    run.memory = replace(memory, learn=learn, learnt=learnt)
+    for row in over:
+        del run.active[memory.labels[row].fingerprint]
+    return run.memory
+
+
+def _of_samples(alert: Alert) -> bool:
+    """Whether it has begun, and speaks of samples that stand out; what lasts (a leak, an absence) goes on."""
+    return alert.starts_at is not None and bool({*SPEAKERS, *METHODS}.intersection(alert.methods[:1]))
 
 
 async def read_back_alike(
@@ -150,4 +224,4 @@ async def read_back_alike(
         for (target, _), log in zip(known, logs, strict=True):
             await _learn(target, gate, log, frame)
         at = until + step_s
-    return [log.memory for log in logs]
+    return [_ended(target, log, NO_ALERTS) for (target, _), log in zip(known, logs, strict=True)]

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tocsin.detect import Judgement
 from tocsin.domain.alert import Alert
 from tocsin.domain.anomaly import Evidence
-from tocsin.domain.evaluation import Judged, instant, step
+from tocsin.domain.evaluation import Judged, instant, step, take_over
 from tocsin.domain.frame import Floats, Frame, Window
 from tocsin.domain.incidents import Incident
 from tocsin.domain.labels import Fingerprint
@@ -20,8 +21,8 @@ from tocsin.domain.target import Target
 from tocsin.monitor.aside import GoOn
 from tocsin.monitor.doubts import Beyond, beyond, beyond_words, refuted_words, silenced_words
 from tocsin.monitor.memory import Memory, absorb, may_forget
+from tocsin.monitor.pace import phase
 from tocsin.monitor.tally import Tally
-from tocsin.monitor.watch import phase, take_over
 
 FARTHEST = 256
 """Columns that are tried at once."""
@@ -42,21 +43,36 @@ class Rehearsal:
 
     Many evaluations are judged in one go and then walked through one by one. That is what monitoring does as long as
     the series on hold, those with an active alert, are the same ones, and no series is forgotten in between: where
-    that changes, what comes after it is judged anew. `memory` is what was known before the first sample, `unseen` are
-    the incidents, by their place, in which no sample was read.
+    that changes, what comes after it is judged anew, and no more than `farthest` columns are tried at once. `memory` is
+    what was known before the first sample, `active` are the alerts of now, `unseen` the incidents, by their place, in
+    which no sample was read.
     """
 
     def __init__(
-        self, target: Target, window: Window, *, sketch: Draws | None = None, incidents: Sequence[Incident] = ()
+        self,
+        target: Target,
+        window: Window,
+        *,
+        sketch: Draws | None = None,
+        incidents: Sequence[Incident] = (),
+        tally: Tally | None = None,
+        farthest: int = FARTHEST,
     ) -> None:
         self.target, self.window, self.sketch = target, window, sketch
         self.unseen = dict(enumerate(incidents))
         self.memory = Memory.empty(target)
-        self.tally = Tally()
-        self._active: dict[Fingerprint, Alert] = {}
+        self.tally = tally or Tally()
+        self.active: dict[Fingerprint, Alert] = {}
+        self._farthest = farthest
         self._rest: Frame | None = None
         self._reach = NEAREST
         self._beyond: Beyond = (0, 0)
+
+    def copy(self) -> "Rehearsal":
+        """One that goes on from here on its own; what was counted is counted together."""
+        other = copy(self)
+        other.active = dict(self.active)
+        return other
 
     def read(self, frame: Frame) -> None:
         """Count what the datasource answered."""
@@ -116,14 +132,14 @@ class Rehearsal:
                 last = min(last, bisect_right(ends, begin + int(forgets[0])) + 1)
                 part = present(frame, begin, ends[last - 1])
             whole = [end - begin for end in ends[done:last]]
-            held = dict(self._active)
+            held = dict(self.active)
             judged, memory = absorb(self.target, self.memory, part, held)
             walked = self._walk(judged, whole)
             if walked < len(whole):
                 _, memory = absorb(self.target, self.memory, present(frame, begin, begin + whole[walked - 1]), held)
                 self._reach = max(NEAREST, self._reach // 2)
             else:
-                self._reach = min(FARTHEST, 2 * self._reach)
+                self._reach = min(self._farthest, 2 * self._reach)
             self.memory = memory
             if self.sketch is not None:
                 self.sketch.add(judged, whole[walked - 1])
@@ -138,20 +154,20 @@ class Rehearsal:
         self.tally.inside = self.tally.inside or not np.isnan(judged.frame.values).all()
         anomalous = np.concatenate([[0], np.cumsum(judged.anomalous.any(axis=0))])
         busy: NDArray[np.bool_] = np.asarray(judged.anomalous.any(axis=1))
-        if self._active:
-            busy |= np.array([one.fingerprint in self._active for one in judged.frame.labels], bool)
+        if self.active:
+            busy |= np.array([one.fingerprint in self.active for one in judged.frame.labels], bool)
         concerned = _part(judged, np.flatnonzero(busy), slice(None))
         for number, (first, stop) in enumerate(pairwise([0, *ends]), start=1):
             self.tally.evaluations += 1
-            if not self._active and anomalous[stop] == anomalous[first]:
+            if not self.active and anomalous[stop] == anomalous[first]:
                 continue
             at = instant(judged.frame.timestamps[stop - 1])
             now = _part(concerned, slice(None), slice(first, stop))
-            evaluation = step(self.target, at, now, self._active, self._undrawn)
+            evaluation = step(self.target, at, now, self.active, self._undrawn)
             self.tally.add(evaluation)
-            held = set(self._active)
-            take_over(self._active, evaluation)
-            if set(self._active) != held:
+            held = set(self.active)
+            take_over(self.active, evaluation)
+            if set(self.active) != held:
                 return number
         return len(ends)
 

@@ -58,7 +58,7 @@ async def relearnt(
         lived = first.start.timestamp() - learnt_since(target, memory)
         target = replace(target, history=max(target.history, timedelta(seconds=max(0.0, lived))))
     frame = await fetch(target, gate, first)
-    known = await read_back(target, gate, first, len(frame.labels), marked=marked)
+    known = await read_back(target, gate, first, len(frame.labels), marked=marked, active=active)
     big = frame.values.size > BIG_FRAME or target.learns_slowly
     _, after = (
         await asyncio.to_thread(absorb, target, known, frame, active) if big else absorb(target, known, frame, active)

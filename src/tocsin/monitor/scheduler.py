@@ -9,7 +9,8 @@ import structlog
 from tocsin.domain.ports import Clock
 from tocsin.domain.target import TargetState
 from tocsin.monitor.metrics import Metrics
-from tocsin.monitor.watch import Watch, next_due, share_of
+from tocsin.monitor.pace import next_due, share_of
+from tocsin.monitor.watch import Watch
 
 log = structlog.get_logger(__name__)
 

@@ -1,15 +1,14 @@
 """One target under watch: when it is due, which window it asks for, and what an evaluation of it comes to."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
 
 from tocsin.domain.alert import Alert
-from tocsin.domain.evaluation import Evaluation, Judged, step
+from tocsin.domain.evaluation import Evaluation, Judged, step, take_over
 from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
@@ -27,8 +26,6 @@ MOST_LAST = 10_000
 """Series of a target of which the end of the last alert is remembered, and as many of which the last anomaly is."""
 
 T = TypeVar("T")
-
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,16 +134,6 @@ def _remember(known: dict[Fingerprint, T], name: Fingerprint, what: T) -> None:
         del known[next(iter(known))]
 
 
-def take_over(active: dict[Fingerprint, Alert], evaluation: Evaluation) -> None:
-    """Bring the active alerts of a target to where an evaluation leaves them."""
-    # `seen` last: an alert that changed and then went on was seen after its change.
-    for alert in (*evaluation.alerts, *evaluation.seen):
-        if alert.active:
-            active[alert.fingerprint] = alert
-        else:
-            active.pop(alert.fingerprint, None)
-
-
 def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
@@ -199,31 +186,3 @@ def not_evaluated(target: Target, now: datetime) -> TargetStatus:
     if not target.enabled:
         return TargetStatus(TargetState.DISABLED, "switched off", now)
     return TargetStatus(TargetState.WAITING, "not evaluated yet", now)
-
-
-def phase(target: Target) -> float:
-    """Where in its interval a target is evaluated, seconds: scattered by what it asks, the same in every process.
-
-    Targets that ask the same are evaluated together, so that it is asked for once.
-    """
-    return _share_of(f"{target.datasource_uid}\n{target.query}") * target.check_interval.total_seconds()
-
-
-def share_of(target: Target) -> float:
-    """A number in [0, 1) of the target's own, the same in every process."""
-    return _share_of(target.name)
-
-
-def _share_of(text: str) -> float:
-    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") / 2**32
-
-
-def next_due(target: Target, after: datetime) -> datetime:
-    """The first evaluation time of the target after an instant.
-
-    Counted in whole microseconds, as timedelta does: in floats a due time can come out a hair before its own tick, and
-    would then be followed by itself.
-    """
-    begin = EPOCH + timedelta(seconds=phase(target))
-    return begin + ((after - begin) // target.check_interval + 1) * target.check_interval
