@@ -32,10 +32,20 @@ def mad(values):
     return median([abs(x - middle) for x in values])
 
 
-def resolution(values):
+def resolution(values, least=0.0):
+    """The smallest gap between values that occur twice, of those that at least so many steps go over as a whole."""
     repeated = sorted({x for x in values if list(values).count(x) > 1})
-    gaps = [b - a for a, b in itertools.pairwise(repeated)]
+    gaps = [
+        b - a
+        for a, b in itertools.pairwise(repeated)
+        if min(crossings(values, lambda x, a=a: x > a), crossings(values, lambda x, b=b: x >= b)) >= least
+    ]
     return min(gaps, default=0.0)
+
+
+def crossings(values, beyond):
+    sides = [beyond(x) for x in values if math.isfinite(x)]
+    return sum(one != other for one, other in itertools.pairwise(sides))
 
 
 def mean(values):
@@ -48,7 +58,11 @@ def deviation(values):
 
 
 def floor(values):
-    return max(resolution(values), 1e-4 * abs(median(values)), 1e-290)
+    least = max(1e-4 * abs(median(values)), 1e-290)
+    found = resolution(values)
+    if found > max(least, 1.4826022185056018 * mad(values)):
+        found = resolution(values, 2 * 0.0026997960632601965 * len(values))
+    return max(found, least)
 
 
 def sigma_of_t(t, degrees):

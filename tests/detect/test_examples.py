@@ -82,6 +82,40 @@ def test_a_resolution_is_no_precision():
     assert one.sigma == pytest.approx(4.94, abs=0.01)
 
 
+@pytest.mark.parametrize("methods", [METHODS, *((name,) for name in METHODS)], ids=str)
+@pytest.mark.parametrize(
+    ("usual", "odd", "many", "samples"), [(0.0, 0.02, 2, 20160), (100.0, 97.0, 15, 20160), (100.0, 97.0, 15, 1440)]
+)
+def test_outliers_that_are_equal_do_not_hide_each_other(methods, usual, odd, many, samples):
+    values = np.full(samples, usual)
+    values[700 : 700 + many] = odd
+    assert [one.index for one in found(values, methods)] == list(range(700, 700 + many))
+    if samples > 1440:
+        apart = np.full(samples, usual)
+        apart[100 :: samples // many][:many] = odd
+        assert len(found(apart, methods)) == many
+
+
+def test_two_zeros_and_two_outages_are_no_resolution():
+    values = np.random.default_rng(0).normal(50.0, 5.0, 2000)
+    values[[5, 60]] = 0.0
+    values[[90, 91]] = 500.0
+    assert {5, 60, 90, 91} <= {one.index for one in found(values)}
+
+
+@pytest.mark.parametrize("rate", [0.005, 0.02, 0.1])
+@pytest.mark.parametrize("samples", [1440, 20160])
+def test_counts_that_are_mostly_zero_stay_quiet(rate, samples):
+    rng = np.random.default_rng(4)
+    assert len(found(np.minimum(rng.poisson(rate, samples), 1).astype(float))) == 0
+    assert len(found(rng.poisson(rate, samples).astype(float))) <= 2
+
+
+def test_what_comes_and_goes_in_a_short_series_is_a_resolution():
+    assert len(found([0.0] * 30 + [1.0, 1.0] + [0.0] * 28)) == 0
+    assert len(found(np.tile([100.0] * 9 + [97.0], 40))) == 0
+
+
 def test_a_constant_and_a_spike_is_finite():
     (one,) = found([5.0] * 60 + [500.0])
     assert one.index == 60

@@ -19,6 +19,7 @@ from tocsin.detect.rolling import (
     previous_of,
     quantile_of,
     resolution_of,
+    steps_over,
     valid_counts,
 )
 from tocsin.detect.student import sigma_of_t, t_of_sigma
@@ -91,6 +92,32 @@ def test_gaps_are_stepped_over(values):
     for index in range(len(values)):
         seen = naive.known(values[:index])
         assert (before[index] == seen[-1]) if seen else math.isnan(before[index])
+
+
+@given(st.lists(st.one_of(numbers, st.integers(-2, 2).map(float), st.just(math.nan)), min_size=1, max_size=40))
+def test_what_a_series_steps_over(values):
+    block = np.array([values, values[::-1]])
+    ordered = np.sort(block, axis=1)
+    across = steps_over(block)
+    for j, one in enumerate(naive.known(ordered[0])[:-1]):
+        if one < ordered[0, j + 1]:
+            assert across[0, j] == across[1, j] == naive.crossings(values, lambda x, one=one: x > one)
+    for least in range(4):
+        got = resolution_of(ordered, across, np.full(2, float(least)))
+        assert got[0] == naive.resolution(naive.known(values), least)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), st.integers(0, 6), st.integers(1, 30))
+def test_series_of_few_values_match_their_plain_form(seed, visits, lasts):
+    rng = np.random.default_rng(seed)
+    values = 5.0 + (rng.random(400) < rng.choice([0.0, 0.3])) * 0.25
+    for start in rng.integers(0, 390, visits):
+        values[start : start + lasts] = 8.0
+    got = sigmas(values, "zscore")[0, 0]
+    for index in {0, int(values.argmax()), 399}:
+        want = naive.sigma(values.tolist(), index, "zscore")
+        assert abs(got[index]) > 25 if abs(want) > 30 else got[index] == pytest.approx(want, abs=2e-3)
 
 
 def outlying(seed, size):

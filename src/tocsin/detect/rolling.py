@@ -109,19 +109,47 @@ def _mad_by_bisection(ordered: Ordered, low: Index, high: Index, median: Array) 
     return result
 
 
-def resolution_of(ordered: Array) -> Array:
-    """The smallest gap between two values that both occur more than once in a sorted row; 0 where there is none."""
+def resolution_of(ordered: Array, across: Index | None = None, least: Array | None = None) -> Array:
+    """The smallest gap between two values that both occur more than once in a sorted row; 0 where there is none.
+
+    With ``across``, how often the series steps from one place of the order over the next (``steps_over``), only gaps
+    count over which it steps at least ``least`` (S,) times.
+    """
     gap = np.zeros(len(ordered))
     repeated = ordered[:, 1:] == ordered[:, :-1]
     rows = np.flatnonzero(repeated.any(axis=1))
     if rows.size:
+        part = ordered[rows]
+        place = np.maximum.accumulate(np.where(repeated[rows], np.arange(1, ordered.shape[1]), 0), axis=1)
+        before = place[:, :-1]
         with np.errstate(invalid="ignore"):
-            last = np.maximum.accumulate(np.where(repeated[rows], ordered[rows, 1:], -np.inf), axis=1)
-            steps = last[:, 1:] - last[:, :-1]
-            steps[~((steps > 0) & (steps < np.inf))] = np.inf
+            steps = np.take_along_axis(part, place[:, 1:], axis=1) - np.take_along_axis(part, before, axis=1)
+            steps[~((steps > 0) & (steps < np.inf) & (before > 0))] = np.inf
+        if across is not None and least is not None:
+            often = np.minimum(across[rows][:, : steps.shape[1]], np.take_along_axis(across[rows], before, axis=1))
+            steps[often < least[rows, None]] = np.inf
         smallest = steps.min(axis=1, initial=np.inf)
         gap[rows] = np.where(smallest < np.inf, smallest, 0.0)
     return gap
+
+
+def steps_over(values: Array) -> Index:
+    """How often each row (S, T) goes from one of its j + 1 smallest samples to a larger one, or back; over gaps, too.
+
+    Column j of (S, T) says so.
+    """
+    rows, width = values.shape
+    place = np.empty(values.shape, dtype=np.intp)
+    np.put_along_axis(place, values.argsort(axis=1), np.arange(width)[None], axis=1)
+    valid = ~np.isnan(values)
+    before = last_valid(valid)
+    valid &= before >= 0
+    row, column = np.nonzero(valid)
+    ends = place[row, column], place[row, before[row, column]]
+    first = np.bincount(row * width + np.minimum(*ends), minlength=rows * width)
+    last = np.bincount(row * width + np.maximum(*ends), minlength=rows * width)
+    result: Index = (first - last).reshape(rows, width).cumsum(axis=1)
+    return result
 
 
 def bridges(dirty: Index, width: int) -> tuple[Index, Index, Index]:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tocsin.detect.calibrate import Array
+from tocsin.detect.calibrate import ANOMALOUS, Array, tail_of
 from tocsin.detect.esd import Rest, Tails, fences, search
 from tocsin.detect.order import NARROW_FROM, Order, chunks, exact_order, narrow_order, scratch
-from tocsin.detect.rolling import Index, bridges, mad_of, median_of, pick, range_of
+from tocsin.detect.rolling import Index, bridges, mad_of, median_of, pick, range_of, resolution_of, steps_over
 
 LEVEL_SHARE = 1e-4
 """No scale is below this share of the level: a change of one in ten thousand is not news."""
@@ -22,6 +22,10 @@ MAD_SIGMA = 1.4826022185056018
 
 SMALLEST = 1e-290
 """Where even the floor is nothing (a series of zeros), the scale is this."""
+
+STEPPED_OVER = 2.0 * tail_of(ANOMALOUS)
+"""A gap between values is the resolution where at least this share of the samples steps over it, there or back: what
+is as rare as 3 sigma is what may stand out, and says nothing of the resolution."""
 
 _HUGE = 1e140
 _NEARLY = 1.0 - 1e-6
@@ -114,8 +118,9 @@ def _learn(values: Array, order: Order, *, fenced: bool, moves: bool) -> Sample:
     nothing = np.zeros_like(count)
     middle = median_of(ordered, nothing, count)
     level = middle + order.center
-    floor = np.maximum(np.maximum(order.resolution, LEVEL_SHARE * np.abs(level)), SMALLEST)
     mad = mad_of(ordered, nothing, count, middle)
+    least = np.maximum(LEVEL_SHARE * np.abs(level), SMALLEST)
+    floor = np.maximum(_resolution(values, order, np.maximum(least, MAD_SIGMA * mad)), least)
     fence = fences(count, np.maximum(MAD_SIGMA * mad, floor), fenced=fenced, width=values.shape[1])
     farthest = np.maximum(pick(ordered, count - 1) - middle, middle - pick(ordered, nothing))
     suspect = (farthest > fence * _NEARLY) & (count >= 3)
@@ -150,6 +155,17 @@ def _learn(values: Array, order: Order, *, fenced: bool, moves: bool) -> Sample:
         move_squares=square,
         rescale=rescale,
     )
+
+
+def _resolution(values: Array, order: Order, usual: Array) -> Array:
+    """The resolution of each row; what is more than the ``usual`` deviation (S,) needs evidence."""
+    often: Array = np.multiply(STEPPED_OVER, order.samples, dtype=np.float64)
+    doubted = np.flatnonzero((order.resolution > usual) & (often > 1.0))
+    if not doubted.size:
+        return order.resolution
+    result = order.resolution.copy()
+    result[doubted] = resolution_of(order.ordered[doubted], steps_over(values[doubted]), often[doubted])
+    return result
 
 
 def _scaled(values: Array, order: Order) -> tuple[Array, Order, Array | None]:
