@@ -94,14 +94,16 @@ def test_a_worse_sample_raises_severity_and_a_milder_one_never_lowers_it():
     assert (milder.severity, milder.sigma, milder.anomaly_count, reason) == (Severity.CRITICAL, -6, 3, None)
 
 
-def test_the_way_back_is_not_what_was_wrong():
-    alert, _ = advance(None, replace(sample(0, 4), value=150.0, expected_value=50.0), TARGET, START)
-    back = replace(sample(1, -6), value=60.0, expected_value=140.0, flagged=True, holding=True)
+@pytest.mark.parametrize("unit", [1.0, 1e-300, 1e-320, 1e300])
+def test_the_way_back_is_not_what_was_wrong(unit):
+    alert, _ = advance(None, replace(sample(0, 4), value=150 * unit, expected_value=50 * unit), TARGET, START)
+    back = replace(sample(1, -6), value=60 * unit, expected_value=140 * unit, flagged=True, holding=True)
     held, _ = advance(alert, back, TARGET, START + MINUTE)
-    assert (held.value, held.expected_value, held.sigma, held.severity) == (150.0, 50.0, 4, alert.severity)
+    assert (held.value, held.expected_value) == (150 * unit, 50 * unit)
+    assert (held.sigma, held.severity) == (4, alert.severity)
     assert held.anomaly_count == 2
-    below, _ = advance(alert, replace(back, value=-40.0), TARGET, START + MINUTE)
-    assert (below.value, below.sigma, below.severity) == (-40.0, -6, Severity.CRITICAL), "that is no way back"
+    below, _ = advance(alert, replace(back, value=-40 * unit), TARGET, START + MINUTE)
+    assert (below.value, below.sigma, below.severity) == (-40 * unit, -6, Severity.CRITICAL), "that is no way back"
 
 
 def test_the_summary_is_one_line_a_person_can_read():

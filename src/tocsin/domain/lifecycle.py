@@ -109,7 +109,8 @@ def _returns(alert: Alert, seen: Observation) -> bool:
     if alert.value is None or alert.expected_value is None or not (alert.sigma or 0.0) * seen.sigma < 0:
         return False
     way = alert.value - alert.expected_value
-    return (seen.value - alert.expected_value) * way > -0.5 * way * way
+    # A share, whose size does not depend on the unit: a product of two ways may be too small or too large for a float.
+    return way != 0 and (seen.value - alert.expected_value) / way > -0.5
 
 
 def _quiet(alert: Alert, target: Target, at: datetime) -> Move:
