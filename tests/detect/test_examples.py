@@ -73,7 +73,9 @@ def test_three_samples_are_too_few_and_it_is_said(methods):
 def test_a_near_miss_is_said():
     none = found([0.02, 0.03, 0.02, 0.15])
     assert len(none) == 0
-    assert any("2.99 sigma" in note for note in none.notes)
+    note = next(note for note in none.notes if "2.99 sigma" in note)
+    assert note.startswith("series 0: 0.15 at 1970-01-01 00:15:00 UTC (index 3) is no anomaly, but near: 2.99 sigma")
+    assert detect([0.0, 1e300, 2e300, 3e300], [0.02, 0.03, 0.02, 0.15]).notes
 
 
 def test_a_resolution_is_no_precision():

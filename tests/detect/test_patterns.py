@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -52,10 +53,23 @@ def test_a_daily_season_in_a_week(size):
     assert hits >= 9
 
 
+def test_what_is_said_names_times():
+    step = np.random.default_rng(3).standard_normal(96) + 100 + 10.0 * (np.arange(96) >= 60)
+    (one,) = patterns(1_700_006_400.0 + np.arange(96) * 60.0, step)
+    assert re.fullmatch(
+        r"The series rises at once by [\d.]+ at about 2023-11-15 01:00:00 UTC and stays there \(.* sigma\)\.",
+        one.explanation,
+    )
+    wave = 100 + 10 * np.sin(2 * np.pi * DAY / 86400) + np.random.default_rng(1).standard_normal(2016)
+    (season,) = patterns(DAY, wave)
+    assert "repeats every day with a range of" in season.explanation
+
+
 def test_an_hourly_job_is_told_from_its_multiples():
     values = 100 + 10 * (DAY % 3600 < 600) + np.random.default_rng(2).standard_normal(2016) * 3
     (one,) = patterns(DAY, values)
     assert (one.kind, one.period_s) == ("seasonality", 3600.0)
+    assert "repeats every hour with" in one.explanation
 
 
 def test_trend_and_level_shift_are_not_mistaken_for_each_other():

@@ -44,8 +44,8 @@ def test_numbers_carry_their_unit(value, unit, text):
 def test_the_sentence_says_all_of_it():
     assert FACTS.sentence == (
         "12.3 % is 8.1 points above the expected 4.2 % (+193%), usually 3 % to 5.5 %: 4.90 sigma where 3.5 are needed "
-        "from 11,520 samples with the season of the day; spike and level agree; at least 0.21 % (5 % of expected) "
-        "matters, it was 8.1 %; last like this 2026-03-01 12:00 UTC."
+        "from 11,520 samples with the season of the day; spike and level agree; at least 0.21 points (5 % of "
+        "expected) matters, it was 8.1 points; last like this 2026-03-01 12:00 UTC."
     )
     bare = replace(FACTS, unit="", season="", samples=None, threshold=None, floor=None, last_at=None)
     assert bare.sentence == explain(12.3, 4.2, sigma=4.9, methods=("spike", "level"), lower=3.0, upper=5.5)

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tocsin import units
 from tocsin.cli.answer import Answer, Json
 
 # C0, DEL and C1 can move the cursor or retitle the window; the others reorder or hide what is shown (U+061C, U+200B to
@@ -82,14 +83,9 @@ def state(answer: Answer) -> Text:
     return safe(word, STATE_STYLES.get(word, ""))
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; `-` when there is none."""
-    if value is None or math.isnan(value):
-        return "-"
-    if abs(value) < 1e-100:
-        # What is left of a computation, and minus zero.
-        return "0"
-    return f"{value:,.0f}" if abs(value) >= 10_000 and abs(value) < 1e15 else f"{value:.4g}"
+def number(value: float | None, unit: str = "") -> str:
+    """A number with its unit, in the words of the sentences; `-` when there is none."""
+    return "-" if value is None or math.isnan(value) else units.number(value, unit)
 
 
 def instant(value: str | float | None) -> str:

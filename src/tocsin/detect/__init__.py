@@ -24,7 +24,7 @@ from tocsin.detect.baseline import Baseline, fit
 from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
 from tocsin.detect.dial import AUTO_CEILING, LEAST_WEEKS, Dial, Reviews, Seen, Tolerance, advance_dial
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
-from tocsin.detect.explain import Ground, agreeing, distance, explain, needed_words, number
+from tocsin.detect.explain import Ground, agreeing, explain, needed_words
 from tocsin.detect.follow import Followed, Learnt, follow
 from tocsin.detect.found import Detection, Detections, detect
 from tocsin.detect.history import Backtest, backtest
@@ -33,6 +33,7 @@ from tocsin.detect.more import BrokenExtra, Context, history_of, importing, is_s
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.replay import Replay, relearns_after, replay, sure_after
 from tocsin.detect.retrospective import sigmas
+from tocsin.units import distance, number
 
 __all__ = [
     "AHEAD",

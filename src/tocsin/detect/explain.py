@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import isfinite, isinf, trunc
 
-_BYTES = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
-_SECONDS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_IN_MINUTES = 120.0
-"""Seconds from which larger units are easier to read."""
+from tocsin.units import DIGITS, SMALLEST, distance, number
 
 
 @dataclass(frozen=True)
@@ -43,35 +41,16 @@ _LOOKS = {
 
 _NOTHING = 1e-9
 """A band's end that is so small a part of what is expected, or of the value where that is nothing, is shown as zero: it
-is what a rounding or a floor leaves.
+is what a rounding or a floor leaves. So small a difference needs no digits of its own.
 """
 
-_SMALLEST = 1e-100
-"""Whatever is smaller is zero: no instrument knows it, it is what is left of a computation. So is minus zero."""
 
-
-def number(value: float, unit: str = "") -> str:
-    """A number as people write it: four significant digits, no more; with its unit where that is known."""
-    size = abs(value)
-    if unit in ("bytes", "bytes/s"):
-        scale, name = next((each for each in _BYTES if size >= each[0]), (1.0, "B"))
-        return f"{_plain(value / scale)} {name}{unit[5:]}"
-    if unit == "seconds" and value:
-        known = _SECONDS if size >= _IN_MINUTES else _SECONDS[3:]
-        scale, name = next((each for each in known if size >= each[0]), _SECONDS[-1])
-        return f"{_plain(value / scale)} {name}"
-    return f"{_plain(value)} %" if unit == "percent" else _plain(value) + " s" * (unit == "seconds")
-
-
-def distance(value: float, unit: str = "") -> str:
-    """How far something is from something else, as people write it: percents lie points apart."""
-    return f"{_plain(abs(value))} points" if unit == "percent" else number(abs(value), unit)
-
-
-def _plain(value: float) -> str:
-    if abs(value) < _SMALLEST:
-        return "0"
-    return f"{value:.4g}" if abs(value) < 1e4 or abs(value) >= 1e15 else f"{value:,.0f}"
+def moment(at: float) -> str:
+    """An instant, unix seconds, as people write it."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{at:g} s"
 
 
 def explain(
@@ -87,23 +66,39 @@ def explain(
 ) -> str:
     """One sentence: the value, what was expected, how far off it is in percent and sigma, who says so, on what ground.
 
-    ``lower`` and ``upper`` are the band; None leaves it out. ``unit`` as in ``number``. The first of ``methods`` is the
-    strongest.
+    ``lower`` and ``upper`` are the band; None leaves it out. ``unit`` as in ``tocsin.units``. The first of ``methods``
+    is the strongest.
     """
     deviation = value - expected
     side = "above" if deviation >= 0 else "below"
-    percent = f" ({deviation / abs(expected):+.0%})" if _has_ratio(value, expected) else ""
-    least = _NOTHING * (abs(expected) if abs(expected) > _SMALLEST else abs(value))
-    ends = [None if end is None else number(end if abs(end) > least else 0.0, unit) for end in (lower, upper)]
+    percent = f" ({_percent(deviation / abs(expected))})" if _has_ratio(value, expected) else ""
+    smallest = min(SMALLEST, _NOTHING * max(abs(value), abs(expected))) if value or expected else SMALLEST
+    digits = _digits(value, expected, unit, smallest)
+    least = _NOTHING * (abs(expected) if abs(expected) > smallest else abs(value))
+
+    def shown(one: float) -> str:
+        return number(one, unit, digits=digits, smallest=smallest)
+
+    ends = [None if end is None else shown(end if abs(end) > least else 0.0) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
     said = f"; {agreeing(methods)}" if methods else ""
     if methods and methods[0] in _LOOKS:
         said += f": {_LOOKS[methods[0]]}"
+    off = distance(deviation, unit, smallest=smallest)
     return (
-        f"{number(value, unit)} is {distance(deviation, unit)} {side} the expected {number(expected, unit)}{percent}"
-        f"{band}: "
-        f"{_cut(abs(sigma)):.2f} sigma{_learnt(ground)}{said}{_passed(deviation, expected, ground, unit)}."
+        f"{shown(value)} is {off} {side} the expected {shown(expected)}{percent}{band}: "
+        f"{_cut(abs(sigma)):.2f} sigma{_learnt(ground)}{said}{_passed(off, expected, ground, unit)}."
     )
+
+
+def _digits(value: float, expected: float, unit: str, smallest: float) -> int:
+    """So many digits that two numbers that differ are seen to."""
+    if abs(value - expected) > _NOTHING * max(abs(value), abs(expected)):
+        for digits in range(DIGITS, 17):
+            one, other = (number(each, unit, digits=digits, smallest=smallest) for each in (value, expected))
+            if one != other:
+                return digits
+    return DIGITS
 
 
 def agreeing(methods: Sequence[str]) -> str:
@@ -131,6 +126,10 @@ def _learnt(ground: Ground) -> str:
     return needed + base + season
 
 
+def _percent(ratio: float) -> str:
+    return f"{ratio:+.0%}" if abs(ratio) >= 0.005 or not ratio else f"{100 * ratio:+.1g}%"
+
+
 def _share(part: float) -> str:
     percent = 100 * part
     return f"{percent:.2g} %" if percent < 100 else f"{percent:,.0f} %"
@@ -141,10 +140,9 @@ def _cut(size: float) -> float:
     return trunc(size * 100 + 1e-9) / 100 if isfinite(size) else size
 
 
-def _passed(deviation: float, expected: float, ground: Ground, unit: str) -> str:
+def _passed(off: str, expected: float, ground: Ground, unit: str) -> str:
     floor = ""
     if ground.floor:
         share = f" ({_share(ground.floor / abs(expected))} of expected)" if _has_ratio(ground.floor, expected) else ""
-        had = number(abs(deviation), unit)
-        floor = f"; at least {number(ground.floor, unit)}{share} matters, it was {had}"
+        floor = f"; at least {distance(ground.floor, unit)}{share} matters, it was {off}"
     return floor + (f"; last like this {ground.last}" if ground.last else "")

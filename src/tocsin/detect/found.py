@@ -11,11 +11,12 @@ import numpy as np
 from tocsin.detect.base import METHODS, as_block, as_times, resolve_methods
 from tocsin.detect.baseline import PREDICT
 from tocsin.detect.calibrate import ANOMALOUS, Array, Severity, tail_of
-from tocsin.detect.explain import Ground, explain, number
+from tocsin.detect.explain import Ground, explain, moment
 from tocsin.detect.patterns import Pattern, patterns
 from tocsin.detect.retrospective import FENCED_ABOVE, FEWEST, sigmas
 from tocsin.detect.rolling import previous_of
 from tocsin.detect.sample import Sample, summarise
+from tocsin.units import number
 
 FALSE_ALARMS = 0.05
 """How many anomalies pure noise may hold, for each method and series: n * p is at most this."""
@@ -167,4 +168,5 @@ class _Series:
             missing = f"{ANOMALOUS:.0f} are needed" if sigma < ANOMALOUS else f"{expected:.2g} such expected by chance"
             value = number(float(self.values[index]))
             by = f"{sigma:.2f} sigma by {self.methods[m]}"
-            yield f"{who}index {index} ({value}) is no anomaly, but near: {by}, {missing}"
+            at = moment(float(self.times[index]))
+            yield f"{who}{value} at {at} (index {index}) is no anomaly, but near: {by}, {missing}"

@@ -8,9 +8,10 @@ import numpy as np
 
 from tocsin.detect.base import as_block, as_times
 from tocsin.detect.calibrate import Array, Severity, tail_of
-from tocsin.detect.explain import number
+from tocsin.detect.explain import moment
 from tocsin.detect.season import find_period
 from tocsin.detect.shape import Shape, level_shift, trend
+from tocsin.units import number
 
 SURE = 0.01
 """A trend or shift is reported when chance would show one like it in at most this share of series without."""
@@ -67,7 +68,7 @@ def _of_series(series: int, times: Array, values: Array, unit: float) -> list[Pa
     if season is not None:
         level = values - season.curve
         size = float(np.ptp(season.curve)) * unit
-        words = f"repeats every {_duration(season.period_s)} with a range of {number(size)}"
+        words = f"repeats {_every(season.period_s)} with a range of {number(size)}"
         shape = Shape(season.sigma, size / unit, span[0], span[1], 0.0, monotone=False)
         found.append(_pattern("seasonality", series, shape, unit, said=(season.period_s, words)))
     at, middle = _blocks(times, level)
@@ -76,8 +77,9 @@ def _of_series(series: int, times: Array, values: Array, unit: float) -> list[Pa
     best, kind = (step, "level_shift") if step.left < straight.left else (straight, "trend")
     if tail_of(best.sigma) <= SURE and best.size:
         side = "rises" if best.size > 0 else "falls"
-        how = "steadily" if kind == "trend" else "at once and stays there"
-        words = f"{side} {how} by {number(abs(best.size) * unit)}"
+        by = f"by {number(abs(best.size) * unit)}"
+        how = f"steadily {by}" if kind == "trend" else f"at once {by} at about {moment(best.start)} and stays there"
+        words = f"{side} {how}"
         shape = (
             best if kind == "level_shift" else Shape(best.sigma, best.size, *span, best.left, monotone=best.monotone)
         )
@@ -116,8 +118,8 @@ def _blocks(times: Array, values: Array) -> tuple[Array, Array]:
     return at, middle
 
 
-def _duration(seconds: float) -> str:
-    for name, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= length:
-            return f"{seconds / length:.3g} {name}"
-    return f"{seconds:.3g} seconds"
+def _every(seconds: float) -> str:
+    units = (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0))
+    name, length = next((each for each in units if seconds >= each[1]), units[-1])
+    many = f"{seconds / length:.3g}"
+    return f"every {name}" if many == "1" else f"every {many} {name}s"

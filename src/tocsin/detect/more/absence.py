@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tocsin.detect.base import distinct
 from tocsin.detect.calibrate import Array, sigma_of_log_tail
-from tocsin.detect.explain import number
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Flags, Ints, Method, Rows, Said
+from tocsin.units import number
 
 FEWEST_MISSING = 3
 """A series is not missed before so many samples in a row did not come, at its usual spacing."""

@@ -10,10 +10,10 @@ import numpy as np
 
 from tocsin.detect import combine
 from tocsin.detect.calibrate import ANOMALOUS, Array, Severity
-from tocsin.detect.explain import distance, number
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import DAY_S, Advanced, Columns, Context, Flags, Method, Rows, Said, median_of, sigma_for
 from tocsin.detect.student import t_of_sigma
+from tocsin.units import distance, number
 
 HOUR_S = 3600.0
 KEPT_HOURS = 14 * 24

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tocsin.detect import combine
 from tocsin.detect.calibrate import ANOMALOUS, Array
-from tocsin.detect.explain import distance
 from tocsin.detect.more.cells import Cells
 from tocsin.detect.more.common import (
     DAY_S,
@@ -28,6 +27,7 @@ from tocsin.detect.more.common import (
     sigma_for,
 )
 from tocsin.detect.student import t_of_sigma
+from tocsin.units import distance
 
 A_DAY = 6
 """Cells a day, of four hours: a day's season is six numbers, and what is shorter lies within a cell."""
