@@ -223,6 +223,34 @@ def test_the_picture_shows_values_band_alerts_incidents_and_time():
     assert expected.count("M") == 2, "a gap is not drawn over"
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "unit", "said"),
+    [
+        (0.0, 17 * 2.0**30, "bytes", {"0 GiB", "5 GiB", "10 GiB", "15 GiB"}),
+        (0.0, 3.3e7, "", {"0 M", "10 M", "20 M", "30 M"}),
+        (0.0, 3e2, "seconds", {"0 min", "2 min", "4 min"}),
+        (1000.0, 1001.0, "", {"1,000.0", "1,000.5", "1,001.0"}),
+        (97.0, 100.0, "percent", {"97 %", "98 %", "99 %", "100 %"}),
+        (-2e300, 2e300, "", {"-2e+300", "0", "2e+300"}),
+        (1e9, 1e9 + 4, "", {"1.000000000 G", "1.000000004 G"}),
+    ],
+)
+def test_labels_of_values_are_short_have_the_unit_and_are_never_cut(low, high, unit, said):
+    one = {**PLOT["series"][0], "min": [low] * 72, "max": [high] * 72, "lower": [low] * 72, "upper": [high] * 72}
+    _, root = drawn(series=[one], unit=unit)
+    marks = [each for each in root.iter() if each.tag.endswith("}text") and each.get("text-anchor") == "end"]
+    labels = {"".join(each.itertext()): float(each.get("x")) for each in marks}
+    assert said <= set(labels)
+    assert all(8 * len(label) <= x for label, x in labels.items())
+
+
+def test_all_of_the_headline_is_shown():
+    said = headline(Answer(RESULT)) + "; and so on" * 9
+    text = picture(Answer(RESULT), "error_rate", said, [])
+    assert "1 incident lost" in " ".join(texts(ET.fromstring(text)))
+    assert " ".join(texts(ET.fromstring(text))).count("and so on") == 9
+
+
 def test_labels_in_the_picture_are_text_and_nothing_else():
     text, root = drawn()
     assert not [each for each in root.iter() if "script" in each.tag]

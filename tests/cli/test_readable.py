@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tests.cli.test_commands import ALERT, TARGET
+from tests.cli.test_commands import ALERT, ANOMALY, TARGET
 
 from tocsin.cli.terminal import number
 
@@ -164,6 +164,18 @@ def test_an_alert_of_a_datasource_has_no_value_and_no_sigma(run, server):
     assert "- sigma" not in text
     server.answer("GET", f"/monitoring/alerts/{ALERT['id']}", ALERT)
     assert "0.15 (expected 0.02, +5.2 sigma)" in run("alerts", "show", ALERT["id"]).output
+
+
+def test_values_are_written_as_the_sentence_writes_them(run, server):
+    large = {**ALERT, "value": 15_748_239_847.0, "expected_value": 1.2e9, "unit": "bytes"}
+    server.answer("GET", "/monitoring/alerts", {"items": [large], "total": 1})
+    assert "14.67 GiB (expected 1.118 GiB, +5.2 sigma)" in run("alerts", "list").output
+    seen = {**ANOMALY, "value": 15_748_239_847.0, "expected_value": 1.2e9, "facts": {"unit": "bytes"}}
+    check = {"state": "ready", "reason": "ok", "series": 3, "samples": 15, "anomalies": [seen], "alerts": []}
+    server.answer("POST", "/monitoring/targets/error_rate/check", check)
+    output = run("targets", "check", "error_rate").output
+    assert "14.67 GiB" in output
+    assert "1.118 GiB" in output
 
 
 @pytest.mark.parametrize(("value", "shown"), [(-0.0, "0"), (3e-290, "0"), (-1e-5, "-1e-05"), (0.25, "0.25")])

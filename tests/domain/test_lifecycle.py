@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Observation, Reason, vanish_after
+from tocsin.domain.facts import Facts
 from tocsin.domain.labels import Labels
 from tocsin.domain.lifecycle import advance
 from tocsin.domain.target import Target
@@ -109,6 +110,14 @@ def test_the_way_back_is_not_what_was_wrong(unit):
 def test_the_summary_is_one_line_a_person_can_read():
     alert, _ = advance(None, replace(sample(0, 4), value=0.15, expected_value=0.02), TARGET, START)
     assert alert.summary == '🔥 t{a="b"}: Detected zscore anomaly - value 0.15 (expected 0.02)'
+
+
+def test_an_alert_knows_the_unit_of_its_values():
+    facts = Facts(15_748_239_847.0, 1.2e9, 0.0, 2e9, 4.0, ("mad",), unit="bytes")
+    seen = replace(sample(0, 4), value=facts.value, expected_value=facts.expected, facts=facts)
+    alert, _ = advance(None, seen, replace(TARGET, unit="bytes"), START)
+    assert alert.unit == "bytes"
+    assert alert.summary.endswith("value 14.67 GiB (expected 1.118 GiB)")
 
 
 class Lives(RuleBasedStateMachine):

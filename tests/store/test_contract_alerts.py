@@ -31,7 +31,7 @@ async def everything(store: Store) -> object:
 
 async def test_what_is_saved_comes_back_whole(store: Store) -> None:
     labels = Labels({"instance": 'we"b\\1', "job": "ünï\n\x00\x1a\x07", "path": "/a b", "empty": ""})
-    evaluation = begun(alert(labels=labels))
+    evaluation = begun(alert(labels=labels, unit="bytes"))
     await store.save_evaluations([evaluation])
     (kept,) = evaluation.alerts
     assert await store.active_alerts() == [kept]

@@ -24,7 +24,7 @@ from tocsin.store.schema import VERSION, VERSION_TABLE, metadata
 
 LABELS = Labels({"instance": 'we"b\\1', "job": "ü\x00\x1a\ud800", "path": "x" * 5000})
 FIRST, SECOND = alert(labels=LABELS), alert("b")
-ADDED_LATER = {"shadow", "facts"}
+ADDED_LATER = {"shadow", "facts", "unit"}
 EVALUATIONS = [begun(FIRST), begun(SECOND), ended(SECOND, T0 + MINUTE)]
 
 
@@ -137,7 +137,7 @@ def test_the_version_of_the_schema_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
     assert scripts.get_heads() == [VERSION]
-    assert [one.revision for one in scripts.walk_revisions()] == ["0005", "0004", "0003", "0002", "0001"]
+    assert [one.revision for one in scripts.walk_revisions()] == ["0006", "0005", "0004", "0003", "0002", "0001"]
 
 
 async def test_a_migration_that_fails_leaves_the_older_version_whole(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_a_migration_that_fails_leaves_the_older_version_whole(tmp_path: P
         connection.execute(f"UPDATE {table} SET labels = '{{' WHERE fingerprint = ?", [SECOND.fingerprint])
     connection.commit()
     before = "\n".join(connection.iterdump())
-    with pytest.raises(StoreError, match="cannot be brought to version 0005"):
+    with pytest.raises(StoreError, match="cannot be brought to version 0006"):
         await open_store(tmp_path)
     assert "\n".join(connection.iterdump()) == before
     labels = json.dumps(dict(SECOND.labels))

@@ -143,6 +143,7 @@ def _sketch_answer(plot: SketchPlot) -> SketchAnswer:
         ],
         series_total=plot.series_total,
         notes=list(plot.notes),
+        unit=plot.unit,
     )
 
 

@@ -46,7 +46,8 @@ class AlertFacts(AnswerModel):
     """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
     anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
     `confidence_kind`: `calibrated`, of alerts with that confidence so many are real (`auto`); `tail`, one minus the
-    tail probability (other methods). In `shadow` it is recorded and not told.
+    tail probability (other methods). In `shadow` it is recorded and not told. `unit` is what the values are, "" where
+    that is not known.
     """
 
     id: str
@@ -71,6 +72,7 @@ class AlertFacts(AnswerModel):
     methods: list[str]
     explanation: str
     shadow: bool
+    unit: str
 
 
 class AlertAnswer(AlertFacts):
@@ -187,6 +189,7 @@ def alert_facts(alert: Alert) -> AlertFacts:
         methods=list(alert.methods),
         explanation=alert.explanation,
         shadow=alert.shadow,
+        unit=alert.unit,
     )
 
 

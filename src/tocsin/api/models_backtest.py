@@ -165,13 +165,16 @@ class SketchedSeriesAnswer(AnswerModel):
 
 
 class SketchAnswer(AnswerModel):
-    """The plot of a back-test: columns of `column` seconds that begin at `timestamps` (unix seconds)."""
+    """The plot of a back-test: columns of `column` seconds that begin at `timestamps` (unix seconds). `unit` is what
+    the values are, "" where that is not known.
+    """
 
     column: Duration
     timestamps: list[float]
     series: list[SketchedSeriesAnswer]
     series_total: int
     notes: list[str]
+    unit: str
 
 
 class BacktestAnswer(AnswerModel):

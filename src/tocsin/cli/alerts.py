@@ -87,7 +87,7 @@ def show(
             coloured(each["after"]),
             severity(each["severity"]),
             safe(f"{why}: {detail}" if detail else why),
-            number(each["value"].number()),
+            number(each["value"].number(), answer["unit"].text()),
             sigma(each["sigma"]),
         )
     if rows.row_count:
@@ -178,9 +178,10 @@ def _show_evidence(evidence: Answer) -> None:
     for line in evidence["context"].words() + evidence["notes"].words():
         out.print(safe(f"  {line}"))
     rows = table("Time", ">Value", ">Expected", ">Lower", ">Upper", ">Sigma")
+    unit = evidence["facts"]["unit"].text()
     columns = [list(evidence[name]) for name in ("timestamps", "values", "expected", "lower", "upper", "sigma")]
     for at, *numbers, strange in list(zip(*columns, strict=False))[-_ROWS_OF_EVIDENCE:]:
-        rows.add_row(instant(at.number()), *(number(each.number()) for each in numbers), sigma(strange))
+        rows.add_row(instant(at.number()), *(number(each.number(), unit) for each in numbers), sigma(strange))
     show_table(out, rows)
 
 

@@ -44,8 +44,8 @@ def show_anomalies(out: Console, anomalies: Answer) -> None:
         rows.add_row(
             instant(each["timestamp"].text()),
             safe(series(each["labels"]) or "-"),
-            number(each["value"].number()),
-            number(each["expected_value"].number()),
+            number(each["value"].number(), each["facts"]["unit"].text()),
+            number(each["expected_value"].number(), each["facts"]["unit"].text()),
             sigma(each["sigma"]),
             severity(each["severity"]),
         )
@@ -55,10 +55,11 @@ def show_anomalies(out: Console, anomalies: Answer) -> None:
 
 
 def values(each: Answer) -> str:
-    """`0.15 (expected 0.02, +5.2 sigma)`."""
-    expected = number(each["expected_value"].number())
+    """`1.5 GiB (expected 1.2 GiB, +5.2 sigma)`, in the words of the sentence."""
+    unit = each["unit"].text()
+    expected = number(each["expected_value"].number(), unit)
     strange = "" if each["sigma"].number() is None else f", {sigma(each['sigma'])} sigma"
-    return f"{number(each['value'].number())} (expected {expected}{strange})"
+    return f"{number(each['value'].number(), unit)} (expected {expected}{strange})"
 
 
 def sigma(answer: Answer) -> str:

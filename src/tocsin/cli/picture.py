@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
+from textwrap import wrap
 
 from tocsin.cli.answer import Answer
-from tocsin.cli.terminal import clean, number, series
+from tocsin.cli.terminal import clean, series
 from tocsin.domain.words import many
+from tocsin.units import scaled_short
 
 WIDTH = 1000
-LEFT, RIGHT, TOP = 74, 16, 100
+LEFT, RIGHT, TOP = 74, 16, 84
 PANEL, GAP, BOTTOM = 132, 40, 34
+LINE = 16
+CHARACTER = 8
+"""Pixels: of a line of the headline below ``TOP``, and at most of a character."""
+
 MOST_CHARACTERS = 120
 """Of a title or of the labels of a series; the rest is cut."""
 
@@ -69,43 +75,74 @@ def picture(answer: Answer, title: str, headline: str, incidents: Sequence[tuple
     start, end = _seconds(answer["window"]["start"]), _seconds(answer["window"]["end"])
     column = plot["column"].number() or 60.0
     times = [each.number() or 0.0 for each in plot["timestamps"]]
-    across = _Scale(start, max(end, start + column), LEFT, WIDTH - RIGHT)
-    height = TOP + max(1, len(shown)) * (PANEL + GAP) - GAP + BOTTOM + 18 * len(plot["notes"].words())
+    panels = [_Panel.of(one, plot["unit"].text()) for one in shown]
+    longest = max((len(label) for panel in panels for _, label in panel.marks), default=0)
+    left = max(LEFT, 12 + CHARACTER * longest)
+    across = _Scale(start, max(end, start + column), left, WIDTH - RIGHT)
+    said = wrap(clean(headline), MOST_CHARACTERS)
+    top = TOP + LINE * len(said)
+    bottom = top + max(1, len(shown)) * (PANEL + GAP) - GAP
+    height = bottom + BOTTOM + 18 * len(plot["notes"].words())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img">',
         f"<title>{_text(title)}</title><style>{_style()}</style>",
         f'<rect class="back" width="{WIDTH}" height="{height}"/>',
-        f'<text class="title" x="{LEFT}" y="26">{_text(title)}</text><text x="{LEFT}" y="46">{_text(headline)}</text>',
-        _legend(),
+        f'<text class="title" x="{left}" y="26">{_text(title)}</text>',
+        *(f'<text x="{left}" y="{46 + LINE * line}">{_text(words)}</text>' for line, words in enumerate(said)),
+        _legend(left, top - 37),
     ]
     known = [(datetime.fromisoformat(a).timestamp(), datetime.fromisoformat(b).timestamp()) for a, b in incidents]
-    for place, one in enumerate(shown):
-        parts.append(_panel(one, times, across, TOP + place * (PANEL + GAP), known))
-    bottom = TOP + max(1, len(shown)) * (PANEL + GAP) - GAP
-    parts += [f'<text class="dim" x="{x}" y="{bottom + 18}"{_anchor(x)}>{label}</text>' for x, label in _ticks(across)]
+    for place, one in enumerate(panels):
+        parts.append(_panel(one, times, across, top + place * (PANEL + GAP), known))
+    parts += [
+        f'<text class="dim" x="{x}" y="{bottom + 18}"{_anchor(x, left)}>{label}</text>' for x, label in _ticks(across)
+    ]
     for line, note in enumerate(plot["notes"].words()):
-        parts.append(f'<text class="dim" x="{LEFT}" y="{bottom + 38 + 18 * line}">{_text(note)}</text>')
+        parts.append(f'<text class="dim" x="{left}" y="{bottom + 38 + 18 * line}">{_text(note)}</text>')
     if not shown:
-        parts.append(f'<text class="dim" x="{LEFT}" y="{TOP + 20}">no series had a sample</text>')
+        parts.append(f'<text class="dim" x="{left}" y="{top + 20}">no series had a sample</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(one: Answer, times: list[float], across: _Scale, top: int, incidents: list[tuple[float, float]]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """A series with its axis: the `least` and the `most` that it shows, and the `marks`, values with their labels."""
+
+    series: Answer
+    least: float
+    most: float
+    marks: list[tuple[float, str]]
+
+    @classmethod
+    def of(cls, one: Answer, unit: str) -> "_Panel":
+        least, most = _extent(*(_numbers(one[name]) for name in ("min", "max", "lower", "upper")))
+        scale, name = scaled_short(max(abs(least), abs(most)), unit)
+        step, numbers = _round_values(least / scale, most / scale)
+        decimals = next((digits for digits in range(12) if math.isclose(round(step, digits), step)), None)
+        labels = [
+            f"{each:.4g}" if decimals is None or abs(each) >= 1e6 else f"{each:,.{decimals}f}" for each in numbers
+        ]
+        return cls(
+            one, least, most, [(n * scale, f"{label} {name}".strip()) for n, label in zip(numbers, labels, strict=True)]
+        )
+
+
+def _panel(panel: _Panel, times: list[float], across: _Scale, top: int, incidents: list[tuple[float, float]]) -> str:
+    one, left = panel.series, across.first
     low, high, expected, lower, upper = (_numbers(one[name]) for name in ("min", "max", "expected", "lower", "upper"))
-    least, most = _extent(low, high, lower, upper)
-    down = _Scale(least, most, top + PANEL, top)
+    down = _Scale(panel.least, panel.most, top + PANEL, top)
     count = one["alerts_total"].count()
     name = _text(_name(one["labels"]))
     said = many(count, "alert")
     identity = f"panel{top}"
     parts = [
-        f'<clipPath id="{identity}">{_rectangle("", LEFT, top, WIDTH - LEFT - RIGHT, PANEL)}</clipPath>',
-        f'<text x="{LEFT}" y="{top - 7}">{name} <tspan class="dim">· {said}</tspan></text>',
+        f'<clipPath id="{identity}">{_rectangle("", left, top, WIDTH - left - RIGHT, PANEL)}</clipPath>',
+        f'<text x="{left}" y="{top - 7}">{name} <tspan class="dim">· {said}</tspan></text>',
     ]
-    for value in _round_values(least, most):
+    for value, label in panel.marks:
         y = down(value)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="dim" x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{number(value)}</text>')
+        parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text class="dim" x="{left - 8}" y="{y + 4}" text-anchor="end">{label}</text>')
     parts += [f'<line class="grid" x1="{x}" x2="{x}" y1="{top}" y2="{top + PANEL}"/>' for x, _ in _ticks(across)]
     parts.append(f'<g clip-path="url(#{identity})">')
     for begin, until in incidents:
@@ -174,13 +211,13 @@ def _extent(
     return least - (most - least) * 0.04, most + (most - least) * 0.04
 
 
-def _round_values(least: float, most: float) -> list[float]:
-    """A few round numbers within a range."""
+def _round_values(least: float, most: float) -> tuple[float, list[float]]:
+    """A few round numbers within a range, and their distance."""
     rough = (most - least) / 4
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next((unit * factor for factor in (1, 2, 2.5, 5) if unit * factor >= rough), unit * 10)
     first = math.ceil(least / step)
-    return [0.0 if n == 0 else n * step for n in range(first, first + 8) if n * step <= most]
+    return step, [0.0 if n == 0 else n * step for n in range(first, first + 8) if n * step <= most]
 
 
 def _ticks(across: _Scale) -> list[tuple[float, str]]:
@@ -201,23 +238,23 @@ def _ticks(across: _Scale) -> list[tuple[float, str]]:
     return found
 
 
-def _legend() -> str:
-    parts, x = [], LEFT
+def _legend(left: int, y: int) -> str:
+    parts, x = [], left
     for kind, label in (
         ("wide", "value (lowest to highest)"),
         ("band", "expected band"),
         ("mark", "alert"),
         ("edge", "incident"),
     ):
-        parts.append(f'<rect class="{kind}" x="{x}" y="55" width="14" height="8"/>')
-        parts.append(f'<text class="dim" x="{x + 19}" y="63">{label}</text>')
+        parts.append(f'<rect class="{kind}" x="{x}" y="{y - 8}" width="14" height="8"/>')
+        parts.append(f'<text class="dim" x="{x + 19}" y="{y}">{label}</text>')
         x += 34 + 7 * len(label)
-    parts.append(f'<text class="dim" x="{WIDTH - RIGHT}" y="63" text-anchor="end">UTC</text>')
+    parts.append(f'<text class="dim" x="{WIDTH - RIGHT}" y="{y}" text-anchor="end">UTC</text>')
     return "".join(parts)
 
 
-def _anchor(x: float) -> str:
-    return "" if x < LEFT + 20 else ' text-anchor="end"' if x > WIDTH - RIGHT - 20 else ' text-anchor="middle"'
+def _anchor(x: float, left: float) -> str:
+    return "" if x < left + 20 else ' text-anchor="end"' if x > WIDTH - RIGHT - 20 else ' text-anchor="middle"'
 
 
 def _name(labels: Answer) -> str:

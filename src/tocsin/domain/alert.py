@@ -91,9 +91,10 @@ class Alert:
 
     `active_at` first anomalous sample; `starts_at` firing since; `ends_at` over at; `last_anomalous_at` the newest
     sample that held it. `severity`, `value`, `expected_value`, `sigma`, `confidence` and `methods` are those of its
-    worst sample so far and never become milder. `anomaly_count` counts anomalous samples. In `shadow` it is
-    recorded and not told. `well_for` is how much of the time since `last_anomalous_at` was seen to be well, a step for
-    each such sample: memory for the next sample, not kept, because after a start those samples are judged once more.
+    worst sample so far and never become milder; `unit` is what the values are, "" where that is not known.
+    `anomaly_count` counts anomalous samples. In `shadow` it is recorded and not told. `well_for` is how much of the
+    time since `last_anomalous_at` was seen to be well, a step for each such sample: memory for the next sample, not
+    kept, because after a start those samples are judged once more.
     """
 
     id: str
@@ -118,6 +119,7 @@ class Alert:
     last_seen_at: datetime | None = None
     evidence_id: str | None = None
     shadow: bool = False
+    unit: str = ""
     well_for: timedelta = timedelta(0)
 
     @property

@@ -9,6 +9,7 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import Alert, AlertKind, AlertState, Observation, Reason, alert_id, vanish_after
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Target
+from tocsin.units import number
 
 
 class Move(NamedTuple):
@@ -68,6 +69,7 @@ def _begin(seen: Observation, target: Target) -> Move:
         starts_at=seen.timestamp if at_once else None,
         last_seen_at=seen.timestamp,
         shadow=target.shadow,
+        unit=target.nature.unit,
     )
     return Move(alert, Reason.ANOMALOUS)
 
@@ -142,11 +144,12 @@ def summary(target_name: str, severity: Severity, seen: Observation) -> str:
     """One line that says what, where, and how far off."""
     sign = "🔥" if severity >= Severity.HIGH else "⚠️"
     method = seen.methods[0] if seen.methods else "anomaly"
+    unit = "" if seen.facts is None else seen.facts.unit
     if seen.facts is not None and seen.facts.is_ahead:
-        return f"{sign} {series_name(target_name, seen.labels)}: {seen.facts.lead} - value {_short(seen.value)}"
+        return f"{sign} {series_name(target_name, seen.labels)}: {seen.facts.lead} - value {number(seen.value, unit)}"
     return (
         f"{sign} {series_name(target_name, seen.labels)}: Detected {method} anomaly - "
-        f"value {_short(seen.value)} (expected {_short(seen.expected_value)})"
+        f"value {number(seen.value, unit)} (expected {number(seen.expected_value, unit)})"
         if not isnan(seen.value)
         else f"{sign} {series_name(target_name, seen.labels)}: no samples any more"
     )
@@ -160,7 +163,3 @@ def series_name(target_name: str, labels: Labels) -> str:
 
 def _known(value: float) -> float | None:
     return None if isnan(value) else value
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"

@@ -95,7 +95,7 @@ class Sketch:
         if any(one.alerts > len(one.spans) for one in series):
             notes.append(f"of each series the first {MAX_SPANS:,} alerts are drawn")
         times = self._start + self._column_s * np.arange(self._columns, dtype=np.float64)
-        return SketchPlot(times, self._column_s, series, total, tuple(notes))
+        return SketchPlot(times, self._column_s, series, total, tuple(notes), unit=self._target.nature.unit)
 
     def _series(self, name: Labels, alerts: list[Fired]) -> SketchedSeries:
         row = self._rows[name]

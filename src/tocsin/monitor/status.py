@@ -258,6 +258,7 @@ class SketchPlot:
     series: Sequence[SketchedSeries]
     series_total: int
     notes: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def alert_row(alert: Alert) -> Parameters:
         "anomaly_count": alert.anomaly_count,
         "evidence_id": alert.evidence_id,
         "shadow": alert.shadow,
+        "unit": alert.unit,
     }
 
 
@@ -144,6 +145,7 @@ def alert_of(row: RowMapping) -> Alert:
             anomaly_count=row["anomaly_count"],
             evidence_id=row["evidence_id"],
             shadow=row["shadow"],
+            unit=row["unit"] or "",
         )
     except (ValueError, msgspec.MsgspecError) as error:
         raise Unreadable(f"alert {row['id']!r}", error) from error

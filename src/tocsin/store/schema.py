@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from tocsin.store.columns import Instant, Words
 
-VERSION = "0005"
+VERSION = "0006"
 """The newest migration, and so the version of the schema that this code reads and writes."""
 
 VERSION_TABLE = "tocsin_schema"
@@ -76,6 +76,7 @@ alerts = Table(
     Column("anomaly_count", Integer, nullable=False),
     Column("evidence_id", Words),
     Column("shadow", Boolean, nullable=False, server_default=false()),
+    Column("unit", Text),
     # History.alerts: newest change first, a page at a time.
     Index("ix_alerts_updated_at", "updated_at", "id"),
     # History.alerts of one target, newest change first.
