@@ -24,6 +24,8 @@ TWICE = ["auto", "zscore", "auto"]
         (TARGETS, {**EXAMPLE, "history": 7_776_000.5}, "history", f"{HISTORY}7,776,000.5"),
         (TARGETS, {**EXAMPLE, "step": 0.5}, "step", "must be between 1 and 86,400 seconds (1 day), not 0.5"),
         *((f"{TARGETS}/cpu/recurring/accept", {"around": at}, "around", TIME) for at in ("25:10", "2:10", "12:60", "")),
+        (TARGETS, {**EXAMPLE, "detection_methods": []}, "detection_methods", "must have at least 1 item"),
+        ("/monitoring/analyze", {"data_points": []}, "data_points", "must have at least 1 item"),
         (TARGETS, {**EXAMPLE, "detection_methods": TWICE}, "detection_methods", "names 'auto' more than once"),
         (
             BACKTEST,

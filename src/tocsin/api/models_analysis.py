@@ -109,7 +109,10 @@ class PatternList(ListAnswer[SeriesPatternAnswer]):
 
 
 class PlotSeriesAnswer(AnswerModel):
-    """One series; `anomalies` are indexes into the columns, `severities` theirs in the same order."""
+    """One series; `anomalies` are indexes into the columns, `severities` theirs in the same order. `sigma` is positive
+    above what was expected; that of `auto` has the side of its voices, which of a sample that is no anomaly may be the
+    other one.
+    """
 
     labels: dict[str, str]
     values: list[float | None]

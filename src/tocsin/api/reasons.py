@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tocsin.domain.words import many
+
 MOST_ERRORS = 50
 SAVED = "saved-target"
 UNSAVED = "unsaved-target"
@@ -64,6 +66,8 @@ def _reason(error: Mapping[str, Any]) -> str:
         return _WORDS[kind]
     if kind == "too_long":
         return f"has too many items: at most {context['max_length']:,} are accepted"
+    if kind == "too_short":
+        return f"must have at least {many(context['min_length'], 'item')}"
     if kind in _BOUNDS:
         words, name = _BOUNDS[kind]
         return f"{words} {_plain(context[name])}"

@@ -151,9 +151,10 @@ class Scores:
     """How odd each sample is, and what was expected; every array is (S, K), NaN = no opinion.
 
     ``expected``, ``lower`` and ``upper`` are those of the strongest method at that sample, in the unit of the values;
-    outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected. ``strongest`` is an
-    index into ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at
-    3 sigma or more, on the same side. ``course`` is ``AWAY`` where a series is still away from where it was before
+    outside the band |sigma| is at least 3. ``sigma`` is signed, positive above what was expected; that of ``auto`` has
+    the side of its voices, which of a sample that is no anomaly may be the other one. ``strongest`` is an index into
+    ``methods`` (-1 = no opinion); bit m of ``agreeing`` says that method m on its own puts the sample at 3 sigma or
+    more, on the same side. ``course`` is ``AWAY`` where a series is still away from where it was before
     it stood out, even if it has come to look ordinary there, ``RETURNED`` where it has come back from there,
     ``SETTLED`` where that has just become its normal; only ``auto`` knows that. ``missing`` says that no sample came
     where one should have: only ``absence`` does, and the other numbers but ``sigma`` are NaN there. ``told`` is for
