@@ -1,4 +1,4 @@
-"""What is read back is learnt as if it had been watched: what would have been told teaches no more than it does live."""
+"""What is read back is learnt as if it had been watched: what would have been told teaches no more than it did live."""
 
 from datetime import timedelta
 
