@@ -101,13 +101,13 @@ class MarkedWindow:
             other.end,
         )
 
-    def touches(self, alert: Alert) -> bool:
-        """Whether an alert was active in it."""
+    def touches(self, alert: Alert, now: datetime) -> bool:
+        """Whether an alert was active in it so far; one that goes on is so up to `now`."""
         return (
             self.of_target(alert.target_name)
             and self.labels.items() <= alert.labels.items()
             and alert.active_at <= self.end
-            and (alert.ends_at is None or alert.ends_at >= self.start)
+            and (alert.ends_at or now) >= self.start
         )
 
     def validated(self) -> "MarkedWindow":

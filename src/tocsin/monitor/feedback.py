@@ -28,7 +28,7 @@ from tocsin.domain.feedback import (
     Verdict,
     Verdicted,
 )
-from tocsin.domain.labels import Fingerprint, Labels
+from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.recurring import REACH
 from tocsin.monitor.accepting import EXPIRES_AFTER, lasting, meant, new_acceptance, recurring_accepted, renewed
@@ -36,7 +36,7 @@ from tocsin.monitor.bands import ChangedBands, Said, changed_bands
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.marked import rows_with
-from tocsin.monitor.recurrence import Recurrence
+from tocsin.monitor.recurrence import Found, Recurrence
 from tocsin.monitor.watch import Watch
 from tocsin.whole import whole
 
@@ -335,14 +335,14 @@ class Feedback:
         """What is to be said of alerts beside themselves, by id; raises `StoreError`."""
         if not alerts:
             return {}
-        recurring = await self._recurrence.now(self._timezones())
-        return {one.id: self._remarks_on(one, recurring) for one in alerts}
+        recurring, now = await self._recurrence.now(self._timezones()), self._clock.now()
+        return {one.id: self._remarks_on(one, recurring, now) for one in alerts}
 
-    def _remarks_on(self, alert: Alert, recurring: Mapping[tuple[str, Fingerprint], Sequence[Recurring]]) -> Remarks:
+    def _remarks_on(self, alert: Alert, recurring: Found, now: datetime) -> Remarks:
         slots = recurring.get((alert.target_name, alert.fingerprint), ())
         began = alert.starts_at or alert.active_at
         return Remarks(
-            in_window=next((one for one in self._windows if one.touches(alert)), None),
+            in_window=next((one for one in self._windows if one.touches(alert, now)), None),
             recurring=_at(slots, began),
             expected_by=self.expected_by(alert),
         )
