@@ -10,8 +10,8 @@ from tocsin.detect import Direction, Severity, floor
 from tocsin.domain.alert import Alert, AlertKind, AlertState, alert_id
 from tocsin.domain.feedback import Mark, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
-from tocsin.domain.proposal import ProposalKind
-from tocsin.domain.propose import propose, with_field
+from tocsin.domain.proposal import Change, ProposalKind
+from tocsin.domain.propose import hides, propose, with_field
 from tocsin.domain.target import Target
 
 AT = datetime(2026, 3, 2, 2, 10, tzinfo=UTC)
@@ -48,7 +48,7 @@ def test_one_false_alert_raises_a_floor_just_above_it():
     assert floor.change.number == 3.2
     assert (floor.words, floor.why) == (
         "min_effect = 3.2",
-        "the one alert marked false had at most 3 (deviation in the metric's unit)",
+        "the one alert marked false had 3 (deviation in the metric's unit)",
     )
     assert floor.evidence == (said(FALSE).alert.id,)
     assert found[ProposalKind.RATIO].change.number == 0.32
@@ -66,7 +66,7 @@ def test_a_floor_is_said_in_the_unit_of_the_metric():
     sized = replace(TARGET, query="process_resident_memory_bytes")
     floor = changes(said(FALSE, value=16e6, sigma=4.4), target=sized)[ProposalKind.FLOOR]
     assert floor.words == "min_effect = 17000000"
-    assert floor.why.startswith("the one alert marked false had at most 15.26 MiB "), floor.why
+    assert floor.why.startswith("the one alert marked false had 15.26 MiB "), floor.why
 
 
 def by(method, **more):
@@ -78,7 +78,7 @@ def test_an_expected_drift_raises_a_floor_and_what_no_floor_holds_for_does_not()
     found = changes(by("drift", verdict=EXPECTED, value=16.0))
     assert set(found) == {ProposalKind.FLOOR, ProposalKind.RATIO}
     assert found[ProposalKind.FLOOR].change.number > 6.0
-    assert found[ProposalKind.FLOOR].why.startswith("the one alert marked false or expected had at most 6")
+    assert found[ProposalKind.FLOOR].why.startswith("the one alert marked expected had 6")
     assert changes(by("zscore", verdict=EXPECTED, value=16.0)) == {}
     for method in ("absence", "capacity"):
         assert ProposalKind.FLOOR not in changes(by(method, verdict=FALSE))
@@ -93,6 +93,8 @@ def test_a_share_is_of_what_the_floor_is_a_share_of(unit):
     policy = with_field(target, ProposalKind.RATIO, ratio).policy
     assert floor(np.array([98.0]), replace(policy, min_effect=0.0))[0] > 18.0, "or it would keep nothing away"
     assert ratio == (9.5 if unit == "percent" else 0.2)
+    of = "the distance to the nearer bound" if unit == "percent" else "what was expected"
+    assert changes(alert, target=target)[ProposalKind.RATIO].why.endswith(f"(deviation as a share of {of})")
 
 
 def test_a_threshold_that_auto_never_reaches_is_not_proposed():
@@ -145,18 +147,61 @@ def test_a_floor_that_is_high_enough_already_and_a_sigma_beyond_all_are_not_prop
 
 
 def test_alerts_at_one_time_of_day_get_hours_of_their_own_in_the_target_s_time_zone():
-    false = [said(FALSE, sigma=4.0), said(EXPECTED, sigma=5.0, at=AT + DAY + 25 * timedelta(minutes=1))]
+    false = [said(FALSE, sigma=4.0), said(EXPECTED, sigma=4.5, at=AT + DAY + 25 * timedelta(minutes=1))]
     hours = changes(*false, target=replace(TARGET, timezone="Europe/Berlin"))[ProposalKind.HOURS]
     assert hours.change.slot == Slot(180, 239, "Europe/Berlin")
-    assert hours.change.number == 5.3
-    assert hours.words == "from 03:00 to 03:59 Europe/Berlin an alert begins at 5.3 sigma"
+    assert hours.change.number == 4.8
+    assert hours.words == 'from 03:00 to 03:59 Europe/Berlin an alert of series with {instance="a"} begins at 4.8 sigma'
     late = [said(FALSE, at=AT - 2 * HOUR - 15 * timedelta(minutes=1)), said(FALSE, at=AT + DAY - 2 * HOUR)]
     slot = changes(*late)[ProposalKind.HOURS].change.slot
     assert slot == Slot(23 * 60, 59), "over midnight"
     apart = [said(FALSE), said(FALSE, at=AT + DAY + 6 * HOUR)]
     assert ProposalKind.HOURS not in changes(*apart)
-    assert ProposalKind.HOURS not in changes(*false, said(REAL, sigma=5.1, at=AT + 3 * DAY))
-    assert ProposalKind.HOURS in changes(*false, said(REAL, sigma=5.4, at=AT + 3 * DAY))
+    assert ProposalKind.HOURS not in changes(*false, said(REAL, sigma=4.6, at=AT + 3 * DAY))
+    assert ProposalKind.HOURS in changes(*false, said(REAL, sigma=4.9, at=AT + 3 * DAY))
+
+
+def test_hours_are_those_of_the_series_that_were_marked():
+    def nightly(disk, day, verdict=EXPECTED):
+        return said(verdict, sigma=4.0, at=AT + day * DAY, labels={"__name__": "io", "host": "a", "disk": disk})
+
+    sda, both = ([nightly(disk, day) for day in range(2) for disk in disks] for disks in (["sda"], ["sda", "sdb"]))
+    assert changes(*sda)[ProposalKind.HOURS].change.labels == Labels({"host": "a", "disk": "sda"})
+    assert changes(*both)[ProposalKind.HOURS].change.labels == Labels({"host": "a"})
+    assert ProposalKind.HOURS in changes(*sda, said(REAL, sigma=3.5, at=AT + 3 * DAY, labels={"host": "a"}))
+    unlike = [said(EXPECTED, at=AT), said(EXPECTED, at=AT + DAY, labels={"instance": "b"})]
+    hours = changes(*unlike)[ProposalKind.HOURS]
+    assert (hours.change.labels, hours.words) == (Labels(), "from 02:00 to 02:59 UTC an alert begins at 4.2 sigma")
+
+
+def test_no_hour_is_given_a_threshold_that_auto_never_reaches():
+    nightly = [said(EXPECTED, sigma=6.4, at=AT + n * DAY) for n in range(4)]
+    assert ProposalKind.HOURS not in changes(*nightly)
+    named = replace(TARGET, detection_methods=("zscore",))
+    assert changes(*nightly, target=named)[ProposalKind.HOURS].change.number == 6.8
+
+
+@pytest.mark.parametrize(
+    ("change", "hidden"),
+    [
+        (Change(ProposalKind.FLOOR, 5.1), True),
+        (Change(ProposalKind.FLOOR, 4.9), False),
+        (Change(ProposalKind.RATIO, 0.51), True),
+        (Change(ProposalKind.RATIO, 0.49), False),
+        (Change(ProposalKind.THRESHOLD, 4.1), True),
+        (Change(ProposalKind.THRESHOLD, 4.0), False),
+        (Change(ProposalKind.HOURS, 4.1, Labels(), Slot(120, 179)), True),
+        (Change(ProposalKind.HOURS, 4.1, Labels({"instance": "b"}), Slot(120, 179)), False),
+        (Change(ProposalKind.HOURS, 4.1, Labels(), Slot(180, 239)), False),
+        (Change(ProposalKind.EXCLUDE, labels=Labels({"instance": "a"})), True),
+        (Change(ProposalKind.EXCLUDE, labels=Labels({"instance": "b"})), False),
+        (Change(ProposalKind.LEVEL, labels=Labels({"instance": "a"})), False),
+    ],
+)
+def test_a_change_hides_the_alerts_that_lie_below_it(change, hidden):
+    assert hides(TARGET, change, said(REAL).alert) is hidden
+    if change.kind is ProposalKind.LEVEL:
+        assert hides(TARGET, change, said(REAL, over=False).alert), "accepting the level ends it"
 
 
 def test_a_series_of_false_alerts_only_is_excluded_and_a_label_that_only_they_carry():

@@ -267,7 +267,7 @@ async def test_series_that_are_excluded_are_found_and_do_not_alert_until_that_is
 
 
 async def test_hours_of_their_own_raise_the_threshold_there_and_nowhere_else():
-    scene, monitor = await judged(target())
+    scene, monitor = await judged(target(detection_methods=("zscore",), sigma_threshold=4.5))
     for n, one in enumerate(sorted(await scene.alerts(), key=lambda one: one.active_at)[:2]):
         # As if it had been a day apart, at the same time of day.
         at = START + timedelta(minutes=20, days=-n)

@@ -115,5 +115,6 @@ def words_of(change: Change) -> str:
     if change.kind is ProposalKind.EXCLUDE:
         return f"no alerts of series with {change.labels}"
     if change.kind is ProposalKind.HOURS:
-        return f"from {change.slot} an alert begins at {change.number:g} sigma"
+        whose = f" of series with {change.labels}" if change.labels else ""
+        return f"from {change.slot} an alert{whose} begins at {change.number:g} sigma"
     return f"accept the level of {change.labels}"

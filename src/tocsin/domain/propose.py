@@ -14,7 +14,7 @@ from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Direction, Policy, distan
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
-from tocsin.domain.proposal import Change, Proposal, ProposalKind
+from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind
 from tocsin.domain.target import MAX_SIGMA, Target
 from tocsin.domain.words import many
 
@@ -33,7 +33,8 @@ Size = Callable[[Alert], float | None]
 @dataclass(frozen=True, slots=True)
 class _Said:
     """Alerts of one target by what people say of them; `known` are false and expected ones, `floored` those of them
-    that a floor is to keep away: false ones, and expected drifts, which come again as slowly.
+    that a floor is to keep away: false ones, and expected drifts, which come again as slowly. `share` says what
+    `min_effect_ratio` is a share of.
     """
 
     false: tuple[Alert, ...]
@@ -41,6 +42,7 @@ class _Said:
     known: tuple[Alert, ...]
     real: tuple[Alert, ...]
     unit: str
+    share: str
 
 
 def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tuple[Proposal, ...]:
@@ -53,6 +55,7 @@ def propose(target: Target, marked: Sequence[MarkedAlert], now: datetime) -> tup
         tuple(one.alert for one in marked if one.mark.verdict is not Verdict.REAL),
         tuple(one.alert for one in marked if one.mark.verdict is Verdict.REAL),
         target.nature.unit,
+        "what was expected" if _of_expected(target.policy) else "the distance to the nearer bound",
     )
     drafts = [
         _floor(ProposalKind.FLOOR, said, _deviation, now=target.min_effect),
@@ -96,9 +99,13 @@ def _share(said: _Said, target: Target) -> _Draft | None:
     """A floor as a share; where that is one of what was expected, none that hides each fall, to nothing at most."""
     policy = target.policy
     draft = _floor(ProposalKind.RATIO, said, partial(_ratio, policy), now=target.min_effect_ratio)
-    of_expected = policy.lower_bound is None or policy.upper_bound is None
-    hides = of_expected and draft is not None and (draft[0].number or 0.0) >= 1.0
-    return None if hides and target.direction is not Direction.ABOVE else draft
+    hides_falls = _of_expected(policy) and draft is not None and draft[0].number >= 1.0
+    return None if hides_falls and target.direction is not Direction.ABOVE else draft
+
+
+def _of_expected(policy: Policy) -> bool:
+    """Whether a share is one of what was expected, not of its distance to the nearer bound."""
+    return policy.lower_bound is None or policy.upper_bound is None
 
 
 def highest_threshold(target: Target) -> float:
@@ -122,23 +129,30 @@ def _floor(kind: ProposalKind, said: _Said, size: Size, *, now: float) -> _Draft
     if not now < number < math.inf or number <= most:
         return None
     gone = [one for _, one in sizes]
-    marked = "marked false" if set(said.floored) <= set(said.false) else "marked false or expected"
     unit = said.unit if kind is ProposalKind.FLOOR else ""
-    why = f"{_many(gone, said.floored)} {marked} had at most {distance(most, unit)}"
+    had = "had" if len(gone) == 1 else "had at most"
+    why = f"{_many(gone, said.floored)} {_verdicts(said, said.floored)} {had} {distance(most, unit)}"
     if real:
         why += f"; those marked real at least {distance(bound, unit)}"
-    return Change(kind, number), f"{why} ({_NAMES[kind]})", gone
+    name = f"deviation as a share of {said.share}" if kind is ProposalKind.RATIO else _NAMES[kind]
+    return Change(kind, number), f"{why} ({name})", gone
 
 
-_NAMES = {
-    ProposalKind.FLOOR: "deviation in the metric's unit",
-    ProposalKind.RATIO: "deviation as a share of what min_effect_ratio is of",
-    ProposalKind.THRESHOLD: "sigma",
-}
+_NAMES = {ProposalKind.FLOOR: "deviation in the metric's unit", ProposalKind.THRESHOLD: "sigma"}
+
+
+def _verdicts(said: _Said, alerts: Sequence[Alert]) -> str:
+    """What people said of these: `marked false`, `marked expected`, or both."""
+    false = sum(one in said.false for one in alerts)
+    if false == len(alerts):
+        return "marked false"
+    return "marked false or expected" if false else "marked expected"
 
 
 def _hours(said: _Said, target: Target) -> _Draft | None:
-    """A threshold of their own for the hours in which false and expected alerts began, on two days at least."""
+    """A threshold of their own for the hours in which false and expected alerts began, on two days at least, and for
+    the series that carry what all of these have in common; none that `auto` never reaches.
+    """
     zone = ZoneInfo(target.timezone)
     local = [(one, (one.starts_at or one.active_at).astimezone(zone)) for one in said.known if one.sigma is not None]
     if len({at.date() for _, at in local}) < 2:
@@ -150,12 +164,31 @@ def _hours(said: _Said, target: Target) -> _Draft | None:
     first = begin // 60 * 60
     slot = Slot(first, (begin + spread) // 60 * 60 % DAY_MINUTES + 59, target.timezone)
     most = max(abs(one.sigma or 0.0) for one, _ in local)
-    number = _rounded_up(ROOM * most)
-    if number >= MAX_SIGMA or any(slot.contains(one.active_at) and abs(one.sigma or 0.0) < number for one in said.real):
-        return None
     gone = [one for one, _ in local]
-    why = f"{many(len(gone), 'alert')} marked false or expected began from {slot}, with at most {most:.4g} sigma"
-    return Change(ProposalKind.HOURS, number, Labels(), slot), why, gone
+    change = Change(ProposalKind.HOURS, _rounded_up(ROOM * most), _common(gone), slot)
+    if change.number >= highest_threshold(target) or any(hides(target, change, one) for one in said.real):
+        return None
+    began = f"{many(len(gone), 'alert')} {_verdicts(said, gone)} began from {slot}"
+    return change, f"{began}, with at most {most:.4g} sigma", gone
+
+
+def _common(alerts: Sequence[Alert]) -> Labels:
+    """The labels that all of them carry."""
+    return Labels(dict(set.intersection(*(set(one.labels.without("__name__").items()) for one in alerts))))
+
+
+def hides(target: Target, change: Change, alert: Alert) -> bool:
+    """Whether a change keeps away an alert like this, by its worst sample; where that is not known it does not."""
+    if change.kind in FIELDS:
+        size = {ProposalKind.FLOOR: _deviation, ProposalKind.THRESHOLD: _sigma}.get(change.kind)
+        found = _ratio(target.policy, alert) if size is None else size(alert)
+        return found is not None and found < change.number
+    if not (change.labels or Labels()).items() <= alert.labels.items():
+        return False
+    if change.kind is ProposalKind.HOURS:
+        here = change.slot is None or change.slot.contains(alert.active_at)
+        return here and abs(alert.sigma or 0.0) < change.number
+    return change.kind is ProposalKind.EXCLUDE or alert.active
 
 
 def _exclusions(said: _Said) -> Iterable[_Draft]:
