@@ -225,8 +225,9 @@ def test_what_does_not_go_together_is_refused(run, server, options):
     assert server.asked == []
 
 
-def test_a_proposal_that_cannot_be_compared_now_is_shown_all_the_same(run, server):
-    kept = {"id": "proposal:1", "target": "error_rate", "summary": "min_effect from 0 to 1", "state": "open"}
+@pytest.mark.parametrize("state", ["open", "reverted"])
+def test_a_proposal_that_cannot_be_compared_now_is_shown_all_the_same(run, server, state):
+    kept = {"id": "proposal:1", "target": "error_rate", "summary": "min_effect from 0 to 1", "state": state}
     server.answer("GET", "/monitoring/proposals/proposal:1", kept)
     server.answer("POST", "/monitoring/proposals/proposal:1/compare", {"detail": "no connection to a"}, 502)
     result = run("proposals", "show", "proposal:1")

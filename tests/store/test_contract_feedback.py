@@ -123,6 +123,7 @@ async def test_what_was_accepted_comes_back_as_it_was_and_in_its_last_form(store
 
 async def test_proposals_come_back_as_they_were_and_some_replace_others_at_once(store: Store) -> None:
     second = replace(PROPOSED, id="proposal:2", updated_at=T0 + MINUTE, state=ProposalState.OPEN, difference=None)
+    second = replace(second, aside=True)
     await store.save_proposals([PROPOSED, second])
     assert list(await store.proposals()) == [second, PROPOSED]
     third = replace(second, id="proposal:3", change=Change(ProposalKind.FLOOR, 1e-300), history=())

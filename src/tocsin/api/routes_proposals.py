@@ -52,7 +52,9 @@ async def compare_proposal(proposal_id: ProposalId, doors: Through) -> ProposalA
 
 @router.post("/{proposal_id}/apply", summary="Apply a proposal", responses=problems(409))
 async def apply_proposal(proposal_id: ProposalId, doors: Through, body: WhoRequest | None = None) -> ProposalAnswer:
-    """Make the change. The fields of a target of the configuration file are changed there: 409 says what to write."""
+    """Make the change. The fields of a target of the configuration file are changed there: 409 says what to write.
+    Refused with 409 too where it would keep away an alert that is marked real.
+    """
     return proposal_answer(await doors.services.monitor.proposals.apply(proposal_id, _deed(body)))
 
 

@@ -203,10 +203,10 @@ def list_proposals(
 
 @proposals.command(epilog=EPILOG)
 def show(which: Which, *, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """One proposal with what a back-test of the last fourteen days says of it."""
+    """One proposal; where it can be applied, with what a back-test of the last fourteen days says of it now."""
     path = f"/monitoring/proposals/{segment(which)}"
     answer = call(url, "GET", path)
-    if answer["state"].text() == "open":
+    if answer["state"].text() in ("open", "reverted"):
         try:
             with spinner("back-testing the last fourteen days without it and with it"):
                 answer = call(url, "POST", f"{path}/compare", timeout_s=_SLOW_S)

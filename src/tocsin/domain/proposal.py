@@ -77,7 +77,8 @@ class Proposal:
     """A concrete change of one target, with the marks it follows from (`evidence`, alert ids).
 
     `before` is what the changed field was when it was applied (None: not set), and `acceptance_ids` what was accepted:
-    with them it can be taken back.
+    with them it can be taken back. One that is `aside` is not offered while another that is about the same alerts is
+    applied: kept for what a back-test has made of it.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Proposal:
     before: float | None = None
     acceptance_ids: tuple[str, ...] = ()
     history: tuple[Step, ...] = ()
+    aside: bool = False
 
     @property
     def words(self) -> str:

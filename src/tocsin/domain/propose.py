@@ -1,7 +1,7 @@
 """From verdicts to concrete changes: the smallest that would have kept the false alerts away, and no real one. Pure."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from tocsin.detect import AHEAD, AUTO_CEILING, STATES, Direction, Policy, distan
 from tocsin.domain.alert import Alert
 from tocsin.domain.feedback import DAY_MINUTES, MarkedAlert, Slot, Verdict
 from tocsin.domain.labels import Labels
-from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind
+from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, ProposalState
 from tocsin.domain.target import MAX_SIGMA, Target
 from tocsin.domain.words import many
 
@@ -265,6 +265,35 @@ def _id(target_name: str, change: Change) -> str:
     labels = "" if change.labels is None else change.labels.fingerprint
     data = f"{target_name}\xff{change.kind}\xff{change.number!r}\xff{labels}\xff{change.slot}"
     return f"proposal:{blake2b(data.encode(), digest_size=8).hexdigest()}"
+
+
+def renewed(
+    known: Proposal, made: Mapping[str, Proposal], could: Mapping[str, Proposal], lost: Callable[[Change], bool]
+) -> Proposal | None:
+    """A proposal as the verdicts of now have it: those about which nothing was done (`made`, by id), or all (`could`);
+    None where it goes. What was done with it and what a back-test said of it stays, also a number that was raised,
+    unless something real would be `lost` by it.
+    """
+    is_open = known.state is ProposalState.OPEN
+    if not is_open and known.state is not ProposalState.REVERTED:
+        return known
+    now = made.get(known.id) or could.get(known.id)
+    if now is None:
+        return None if is_open else replace(known, why=_NO_MORE)
+    stays = replace(known, why=now.why, evidence=now.evidence, aside=is_open and known.id not in made)
+    if known.change == now.change:
+        return stays
+    as_made = replace(stays, change=now.change)
+    return replace(as_made, difference=None) if is_open and lost(known.change) else raised(as_made, known.change)
+
+
+_NO_MORE = "of the target and its verdicts as they are now it does not follow any more"
+
+
+def raised(proposal: Proposal, change: Change) -> Proposal:
+    """The same with a greater number, and both in words."""
+    words = f"with {proposal.change.number:g} what was marked comes as before, with {change.number:g} not"
+    return replace(proposal, change=change, why=f"{proposal.why}; {words}")
 
 
 def with_field(target: Target, kind: ProposalKind, number: float | None) -> Target:

@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tocsin.domain.alert import Alert
 from tocsin.domain.errors import Conflict, NotFound, TocsinError
-from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, Verdict, WindowKind
+from tocsin.domain.feedback import Acceptance, AcceptanceKind, Mark, Marked, MarkedAlert, Verdict, WindowKind
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.proposal import FIELDS, Change, Proposal, ProposalKind, ProposalState, Step
-from tocsin.domain.propose import LASTING, highest_threshold, propose, with_field
+from tocsin.domain.propose import LASTING, hides, highest_threshold, propose, raised, renewed, with_field
 from tocsin.domain.target import Owner, Target
+from tocsin.domain.words import many
 from tocsin.monitor.backtest import Asked
 from tocsin.monitor.condition import span_in_words
 from tocsin.monitor.feedback import Feedback
@@ -76,8 +78,8 @@ class Proposals:
     async def target_gone(self, name: str) -> None:
         """Nothing of it is to be changed any more; what was done stays in history. Raises `StoreError`."""
         async with self._changing:
-            mine = [one.id for one in await self._store.proposals() if one.target_name == name and _open(one)]
-            await self._store.save_proposals([], mine)
+            mine = [one for one in await self._store.proposals() if one.target_name == name]
+            await self._store.save_proposals([], [one.id for one in mine if one.state is ProposalState.OPEN])
 
     async def _refresh(self, name: str) -> None:
         watch = self._watches.get(name)
@@ -87,14 +89,23 @@ class Proposals:
             now = self._clock.now()
             all_of_them = await self._store.proposals()
             mine = {one.id: one for one in all_of_them if one.target_name == name}
-            # What was done about an alert is done: it leads to no further change.
+            marks = await self._store.marks(name, now - SPAN)
+            # What was done about an alert is done: it leads to no further change, unless it was real.
             applied = [one for one in mine.values() if one.state is ProposalState.APPLIED]
             settled = {alert_id for one in applied for alert_id in one.evidence}
-            marked = [one for one in await self._store.marks(name, now - SPAN) if one.alert.id not in settled]
+            marked = [one for one in marks if one.alert.id not in settled or one.mark.verdict is Verdict.REAL]
             made = {one.id: one for one in propose(watch.target, marked, now)}
-            keep = [_renewed(one, mine.get(one.id)) for one in made.values() if _open(mine.get(one.id))]
-            drop = [one.id for one in mine.values() if _open(one) and one.id not in made]
-            drop += self._too_many(all_of_them, len(keep) - len(drop))
+            could = {one.id: one for one in propose(watch.target, marks, now)}
+            reals = _reals(marks)
+
+            def lost(change: Change) -> bool:
+                return any(hides(watch.target, change, one) for one in reals)
+
+            after = {one.id: renewed(one, made, could, lost) for one in mine.values()}
+            keep = [one for one in after.values() if one is not None and one != mine[one.id]]
+            keep += [one for one in made.values() if one.id not in mine]
+            drop = [name for name, one in after.items() if one is None]
+            drop += self._too_many(all_of_them, len(made.keys() - mine.keys()) - len(drop))
             await self._store.save_proposals(keep, drop)
 
     @staticmethod
@@ -111,7 +122,8 @@ class Proposals:
         """All proposals, those that changed last first; raises `NotFound` for a target that is none and that no
         proposal names, `StoreError`.
         """
-        found = [one for one in await self._store.proposals() if target_name in (None, one.target_name)]
+        known = [one for one in await self._store.proposals() if not one.aside]
+        found = [one for one in known if target_name in (None, one.target_name)]
         if target_name is not None and target_name not in self._watches and not found:
             raise NotFound(f"there is no target named {target_name!r}, and no proposal about one")
         return found
@@ -119,7 +131,7 @@ class Proposals:
     async def proposal(self, proposal_id: str) -> Proposal:
         """One of them; raises `NotFound`, `StoreError`."""
         for one in await self._store.proposals():
-            if one.id == proposal_id:
+            if one.id == proposal_id and not one.aside:
                 return one
         raise NotFound(
             f"there is no proposal {proposal_id!r}: one goes when another that is about the same alerts is applied, or "
@@ -145,12 +157,14 @@ class Proposals:
     @whole
     async def apply(self, proposal_id: str, deed: Deed) -> Proposal:
         """Make the change, also one that was taken back; raises `NotFound`, `Conflict` (applied already, dismissed,
-        owned by a file, changed meanwhile), `Invalid`, `StoreError`.
+        owned by a file, changed meanwhile, or it would keep away an alert that is marked real by now), `Invalid`,
+        `StoreError`.
         """
         async with self._changing:
             proposal = await self._in(proposal_id, ProposalState.OPEN, ProposalState.REVERTED)
             target = self._target(proposal)
             change = proposal.change
+            await self._keeps_the_real(target, change)
             if change.kind not in FIELDS:
                 ids = await self._accept(proposal, deed)
                 applied = replace(self._moved(proposal, ProposalState.APPLIED, deed), acceptance_ids=ids)
@@ -225,6 +239,16 @@ class Proposals:
             )
         return watch.target
 
+    async def _keeps_the_real(self, target: Target, change: Change) -> None:
+        """Raise `Conflict` where a change would keep away an alert that is marked real."""
+        marks = await self._store.marks(target.name, self._clock.now() - SPAN)
+        lost = [one.id for one in _reals(marks) if hides(target, change, one)]
+        if lost:
+            raise Conflict(
+                f"it would keep away {many(len(lost), 'alert')} marked real, such as {lost[0]}: take that verdict back "
+                "first, or leave the change"
+            )
+
     def _moved(self, proposal: Proposal, state: ProposalState, deed: Deed) -> Proposal:
         now = self._clock.now()
         step = Step(state, deed.who, deed.note, now)
@@ -251,8 +275,7 @@ class Proposals:
     def _judged(self, proposal: Proposal, found: Tried) -> Proposal:
         """An open proposal after its comparison: as it is, raised, or no longer offered."""
         if found.change != proposal.change:
-            words = f"with {proposal.change.number:g} what was marked comes as before, with {found.change.number:g} not"
-            return replace(proposal, change=found.change, why=f"{proposal.why}; {words}")
+            return raised(proposal, found.change)
         if found.seen and not found.effective:
             over = span_in_words(found.difference.end - found.difference.start)
             note = f"no longer offered: with it what was marked comes as before in {over}"
@@ -281,7 +304,9 @@ class Proposals:
             if tried[-1].effective or not tried[-1].seen or proposal.state is not ProposalState.OPEN:
                 break
         # A greater one must not cost an alert that was real.
-        best = tried[-1] if tried[-1].effective and tried[-1].keeps_the_real else tried[0]
+        real = _reals(await self._store.marks(target.name, self._clock.now() - SPAN))
+        kept = tried[-1].keeps_the_real and not any(hides(target, tried[-1].change, one) for one in real)
+        best = tried[-1] if tried[-1].effective and kept else tried[0]
         if end - start == COMPARED_OVER:
             return best
         note = f"compared over {span_in_words(end - start)}: a back-test has at most {MAX_COLUMNS:,} steps"
@@ -292,17 +317,8 @@ def _compared_over(target: Target) -> timedelta:
     return min(COMPARED_OVER, (MAX_COLUMNS - 1) * target.step)
 
 
-def _open(proposal: Proposal | None) -> bool:
-    return proposal is None or proposal.state is ProposalState.OPEN
-
-
-def _renewed(made: Proposal, known: Proposal | None) -> Proposal:
-    """What is proposed already stays as old as it is; what a back-test said of it stays too."""
-    if known is None:
-        return made
-    stays = replace(made, created_at=known.created_at, updated_at=known.updated_at, difference=known.difference)
-    # The same id is the same proposal: one that was raised by its comparison stays so.
-    return stays if known.change == made.change else replace(stays, change=known.change, why=known.why)
+def _reals(marks: Sequence[MarkedAlert]) -> Sequence[Alert]:
+    return [one.alert for one in marks if one.mark.verdict is Verdict.REAL]
 
 
 def _changed(target: Target, known: Marked, change: Change, since: datetime) -> tuple[Target, Marked]:
