@@ -148,6 +148,14 @@ def test_a_changed_file_is_noticed_without_being_told(server, config):
     assert {name: one["check_interval"] for name, one in mine(server).items()} == {"checkout": 120}
 
 
+def test_what_needs_a_restart_is_said(server, config):
+    after = server.log_path.stat().st_size
+    config.write_text(f"{HEAD}  - {{{FIRST[0]}, datasource_uid: prom}}\nmonitoring: {{false_alerts_per_week: 7}}\n")
+    server.signal(signal.SIGHUP)
+    assert said(server, "a change of this part needs a restart", after)["part"] == "monitoring"
+    assert server.get("/monitoring/status")["false_alerts"]["tolerated_per_week"] == 35.0
+
+
 def test_a_broken_file_changes_nothing_and_is_said_with_its_line(server, config):
     before = {name: one["query"] for name, one in mine(server).items()}
     broken = ("name: checkout, query: up, check_interval: 60", "name: stock, query: s, check_intervall: 5")

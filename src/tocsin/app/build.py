@@ -87,7 +87,7 @@ class Application:
             targets = prometheus_targets(first)
             await _make_once(self.store, "defaults.prometheus", targets, self.monitor.create_target)
         await self.monitor.replace_file_targets(config.targets)
-        for part in ("server", "store", "host"):
+        for part in ("server", "store", "host", "monitoring"):
             if getattr(config, part) != getattr(self.config, part):
                 log.warning("a change of this part needs a restart", part=part)
         self.config = config
