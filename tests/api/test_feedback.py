@@ -154,6 +154,12 @@ async def test_a_time_of_day_that_is_none_names_the_field(scene, around):
     is_problem(answer, 422, "around")
 
 
+@pytest.mark.parametrize("days", [True, "30", 30.5, 0, 366, None])
+async def test_a_number_of_days_that_is_none_names_the_field(scene, days):
+    body = {"around": "02:17", "days": days}
+    is_problem(await scene.client.post("/monitoring/targets/cpu/recurring/accept", json=body), 422, "days")
+
+
 def nightly(grid):
     """Noise, and each day from 02:10 on three minutes that are higher."""
     return noise(grid) + 30.0 * ((grid % 86400 >= 7800) & (grid % 86400 < 7980))

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.monitor.scene import START, Scene, target
+from tests.monitor.scene import START, Scene, noise, target
 from tests.store.builders import alert, begun
 from tocsin.domain.alert import AlertState
-from tocsin.domain.errors import Invalid, NotFound, StoreError
+from tocsin.domain.errors import Conflict, Invalid, NotFound, StoreError
 from tocsin.domain.labels import Labels
 
 DAY = timedelta(days=1)
@@ -64,6 +64,22 @@ async def test_labels_select_series_and_the_time_need_not_be_exact(around, label
         assert (expected is not None) is (series["disk"] in disks)
         assert expected is None or expected.labels == Labels({"__name__": "io", **series})
     await scene.monitor.close()
+
+
+async def test_the_same_level_is_accepted_once():
+    scene = Scene(target())
+    scene.source.play("q", noise, {"instance": "a"})
+    monitor = await scene.open()
+    await scene.run_for(timedelta(minutes=20))
+    level = monitor.feedback.accept_level
+    (one,) = (await level("errors", Labels(), START, who="ann", note="")).acceptances
+    with pytest.raises(Conflict, match=f"the same level is accepted already: '{one.id}'"):
+        await level("errors", Labels(), START, who="bob", note="again")
+    await level("errors", Labels(), START + timedelta(minutes=1), who="ann", note="another instant")
+    await level("errors", Labels({"instance": "a"}), START, who="ann", note="other series")
+    await monitor.feedback.end_acceptance(one.id, "ann")
+    await level("errors", Labels(), START, who="ann", note="that one was taken back")
+    await monitor.close()
 
 
 async def test_the_time_is_that_of_the_target_and_near_over_midnight():

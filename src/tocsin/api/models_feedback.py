@@ -142,7 +142,7 @@ class AcceptRecurringRequest(WhoRequest):
 
     labels: LabelMap = Field(default={})
     around: TimeOfDay
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="How long that holds.")] = 90
+    days: Annotated[int, Field(strict=True, ge=1, le=MOST_DAYS, description="How long that holds.")] = 90
 
 
 class EndRequest(RequestModel):

@@ -68,6 +68,14 @@ def recurring_accepted(one: Recurring, *, at: datetime, who: str, note: str, exp
     )
 
 
+def level_in_force(
+    known: Sequence[Acceptance], name: str, labels: Labels, since: datetime | None, at: datetime
+) -> Acceptance | None:
+    """The acceptance in force of the same level since the same instant."""
+    levels = (one for one in known if one.kind is AcceptanceKind.LEVEL and one.holds(at))
+    return next((one for one in levels if (one.target_name, one.labels, one.since) == (name, labels, since)), None)
+
+
 def renewed(found: Sequence[Recurring], known: Sequence[Acceptance], at: datetime) -> Sequence[Acceptance]:
     """The acceptances in force that are about the same: accepted anew, these are over."""
     by_clock = [one for one in known if one.kind is AcceptanceKind.RECURRING and one.holds(at)]

@@ -31,7 +31,15 @@ from tocsin.domain.feedback import (
 from tocsin.domain.labels import Labels
 from tocsin.domain.ports import Clock, Store
 from tocsin.domain.recurring import REACH
-from tocsin.monitor.accepting import EXPIRES_AFTER, lasting, meant, new_acceptance, recurring_accepted, renewed
+from tocsin.monitor.accepting import (
+    EXPIRES_AFTER,
+    lasting,
+    level_in_force,
+    meant,
+    new_acceptance,
+    recurring_accepted,
+    renewed,
+)
 from tocsin.monitor.bands import ChangedBands, Said, changed_bands
 from tocsin.monitor.commit import Committer
 from tocsin.monitor.gates import Gates
@@ -231,9 +239,14 @@ class Feedback:
                 raise Invalid("at", f"must not be later than the newest judged sample, {at.isoformat()}")
             if since is not None and since < at - REMEMBERED:
                 raise Invalid("at", f"must not be more than {REMEMBERED.days} days ago: nothing reaches back that far")
+            same = level_in_force(self._acceptances, name, labels, since, self._clock.now())
+            if same is not None:
+                raise Conflict(f"the same level is accepted already: {same.id!r}")
             alerts = [one for one in watch.active.values() if labels.items() <= one.labels.items()]
             if since is None and not alerts:
-                raise Conflict("no alert of it is active: say since when its level is normal (`at`)")
+                raise Conflict(
+                    "no alert of it is active: say since when its level is normal, by `at` (`--at` on the command line)"
+                )
             levels = [(labels, since)] if since is not None else [(one.labels, one.active_at) for one in alerts]
             made = [
                 new_acceptance(
