@@ -97,3 +97,20 @@ def test_accepting_says_how_to_take_it_back(run, server):
     lines = run("targets", "accept", "backup_io", "--around", "02:10", width=120).output
     assert 'accepted:1: recurring of {disk="sdb"}' in lines
     assert "to take one back: tocsin acceptances end ID\n" in lines
+
+
+def test_what_nothing_was_compared_of_or_ended_by_is_said_plainly(run, server):
+    level = {**ACCEPTED, "kind": "level", "slot": None}
+    for verb, made in (("accept", level), ("recurring/accept", ACCEPTED)):
+        server.answer("POST", f"/monitoring/targets/backup_io/{verb}", {"acceptances": [made], "ended": []})
+    assert "no alert of it was active" in run("targets", "accept", "backup_io", "--at", "2026-01-30T12:00:00Z").output
+    assert "no alert" not in run("targets", "accept", "backup_io", "--around", "02:10").output
+
+    window = {"id": "window:1", "kind": "incident", "start": ACCEPTED["at"], "end": ACCEPTED["expires_at"]}
+    marking = {"window": window, "bands": [], "bands_changed": 0, "bands_compared": 0, "notes": ["cpu: no history"]}
+    server.answer("POST", "/monitoring/windows", marking)
+    add = ("windows", "add", "incident", "--start", ACCEPTED["at"], "--end", ACCEPTED["expires_at"])
+    text = run(*add).output
+    assert "no band was compared\ncpu: no history" in text
+    server.answer("POST", "/monitoring/windows", {**marking, "bands_compared": 3})
+    assert "0 of 3 bands compared changed" in run(*add).output

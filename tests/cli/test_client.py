@@ -12,6 +12,8 @@ def test_no_server_is_exit_code_3(run, monkeypatch):
     assert result.exit_code == 3
     assert "cannot reach Tocsin at http://127.0.0.1" in result.stderr
     assert "TOCSIN_URL" in result.stderr
+    assert "Connect call failed" in result.stderr
+    assert "ssl" not in result.stderr
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "http://a:b@c", "http://a:b:c"])

@@ -229,6 +229,18 @@ async def test_a_plot_has_band_and_anomalies_on_one_grid():
     await monitor.close()
 
 
+async def test_a_plot_ends_now_at_the_latest():
+    scene = Scene(target())
+    scene.source.play("q", noise)
+    monitor = await scene.open()
+    await scene.run_for(5 * MINUTE)
+    plot = await monitor.plot("errors", START - 10 * MINUTE, START + timedelta(days=1), 1)
+    assert plot.window.end == scene.clock.now()
+    with pytest.raises(Invalid, match="start: must be earlier than end, and than now"):
+        await monitor.plot("errors", START + timedelta(hours=1), START + timedelta(days=1), 1)
+    await monitor.close()
+
+
 async def test_a_plot_of_an_incident_says_what_was_said_while_it_lasted():
     """What is expected then is what the series left, and the anomalies are those that were kept."""
     begin, end = START + 30 * MINUTE, START + 90 * MINUTE

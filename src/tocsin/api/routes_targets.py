@@ -26,7 +26,7 @@ router = APIRouter(prefix="/monitoring/targets", tags=["targets"])
 
 
 class SeriesQuery(RequestModel):
-    """What of a target to plot; the last lookback when no time is given."""
+    """What of a target to plot; the last lookback when no time is given, and nothing after now."""
 
     start: Instant | None = None
     end: Instant | None = None
@@ -119,7 +119,9 @@ async def check_target(name: TargetName, doors: Through) -> Response:
 
 @router.get("/{name}/series", response_model=PlotAnswer, summary="Series for a plot", responses=problems(502, 504))
 async def read_series(name: TargetName, query: Annotated[SeriesQuery, Query()], doors: Through) -> Response:
-    """Values, expected values, band, sigma and anomalies as columns; null for a gap."""
+    """Values, expected values, band, sigma and anomalies as columns; null for a gap. An end in the future is now, as
+    `window` says.
+    """
     if query.start is not None and query.end is not None and query.start >= query.end:
         raise Invalid("end", "must be later than start")
     plot = await doors.services.monitor.plot(name, query.start, query.end, query.max_series)

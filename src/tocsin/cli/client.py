@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 CONNECT_S = 10.0
 LINES = "application/x-ndjson"
+_SSL = re.compile(r" ssl:\S+")
+"""What aiohttp says of TLS, also of a server that speaks none."""
 
 Url = Annotated[
     str, typer.Option("--url", envvar="TOCSIN_URL", help="The server; its token is taken from TOCSIN_API_TOKEN(_FILE).")
@@ -115,7 +118,7 @@ async def _call(asked: _Asked) -> Answer:
         fail(f"no answer from {_origin(address)} within {asked.timeout_s:g} s", Exit.UNREACHABLE)
     except (aiohttp.ClientError, OSError) as error:
         fail(
-            f"cannot reach Tocsin at {_origin(address)}: {error}\n"
+            f"cannot reach Tocsin at {_origin(address)}: {_SSL.sub('', str(error))}\n"
             "Is it running (tocsin serve)? Another server: --url or TOCSIN_URL.",
             Exit.UNREACHABLE,
         )

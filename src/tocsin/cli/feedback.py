@@ -93,7 +93,8 @@ def accept(
     out = console()
     show_accepted(out, answer["acceptances"])
     ended = answer["ended"].words()
-    out.print(safe(f"ended: {joined(ended)}" if ended else "no alert has ended by it"))
+    if around is None:
+        out.print(safe(f"ended: {joined(ended)}" if ended else "no alert of it was active"))
 
 
 @targets.command(epilog=EPILOG)
@@ -297,7 +298,8 @@ def _show_marking(answer: Answer, verb: str, *, as_json: bool) -> None:
         )
     if answer["bands"]:
         show_table(out, rows)
-    out.print(f"{answer['bands_changed'].count()} of {many(answer['bands_compared'].count(), 'band')} compared changed")
+    changed, compared = answer["bands_changed"].count(), answer["bands_compared"].count()
+    out.print(f"{changed} of {many(compared, 'band')} compared changed" if compared else "no band was compared")
     for note in answer["notes"].words():
         out.print(safe(note, "yellow"))
 

@@ -89,8 +89,11 @@ class Inquiry:
     async def plot(
         self, target: Target, gate: Gate, start: datetime | None, end: datetime | None, max_series: int
     ) -> Plot:
-        """The series of a window (default: the last lookback), judged causally. Raises `SourceError`, `Invalid`."""
-        end = end or self._clock.now() - target.offset
+        """The series of a window (default: the last lookback; up to now at most), judged causally. Raises
+        `SourceError`, `Invalid`.
+        """
+        now = self._clock.now()
+        end = now - target.offset if end is None else min(end, now)
         window = self._window(target.step, start or end - target.lookback, end)
         early = Window.aligned(
             window.start.timestamp() - target.lookback.total_seconds(), window.end.timestamp(), window.step_s
@@ -141,7 +144,7 @@ class Inquiry:
 
     def _window(self, step: timedelta, start: datetime, end: datetime) -> Window:
         if start >= end:
-            raise Invalid("start", "must be before end, and end not in the future")
+            raise Invalid("start", "must be earlier than end, and than now")
         if end - start > MAX_SPAN:
             raise Invalid("start", f"must be at most {MAX_SPAN.days} days before end")
         step_s = step.total_seconds()
