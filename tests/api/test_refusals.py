@@ -42,3 +42,22 @@ async def test_a_refusal_says_what_may_be(client, path, body, field, reason):
     problem = answer.json()
     assert problem["errors"] == [{"field": field, "reason": reason}]
     assert problem["detail"] == f"{field}: {reason}"
+
+
+WRONG = {"timezone": "X/Y", "min_effect": -1, "unit": "foo", "sigma_threshold": 99, "lower_bound": 3, "upper_bound": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        (TARGETS, {**EXAMPLE, **WRONG}, ""),
+        (BACKTEST, {"target": {**EXAMPLE, **WRONG}, "days": 1}, "target."),
+        (BACKTEST, {"target": EXAMPLE, "days": 1, "change": WRONG}, "change."),
+    ],
+)
+async def test_all_that_is_wrong_with_a_target_is_said(client, path, body, place):
+    answer = await client.post(path, json=body)
+    assert answer.status_code == 422
+    assert {each["field"] for each in answer.json()["errors"]} == {
+        place + name for name in WRONG if name != "upper_bound"
+    }

@@ -223,6 +223,8 @@ async def test_a_default_step_follows_a_changed_interval_and_a_chosen_one_stays(
         ({"datasource_uid": "nowhere"}, "datasource_uid"),
         ({"owner": "file"}, "owner"),
         ({"alert_below": 0}, "alert_above"),
+        ({"unit": "percent", "lower_bound": 150}, "lower_bound"),
+        ({"unit": "ratio", "upper_bound": -5}, "upper_bound"),
     ],
 )
 async def test_a_patch_that_cannot_be_is_refused(client, patch, field):

@@ -175,9 +175,12 @@ def test_what_was_taken_back_holds_until_then():
 def test_a_window_touches_alerts_that_were_active_in_it():
     hour = timedelta(hours=1)
     marked = MarkedWindow("w", WindowKind.INCIDENT, None, Labels({"a": "b"}), AT, AT + hour, "", "", AT)
-    assert marked.touches(alert())
-    assert marked.touches(alert(active_at=AT - hour)), "still active"
-    assert not marked.touches(alert(active_at=AT - hour, ends_at=AT - hour / 2))
-    assert not marked.touches(alert(active_at=AT + 2 * hour))
-    assert not marked.touches(alert(labels=Labels({"a": "c"})))
-    assert not replace(marked, target_name="other").touches(alert())
+    now = AT + DAY
+    assert marked.touches(alert(), now)
+    assert marked.touches(alert(active_at=AT - hour), now), "still active"
+    assert not marked.touches(alert(active_at=AT - hour, ends_at=AT - hour / 2), now)
+    assert not marked.touches(alert(active_at=AT + 2 * hour), now)
+    assert not marked.touches(alert(active_at=AT - 2 * hour), AT - hour), "it has not begun"
+    assert marked.touches(alert(active_at=AT - 2 * hour), AT), "now it has"
+    assert not marked.touches(alert(labels=Labels({"a": "c"})), now)
+    assert not replace(marked, target_name="other").touches(alert(), now)

@@ -104,7 +104,7 @@ def refusal_of(error: Exception, *, writing: bool) -> Refusal:
         case RequestValidationError():
             return unprocessable(fields_of(error.errors()))
         case Invalid():
-            return unprocessable([(error.field, error.reason)])
+            return unprocessable(error.problems)
         case NotFound():
             return Refusal(404, str(error))
         case Conflict():

@@ -66,14 +66,14 @@ def _target(body: BacktestRequest, doors: Doors, now: datetime) -> Target:
     try:
         return target_from(body.target, now, doors.services.monitor.sources.language)
     except Invalid as error:
-        raise Invalid(f"target.{error.field}", error.reason) from error
+        raise error.under("target") from error
 
 
 def _changed(target: Target, change: TargetPatch, doors: Doors, now: datetime) -> Target:
     try:
         changed = patched(target, change, now, doors.services.monitor.sources.language)
     except Invalid as error:
-        raise Invalid(f"change.{error.field}", error.reason) from error
+        raise error.under("change") from error
     if changed.enabled is not target.enabled:
         raise Invalid("change.enabled", "cannot be tried: a back-test replays a target as if it were enabled")
     return changed

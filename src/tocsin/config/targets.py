@@ -114,7 +114,7 @@ def _target(section: Section, datasources: Datasources, grafanas: AbstractSet[st
 
 
 def _validate(section: Section, target: Target, blamed: set[str]) -> None:
-    """The rules of the domain, over stand-ins for what is missing; a field is not blamed twice."""
+    """The rules of the domain, all of them, over stand-ins for what is missing; a field is not blamed twice."""
     whole = replace(
         target,
         name=target.name or "x",
@@ -127,9 +127,10 @@ def _validate(section: Section, target: Target, blamed: set[str]) -> None:
             # What the API asks of the datasource itself, which is not made yet.
             check_metric(whole.query)
     except Invalid as error:
-        place = section.place(error.field)
-        if place.name not in blamed:
-            place.complain(error.reason)
+        for field, reason in error.problems:
+            place = section.place(field)
+            if place.name not in blamed:
+                place.complain(reason)
 
 
 def _datasource_uid(section: Section, datasources: Datasources, grafanas: AbstractSet[str]) -> str | None:

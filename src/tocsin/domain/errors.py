@@ -12,6 +12,7 @@ TocsinError
 └── Invalid                input that cannot be accepted; names the `field` and why
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -112,9 +113,19 @@ class Conflict(TocsinError):
 
 
 class Invalid(TocsinError):
-    """Input that cannot be accepted: `field` names what, the message says why."""
+    """Input that cannot be accepted: `field` names what, the message says why. `more` are others found with it."""
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, more: Sequence["Invalid"] = ()) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+        self.more = tuple(more)
+
+    @property
+    def problems(self) -> Sequence[tuple[str, str]]:
+        """All fields with their reasons."""
+        return [(one.field, one.reason) for one in (self, *self.more)]
+
+    def under(self, place: str) -> "Invalid":
+        """The same where the fields are members of something."""
+        return Invalid(f"{place}.{self.field}", self.reason, [one.under(place) for one in self.more])

@@ -1,10 +1,11 @@
 """What is watched: how often, over what history, how strictly."""
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
+from functools import partial
 
 from tocsin.detect import (
     ANOMALOUS,
@@ -19,6 +20,7 @@ from tocsin.detect import (
     missing_extra,
     relearns_after,
 )
+from tocsin.domain.checks import check_duration, check_least, check_range, check_some, check_timezone
 from tocsin.domain.errors import Invalid
 from tocsin.domain.events import AfterDeploy
 from tocsin.domain.labels import Labels
@@ -26,7 +28,6 @@ from tocsin.domain.log_signal import LogSignal, asked, least_lines, templates_of
 from tocsin.domain.logql import check_lines
 from tocsin.domain.matters import MIN_EFFECT_RATIO, least_effect
 from tocsin.domain.nature import UNITS, Nature, nature_of, nature_of_signal
-from tocsin.domain.words import many
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:\- ]{0,127}")
 RESERVED_PREFIXES = ("alert:", "datasource:")
@@ -227,50 +228,63 @@ class Target:
         return relearns_after(self.window)
 
     def validated(self) -> "Target":
-        """This target, or `Invalid` naming the first field that cannot be."""
-        check_name(self.name)
-        if not self.query.strip():
-            raise Invalid("query", "must not be empty")
-        if not self.datasource_uid:
-            raise Invalid("datasource_uid", "must not be empty")
-        _check_signal(self)
-        _check_methods(self.detection_methods)
-        _check_duration("check_interval", self.check_interval, MIN_INTERVAL, MAX_INTERVAL)
-        _check_duration("step", self.step, MIN_INTERVAL, MAX_STEP)
-        _check_duration("lookback", self.lookback, 8 * self.step, MAX_LOOKBACK)
-        if self.lookback / self.step > MAX_HISTORY_SAMPLES:
-            raise Invalid("lookback", f"holds more than {MAX_HISTORY_SAMPLES:,} samples at this step")
-        if self.check_interval < self.step:
-            raise Invalid("step", "must not be longer than check_interval: there would be nothing new to judge")
-        if self.lookback < self.check_interval:
-            raise Invalid("lookback", "must not be shorter than check_interval: samples would be missed")
-        for name in ("offset", "pending_for", "keep_firing_for"):
-            _check_duration(name, getattr(self, name), timedelta(0), MAX_HOLD)
-        _check_duration("history", self.history, timedelta(0), MAX_LOOKBACK)
-        _check_timezone(self.timezone)
-        _check_dial(self)
-        _check_capacity(self)
-        _check_duration("capacity_horizon", self.capacity_horizon, self.step, MAX_LOOKBACK)
-        _check_deploy(self)
-        for name in ("min_effect", "min_effect_ratio", "min_denominator"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise Invalid(name, "must be a finite number, zero or more")
-        _check_range("lower_bound", self.lower_bound, "upper_bound", self.upper_bound)
-        _check_range(
-            "alert_above",
-            self.alert_above,
-            "alert_below",
-            self.alert_below,
-            ": only values between them count",
-        )
-        if self.unit not in ("", "none", *UNITS):
-            raise Invalid("unit", f"must be one of {', '.join(UNITS)}, or none; not {self.unit!r}")
+        """This target, or `Invalid` naming all fields that cannot be, each with the first reason."""
+        found: dict[str, Invalid] = {}
+        for check in _checks(self):
+            try:
+                check()
+            except Invalid as error:
+                found.setdefault(error.field, error)
+        if found:
+            first, *more = found.values()
+            raise Invalid(first.field, first.reason, more)
         return self
 
     def enabled_as(self, *, enabled: bool) -> "Target":
         """The same target, switched on or off."""
         return replace(self, enabled=enabled)
+
+
+def _checks(target: Target) -> Iterator[Callable[[], None]]:
+    """All that has to hold, each raising `Invalid`."""
+    yield partial(check_name, target.name)
+    for name in ("query", "datasource_uid"):
+        yield partial(check_some, name, getattr(target, name))
+    for name in ("query", "denominator"):
+        yield partial(_check_no_templates, name, getattr(target, name))
+    yield partial(_check_signal, target)
+    yield partial(_check_methods, target.detection_methods)
+    yield from _checks_of_time(target)
+    yield partial(check_timezone, target.timezone)
+    yield partial(_check_sigma, target.sigma_threshold)
+    for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
+        yield partial(_check_tolerated, name, getattr(target, name))
+    yield partial(_check_capacity, target)
+    yield partial(_check_factor, target.deploy_factor)
+    for name in ("min_effect", "min_effect_ratio", "min_denominator"):
+        yield partial(check_least, name, getattr(target, name))
+    yield partial(check_range, "lower_bound", target.lower_bound, "upper_bound", target.upper_bound)
+    yield partial(_check_inferred, target)
+    between = ": only values between them count"
+    yield partial(check_range, "alert_above", target.alert_above, "alert_below", target.alert_below, between)
+    yield partial(_check_unit, target.unit)
+
+
+def _checks_of_time(target: Target) -> Iterator[Callable[[], None]]:
+    """Those of durations; what has its default from one that cannot be is not looked at."""
+    yield partial(check_duration, "check_interval", target.check_interval, MIN_INTERVAL, MAX_INTERVAL)
+    for name in ("offset", "pending_for", "keep_firing_for", "deploy_for"):
+        yield partial(check_duration, name, getattr(target, name), timedelta(0), MAX_HOLD)
+    yield partial(check_duration, "history", target.history, timedelta(0), MAX_LOOKBACK)
+    if not MIN_INTERVAL <= target.check_interval <= MAX_INTERVAL:
+        return
+    yield partial(check_duration, "step", target.step, MIN_INTERVAL, MAX_STEP)
+    if not MIN_INTERVAL <= target.step <= MAX_STEP:
+        return
+    yield partial(check_duration, "lookback", target.lookback, 8 * target.step, MAX_LOOKBACK)
+    yield partial(check_duration, "capacity_horizon", target.capacity_horizon, target.step, MAX_LOOKBACK)
+    yield partial(_check_step, target)
+    yield partial(_check_lookback, target)
 
 
 def check_name(name: str) -> None:
@@ -284,12 +298,24 @@ def check_name(name: str) -> None:
         raise Invalid("name", f"must not begin with {' or '.join(RESERVED_PREFIXES)}: these are kept for ids")
 
 
+def _check_step(target: Target) -> None:
+    if target.check_interval < target.step:
+        raise Invalid("step", "must not be longer than check_interval: there would be nothing new to judge")
+
+
+def _check_lookback(target: Target) -> None:
+    if target.lookback / target.step > MAX_HISTORY_SAMPLES:
+        raise Invalid("lookback", f"holds more than {MAX_HISTORY_SAMPLES:,} samples at this step")
+    if target.lookback < target.check_interval:
+        raise Invalid("lookback", "must not be shorter than check_interval: samples would be missed")
+
+
+def _check_no_templates(name: str, text: str) -> None:
+    if templates_of(text) is not None:
+        raise Invalid(name, "templates is no function of LogQL: give the log query alone, and log_signal: templates")
+
+
 def _check_signal(target: Target) -> None:
-    for name in ("query", "denominator"):
-        if templates_of(getattr(target, name)) is not None:
-            raise Invalid(
-                name, "templates is no function of LogQL: give the log query alone, and log_signal: templates"
-            )
     if target.log_signal is None:
         return
     if target.query_type is not QueryType.LOKI:
@@ -307,36 +333,24 @@ def _check_methods(methods: tuple[str, ...]) -> None:
         raise Invalid("detection_methods", missing)
 
 
-def _check_duration(name: str, value: timedelta, least: timedelta, most: timedelta) -> None:
-    if not least <= value <= most:
-        days = f" ({many(most.days, 'day')})" if most >= timedelta(days=1) else ""
-        raise Invalid(name, f"must be between {_plain(least)} and {_plain(most)} seconds{days}, not {_plain(value)}")
-
-
-def _plain(length: timedelta) -> str:
-    seconds = length.total_seconds()
-    return f"{int(seconds):,}" if seconds.is_integer() else f"{seconds:,}"
-
-
-def _check_timezone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:
-        raise Invalid("timezone", f"{name!r} is no time zone of the tz database, such as Europe/Berlin") from error
-
-
-def _check_dial(target: Target) -> None:
-    if target.sigma_threshold is not None and not ANOMALOUS <= target.sigma_threshold <= MAX_SIGMA:
+def _check_sigma(sigma: float | None) -> None:
+    if sigma is not None and not ANOMALOUS <= sigma <= MAX_SIGMA:
         raise Invalid("sigma_threshold", f"must be between {ANOMALOUS:g} and {MAX_SIGMA:g}")
-    for name in ("false_alerts_per_week", "false_alerts_per_week_total"):
-        if not 0 < getattr(target, name) < float("inf"):
-            raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
 
 
-def _check_deploy(target: Target) -> None:
-    _check_duration("deploy_for", target.deploy_for, timedelta(0), MAX_HOLD)
-    if not 1.0 < target.deploy_factor <= MAX_FACTOR:
+def _check_tolerated(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise Invalid(name, "must be a finite number above zero; sigma_threshold switches the dial off")
+
+
+def _check_factor(factor: float) -> None:
+    if not 1.0 < factor <= MAX_FACTOR:
         raise Invalid("deploy_factor", f"must be above 1 and at most {MAX_FACTOR:g}")
+
+
+def _check_unit(unit: str) -> None:
+    if unit not in ("", "none", *UNITS):
+        raise Invalid("unit", f"must be one of {', '.join(UNITS)}, or none; not {unit!r}")
 
 
 def _check_capacity(target: Target) -> None:
@@ -348,6 +362,13 @@ def _check_capacity(target: Target) -> None:
         )
 
 
-def _check_range(name: str, lower: float | None, other: str, upper: float | None, why: str = "") -> None:
-    if lower is not None and upper is not None and lower >= upper:
-        raise Invalid(name, f"must be below {other}{why}")
+def _check_inferred(target: Target) -> None:
+    """A bound that is given alone is held against the other one, which the unit or the query has."""
+    low, high, nature = target.lower_bound, target.upper_bound, target.nature
+    whose = f"of the unit {nature.unit}" if nature.origin == "unit" else "that the query tells"
+    if low is not None and high is None and nature.upper_bound is not None and low >= nature.upper_bound:
+        most = f"{nature.upper_bound:g}, the greatest value {whose}"
+        raise Invalid("lower_bound", f"must be below {most}; give upper_bound where another is possible")
+    if high is not None and low is None and nature.lower_bound is not None and high <= nature.lower_bound:
+        least = f"{nature.lower_bound:g}, the least value {whose}"
+        raise Invalid("upper_bound", f"must be above {least}; give lower_bound where another is possible")
