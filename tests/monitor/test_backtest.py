@@ -83,10 +83,10 @@ async def test_it_shows_progress_up_to_the_end():
 @pytest.mark.parametrize(
     ("start", "end", "why"),
     [
-        (START, START, "before end"),
-        (START + MINUTE, START, "before end"),
+        (START, START, "earlier than end"),
+        (START + MINUTE, START, "earlier than end"),
         (START - timedelta(days=500), START, "400 days"),
-        (START + timedelta(days=1), START + timedelta(days=2), "before end"),
+        (START + timedelta(days=1), START + timedelta(days=2), "earlier than end"),
     ],
 )
 async def test_windows_that_cannot_be_are_refused(start, end, why):
