@@ -3,7 +3,7 @@
 import argparse
 import importlib
 
-ALL = ("detect", "auto", "backtest", "quality", "decode", "store", "pipe", "mcp", "idle")
+ALL = ("detect", "auto", "backtest", "quality", "young", "decode", "store", "pipe", "mcp", "idle")
 
 
 def main():

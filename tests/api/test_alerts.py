@@ -31,7 +31,7 @@ async def test_an_alert_in_a_list_carries_what_the_mission_names(scene, client):
     assert (one["acknowledged"], one["acknowledgement"], one["anomaly_count"]) == (False, None, 3)
     assert (one["state"], one["labels"]) == ("firing", {"instance": "web-1"})
     assert (one["value"], one["expected_value"], one["sigma"], one["confidence"]) == (250.0, 101.6, 4.9, 0.99)
-    assert one["confidence_kind"] == "tail"
+    assert one["confidence_kind"] == "calibrated"
     assert one["ends_at"] is None
 
 
@@ -39,7 +39,8 @@ async def test_an_alert_in_a_list_carries_what_the_mission_names(scene, client):
     ("given", "kind"),
     [
         ({"methods": ("level", "zscore")}, "calibrated"),
-        ({"methods": ("zscore", "level")}, "tail"),
+        ({"methods": ("zscore", "level")}, "calibrated"),
+        ({"methods": ("seasonal", "level")}, "tail"),
         ({"methods": (), "confidence": None}, None),
     ],
 )

@@ -156,7 +156,7 @@ async def test_the_history_of_anomalies(scene, client):
     assert [one["id"] for one in page["items"]] == ["anomaly-0", "anomaly-1"]
     first = page["items"][0]
     assert first["deviation"] == -6.5
-    assert first["confidence_kind"] == "tail"
+    assert first["confidence_kind"] == "calibrated"
 
     async def total(**query):
         return (await client.get(ANOMALIES, params=query)).json()["total"]

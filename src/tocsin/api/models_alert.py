@@ -45,9 +45,9 @@ class VerdictAnswer(AnswerModel):
 class AlertFacts(AnswerModel):
     """An alert. `timestamp` is when it began to fire, or was first seen while it has not; `active_at` the first
     anomalous sample; `value`, `expected_value`, `sigma` and `confidence` are those of its worst sample.
-    `confidence_kind`: `calibrated`, of alerts with that confidence so many are real (`auto`); `tail`, one minus the
-    tail probability (other methods). In `shadow` it is recorded and not told. `unit` is what the values are, "" where
-    that is not known.
+    `confidence_kind`: `calibrated`, of alerts with that confidence so many are real (`auto` and the named methods);
+    `tail`, one minus the tail probability (further methods). In `shadow` it is recorded and not told. `unit` is what
+    the values are, "" where that is not known.
     """
 
     id: str

@@ -21,7 +21,16 @@ from tocsin.detect.base import (
     wants_auto,
 )
 from tocsin.detect.baseline import Baseline, fit
-from tocsin.detect.calibrate import ANOMALOUS, Severity, calibrated_confidence, confidence_of, sigma_of_tail, tail_of
+from tocsin.detect.calibrate import (
+    ANOMALOUS,
+    Severity,
+    calibrated_confidence,
+    confidence_of,
+    likely_real,
+    sigma_of_tail,
+    tail_of,
+    young_confidence,
+)
 from tocsin.detect.dial import AUTO_CEILING, LEAST_WEEKS, Dial, Reviews, Seen, Tolerance, advance_dial
 from tocsin.detect.dial import LEVELS as DIAL_LEVELS
 from tocsin.detect.explain import Ground, agreeing, explain, needed_words
@@ -93,6 +102,7 @@ __all__ = [
     "is_slow",
     "joined",
     "judge",
+    "likely_real",
     "missing_extra",
     "needed_words",
     "number",
@@ -112,4 +122,5 @@ __all__ = [
     "tail_of",
     "told_at",
     "wants_auto",
+    "young_confidence",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from tocsin.detect import SPEAKERS, Severity, number
+from tocsin.detect import METHODS, SPEAKERS, Severity, number
 from tocsin.domain.facts import Facts, bars
 from tocsin.domain.frame import Window
 from tocsin.domain.labels import Labels
@@ -13,8 +13,8 @@ from tocsin.domain.words import sigmas
 
 
 class ConfidenceKind(StrEnum):
-    """What a confidence of monitoring means. CALIBRATED: of alerts told with it so many are real; that of `auto`. TAIL:
-    one minus the tail probability, how improbable such a sample is; that of every other method.
+    """What a confidence of monitoring means. CALIBRATED: of alerts told with it so many are real; that of `auto` and of
+    the four named methods. TAIL: one minus the tail probability, how improbable it is; that of the further methods.
     """
 
     CALIBRATED = "calibrated"
@@ -23,7 +23,7 @@ class ConfidenceKind(StrEnum):
     @classmethod
     def of(cls, methods: Sequence[str]) -> "ConfidenceKind":
         """That of a verdict by these methods, the strongest first."""
-        return cls.CALIBRATED if methods and methods[0] in SPEAKERS else cls.TAIL
+        return cls.CALIBRATED if methods and methods[0] in (*SPEAKERS, *METHODS) else cls.TAIL
 
 
 MAX_PICTURED = 10_000

@@ -23,7 +23,10 @@ from tocsin.detect import (
     calibrated_confidence,
     confidence_of,
     floor,
+    likely_real,
     told_at,
+    wants_auto,
+    young_confidence,
 )
 from tocsin.domain.alert import Alert, AlertState, Observation, Reason, Transition, alert_id
 from tocsin.domain.anomaly import Anomaly, ConfidenceKind, Evidence
@@ -40,6 +43,13 @@ Picture = Callable[[int, int, str], Evidence]
 MAX_ALERTS_PER_EVALUATION = 1000
 """New alerts one evaluation may begin; what is left out is counted in `Evaluation.suppressed` and said."""
 
+
+FIRST_DAY_CONFIDENCE = 0.5
+"""What the confidence of ``auto`` counts while it has seen a series for less than a day: of what it tells in those
+hours half as much is real (docs/detection.md).
+"""
+
+_DAY_S = 86400.0
 
 PARTIAL_CONFIDENCE = 0.5
 """What is left of the confidence of what is found in an answer from which data are missing: it may as well be they."""
@@ -253,7 +263,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     expected, lower, upper = policy.within(shown).tolist()
     anomalous = bool(judged.anomalous[row, column])
     methods, course = scores.methods_at(row, column), int(scores.course[row, column])
-    facts = None
+    facts, samples = None, 0
     if anomalous:
         strongest = methods[0] if methods else ""
         by_auto = strongest in SPEAKERS
@@ -286,7 +296,7 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
         upper=upper,
         sigma=sigma,
         severity=Severity.of(sigma) if anomalous else None,
-        confidence=_confidence(sigma, methods, target) * (PARTIAL_CONFIDENCE if judged.frame.partial else 1.0),
+        confidence=_confidence(sigma, methods, target, samples) * (PARTIAL_CONFIDENCE if judged.frame.partial else 1.0),
         methods=methods,
         flagged=bool(judged.judgement.flags[row, column]),
         holding=bool(judged.judgement.holding[row, column]),
@@ -297,10 +307,17 @@ def observe(target: Target, judged: Judged, row: int, column: int) -> Observatio
     )
 
 
-def _confidence(sigma: float, methods: tuple[str, ...], target: Target) -> float:
-    """That of ``auto`` is calibrated on labelled incidents, that of the named methods is one minus the tail."""
-    calibrated = ConfidenceKind.of(methods) is ConfidenceKind.CALIBRATED
-    return calibrated_confidence(sigma, target.step.total_seconds()) if calibrated else confidence_of(sigma)
+def _confidence(sigma: float, methods: tuple[str, ...], target: Target, samples: int) -> float:
+    """That of ``auto`` and of the named methods is calibrated on labelled incidents, for young series by what came of
+    those; that of the further methods is one minus the tail.
+    """
+    step_s = target.step.total_seconds()
+    if ConfidenceKind.of(methods) is ConfidenceKind.TAIL:
+        return confidence_of(sigma)
+    if methods[0] in SPEAKERS:
+        return calibrated_confidence(sigma, step_s) * (1.0 if samples * step_s >= _DAY_S else FIRST_DAY_CONFIDENCE)
+    young = wants_auto(target.detection_methods)
+    return young_confidence(sigma, step_s) if young else likely_real(sigma, step_s, auto=False)
 
 
 def instant(timestamp: float) -> datetime:
