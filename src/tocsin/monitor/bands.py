@@ -17,7 +17,7 @@ from tocsin.domain.words import many
 from tocsin.monitor.following import utc_offsets
 from tocsin.monitor.gates import Gates
 from tocsin.monitor.memory import Memory
-from tocsin.monitor.relearn import matters, relearnt
+from tocsin.monitor.relearn import matters, rebuilt
 from tocsin.monitor.watch import Watch
 
 MAX_LISTED = 100
@@ -100,8 +100,9 @@ async def changed_bands(changes: Sequence[Said], gates: Gates) -> ChangedBands:
             continue
         try:
             async with asyncio.timeout_at(until):
-                before = await relearnt(target, gate, memory, one.before, one.watch.active)
-                after = await relearnt(target, gate, memory, one.after, one.watch.active)
+                # Both from the datasource: only this change is to be seen, not what it has forgotten since.
+                before = await rebuilt(target, gate, memory, one.before, one.watch.active)
+                after = await rebuilt(target, gate, memory, one.after, one.watch.active)
         except SourceError as error:
             notes.append(f"{name}: its history cannot be read, it learns anew when it can: {error}")
             continue

@@ -46,11 +46,18 @@ def matters(target: Target, memory: Memory, before: Marked, after: Marked) -> bo
 async def relearnt(
     target: Target, gate: Gate, memory: Memory, marked: Marked, active: Mapping[Fingerprint, Alert]
 ) -> Memory:
-    """The memory as it would be with `marked`: read from the datasource again, as far back as it has learnt from, where
-    that makes a difference. Its newest column stays the same. Raises `SourceError`.
-    """
+    """The memory as it would be with `marked`: read again where that makes a difference. Raises `SourceError`."""
     if not concerns(target, memory, marked):
         return replace(memory, marked=marked)
+    return await rebuilt(target, gate, memory, marked, active)
+
+
+async def rebuilt(
+    target: Target, gate: Gate, memory: Memory, marked: Marked, active: Mapping[Fingerprint, Alert]
+) -> Memory:
+    """The memory with `marked`, read from the datasource again as far back as it has learnt from; its newest column
+    stays the same. Raises `SourceError`.
+    """
     newest, step_s = float(memory.timestamps[-1]), target.step.total_seconds()
     first = Window.aligned(newest - target.lookback.total_seconds(), newest, step_s)
     if wants_auto(target.detection_methods):

@@ -1,0 +1,28 @@
+"""Bands that a mark changes: by the mark, not by what the datasource has forgotten since."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from tests.monitor.scene import MINUTE, START, Scene, noise, target
+from tests.monitor.test_feedback import window
+
+DAY = timedelta(days=1)
+
+
+async def test_a_quiet_minute_changes_no_band_though_half_of_the_history_is_gone_meanwhile():
+    scene = Scene(target(history=3 * DAY))
+    scene.source.play("q", lambda grid: noise(grid, size=np.where(grid[0] < (START - DAY).timestamp(), 4.0, 1.0)))
+    monitor = await scene.open()
+    await scene.run_for(timedelta(0))
+    await scene.read()
+    await scene.run_for(2 * MINUTE)
+
+    def shorter(grid):
+        return np.where(grid < (START - DAY).timestamp(), np.nan, noise(grid))
+
+    scene.source.play("q", shorter)
+    quiet = START - timedelta(hours=2)
+    marking = await monitor.feedback.mark_window(window(quiet, quiet + MINUTE))
+    assert (marking.bands.compared, marking.bands.changed) == (1, 0)
+    await monitor.close()
