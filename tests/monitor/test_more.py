@@ -238,7 +238,7 @@ def test_what_fills_up_is_told_with_its_unit_and_where_the_limit_comes_from(give
     assert re.search(r"interval\); now it is 8\d\.?\d* %: \d\.\d\d sigma.*; so says capacity\.$", seen.explanation)
     assert "expected" not in seen.explanation, "what is odd is not the value of now"
     line = summary("disk", Severity.HIGH, seen)
-    assert re.fullmatch(rf"🔥 disk: R{said}.* UTC \(90 % interval\) - value 8\d\.?\d*", line), line
+    assert re.fullmatch(rf"🔥 disk: R{said}.* UTC \(90 % interval\) - value 8\d\.?\d* %", line), line
 
 
 async def test_an_extra_that_is_gone_after_a_restart_is_said_in_words(monkeypatch):
