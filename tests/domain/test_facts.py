@@ -47,6 +47,10 @@ def test_the_sentence_says_all_of_it():
         "from 11,520 samples with the season of the day; spike and level agree; at least 0.21 points (5 % of "
         "expected) matters, it was 8.1 points; last like this 2026-03-01 12:00 UTC."
     )
+    inside = replace(FACTS, upper=20.0)
+    assert ", usually 3 % to 20 % for one sample: 4.90 sigma" in inside.sentence
+    going_on = replace(FACTS, threshold=10.0)
+    assert "4.90 sigma (10 are needed to begin) from 11,520 samples" in going_on.sentence
     bare = replace(FACTS, unit="", season="", samples=None, threshold=None, floor=None, last_at=None)
     assert bare.sentence == explain(12.3, 4.2, sigma=4.9, methods=("spike", "level"), lower=3.0, upper=5.5)
     assert replace(FACTS, expected=0.0).deviation_ratio is None

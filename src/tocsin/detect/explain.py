@@ -81,13 +81,16 @@ def explain(
 
     ends = [None if end is None else shown(end if abs(end) > least else 0.0) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
+    if lower is not None and upper is not None and lower <= value <= upper:
+        # It is several samples together that stand out.
+        band += " for one sample"
     said = f"; {agreeing(methods)}" if methods else ""
     if methods and methods[0] in _LOOKS:
         said += f": {_LOOKS[methods[0]]}"
     off = distance(deviation, unit, smallest=smallest)
     return (
         f"{shown(value)} is {off} {side} the expected {shown(expected)}{percent}{band}: "
-        f"{_cut(abs(sigma)):.2f} sigma{_learnt(ground)}{said}{_passed(off, expected, ground, unit)}."
+        f"{_cut(abs(sigma)):.2f} sigma{_learnt(ground, sigma)}{said}{_passed(off, expected, ground, unit)}."
     )
 
 
@@ -112,15 +115,20 @@ def _has_ratio(value: float, expected: float) -> bool:
     return bool(expected) and abs(expected) > 1e-12 * abs(value)
 
 
-def needed_words(threshold: float | None) -> str:
-    """How many sigma it takes to begin an alert; none are enough where a deployment holds new ones back."""
+def needed_words(threshold: float | None, sigma: float) -> str:
+    """How many sigma it takes to begin an alert; none are enough where a deployment holds new ones back. One that goes
+    on may have begun where fewer were needed.
+    """
     if threshold is None:
         return ""
-    return " while a deployment holds new alerts back" if isinf(threshold) else f" where {threshold:.3g} are needed"
+    if isinf(threshold):
+        return " while a deployment holds new alerts back"
+    needed = f"{threshold:.3g} are needed"
+    return f" where {needed}" if abs(sigma) >= threshold else f" ({needed} to begin)"
 
 
-def _learnt(ground: Ground) -> str:
-    needed = needed_words(ground.threshold)
+def _learnt(ground: Ground, sigma: float) -> str:
+    needed = needed_words(ground.threshold, sigma)
     base = "" if ground.samples is None else f" from {ground.samples:,} sample{'s' * (ground.samples != 1)}"
     season = {"": "", "none": " without a season"}.get(ground.season, f" with the season of the {ground.season}")
     return needed + base + season

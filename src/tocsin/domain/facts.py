@@ -65,7 +65,7 @@ class Facts:
     @property
     def sentence(self) -> str:
         """All of it in one sentence; what methods tell beside is another one, or the only one if that is the news."""
-        told, needed = self.lead, needed_words(self.threshold)
+        told, needed = self.lead, needed_words(self.threshold, self.sigma)
         if isnan(self.value):
             return f"{told}: {abs(self.sigma):.2f} sigma{needed}; {agreeing(self.methods)}."
         last = "" if self.last_at is None else f"{self.last_at:%Y-%m-%d %H:%M} UTC"
