@@ -81,7 +81,7 @@ def explain(
 
     ends = [None if end is None else shown(end if abs(end) > least else 0.0) for end in (lower, upper)]
     band = "" if None in ends else f", usually {ends[0]} to {ends[1]}"
-    if lower is not None and upper is not None and lower <= value <= upper:
+    if lower is not None and upper is not None and deviation and lower <= value <= upper:
         # It is several samples together that stand out.
         band += " for one sample"
     said = f"; {agreeing(methods)}" if methods else ""
