@@ -40,7 +40,7 @@ def rows(columns, seed, count=6):
     return values
 
 
-def walk(name, values, parts, step=STEP):
+def walk(name, values, parts, step=STEP, context=LIMITS):
     """One method over the columns of (S, T), in parts that end at the given columns."""
     method = BY_NAME[name]
     state = method.fresh(len(values), step)
@@ -50,7 +50,7 @@ def walk(name, values, parts, step=STEP):
     bounds = [0, *sorted(set(parts)), values.shape[1]]
     for start, stop in pairwise(bounds):
         if stop > start:
-            state, one = method.advance(state, Columns(local[start:stop], values[:, start:stop], hold, LIMITS))
+            state, one = method.advance(state, Columns(local[start:stop], values[:, start:stop], hold, context))
             said.append(one)
     return state, [np.concatenate([getattr(one, part) for one in said], axis=1) for part in one._fields[:4]]
 
@@ -145,6 +145,17 @@ def test_huge_and_tiny_numbers(name, unit):
     _, (sigma, *_) = walk(name, values, [])
     assert not np.isinf(sigma).any()
     assert (np.abs(sigma[~np.isnan(sigma)]) <= 38.0).all()
+
+
+@pytest.mark.parametrize("name", [*QUICK, "isolation_forest"])
+@pytest.mark.parametrize("power", [-960, -40, 40, 960])
+def test_the_unit_does_not_matter(name, power):
+    values, unit = rows(5 * A_DAY, 29), 2.0**power
+    context = Context(limit=100.0 * unit, horizon_s=10 * 86400.0)
+    plain, other = walk(name, values, [])[1], walk(name, values * unit, [], context=context)[1]
+    assert np.isfinite(plain[0]).any()
+    assert np.allclose(other[0], plain[0], rtol=1e-6, atol=1e-9, equal_nan=True)
+    assert all(np.allclose(b / unit, a, rtol=1e-6, equal_nan=True) for a, b in zip(plain[1:], other[1:], strict=True))
 
 
 @pytest.mark.parametrize("name", [one for one in QUICK if one not in ("absence", "outlier")])

@@ -42,6 +42,8 @@ FEWEST_SCORES = 200
 _BIN = 6.0
 _FORGET = 14
 _SPAN = LEAD + LAG
+_LARGEST, _SMALLEST = 3e38, 1e-30
+"""What four bytes hold, and the floor of a scale, as shares of the unit."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ForestState(Rows):
     """``recent`` (S, 29) samples, which of them are ``muted``, a ring of ``windows`` (S, 192, 6) with how many were put
     in, a forest as arrays.
 
+    ``windows`` are shares of ``unit`` (S,), the power of two below the first sample that is not zero, 0 = none yet.
     ``counts`` (S, 48) is how often each path length came, learnt as whole numbers when a day ends (``new_counts``);
     ``scale`` (S,) turns a residual into its own unit. The trees of a series take 31 KB, the rest 6 KB.
     """
@@ -61,6 +64,7 @@ class ForestState(Rows):
     muted: Flags
     windows: NDArray[np.float32]
     put: Ints
+    unit: Array
     scale: Array
     grown: Flags
     feature: NDArray[np.int8]
@@ -97,6 +101,7 @@ def fresh(rows: int, step_s: float) -> ForestState:
         np.zeros((rows, _SPAN - 1), bool),
         np.full((rows, WINDOWS, LAG), np.nan, np.float32),
         zero,
+        np.zeros(rows),
         np.ones(rows),
         np.zeros(rows, bool),
         **no_trees(rows)._asdict(),
@@ -139,7 +144,11 @@ def _stretch(state: ForestState, new: Columns, out: list[Array]) -> ForestState:
     level = median_of(views[:, :, :LEAD])
     known = ~np.isnan(views[:, :, LEAD:]).any(axis=2) & ~np.isnan(level)
     teaches = known & ~sliding_window_view(muted, _SPAN, axis=1).any(axis=2)
-    rest = (views[:, :, LEAD:] - level[:, :, None]) / state.scale[:, None, None]
+    state = replace(state, unit=_unit(state.unit, new.teaching))
+    unit = _safe(state.unit)
+    with np.errstate(over="ignore"):
+        share = (views[:, :, LEAD:] - level[:, :, None]) / unit[:, None, None]
+        rest = share / (state.scale / unit)[:, None, None]
     rest = np.clip(np.where(known[:, :, None], rest, 0.0), -1e6, 1e6)
     counts, ready = state.new_counts.copy(), state.ready
     odd = np.zeros(values.shape, bool)
@@ -158,7 +167,7 @@ def _stretch(state: ForestState, new: Columns, out: list[Array]) -> ForestState:
         reach = ANOMALOUS * state.scale[rows, None]
         for array, part in zip(out[1:], (level[rows], level[rows] - reach, level[rows] + reach), strict=True):
             array[rows] = np.where(seen, part, np.nan)
-    windows, put = _remembered(state, new.local, rest, teaches & ~odd)
+    windows, put = _remembered(state, new.local, share, teaches & ~odd)
     return replace(
         state,
         recent=series[:, -(_SPAN - 1) :].copy(),
@@ -179,14 +188,25 @@ def _sigma(counts: Ints, place: NDArray[np.intp], path: Array) -> Array:
     return result
 
 
-def _remembered(state: ForestState, local: Array, rest: Array, known: Flags) -> tuple[NDArray[np.float32], Ints]:
+def _unit(unit: Array, values: Array) -> Array:
+    """(S,): that of before, or the power of two below the first of (S, K) samples that is not zero."""
+    there = ~np.isnan(values) & (values != 0.0)
+    first = np.take_along_axis(values, there.argmax(axis=1)[:, None], axis=1)[:, 0]
+    below = np.ldexp(0.5, np.frexp(np.where(there.any(axis=1), first, 1.0))[1])
+    return np.where((unit == 0.0) & there.any(axis=1), below, unit)
+
+
+def _safe(unit: Array) -> Array:
+    return np.where(unit > 0.0, unit, 1.0)
+
+
+def _remembered(state: ForestState, local: Array, share: Array, known: Flags) -> tuple[NDArray[np.float32], Ints]:
     """Every so many columns a window goes into the ring, so that it covers the last days."""
     every = max(1, round(DAYS * DAY_S / state.step_s / WINDOWS))
     windows, put = state.windows.copy(), state.put.copy()
-    scale = state.scale[:, None]
     for column in np.flatnonzero(np.floor(local / state.step_s + 1e-6) % every == 0):
         rows = np.flatnonzero(known[:, column])
-        windows[rows, put[rows] % WINDOWS] = np.clip(rest[rows, column] * scale[rows], -3e38, 3e38)
+        windows[rows, put[rows] % WINDOWS] = np.clip(share[rows, column], -_LARGEST, _LARGEST)
         put[rows] += 1
     return windows, put
 
@@ -195,15 +215,17 @@ def _learnt(state: ForestState, day: int) -> ForestState:
     """A day is over: count its paths, and grow forests from the windows of the last days."""
     counts = state.counts - state.counts // _FORGET + state.new_counts
     scale, trees = state.scale.copy(), picked(state.trees, np.arange(state.rows))
-    have = state.grown.copy()
+    have, unit = state.grown.copy(), _safe(state.unit)
     for row in np.flatnonzero(state.put >= FEWEST_WINDOWS):
         windows = state.windows[row, : min(int(state.put[row]), WINDOWS)].astype(np.float64)
         flat = windows.ravel()
-        level = np.where(state.muted[row], 0.0, np.nan_to_num(state.recent[row]))
+        with np.errstate(over="ignore"):
+            level = np.where(state.muted[row], 0.0, np.nan_to_num(state.recent[row])) / unit[row]
         size = float(scale_of(flat, median_of(flat)))
-        least = max(LEVEL_SHARE * float(np.abs(level).max()), 1e-30)
-        scale[row] = np.hypot(size, max(least, SPREAD_SHARE * float(np.abs(flat).mean())))
-        one = grown(np.clip(windows / scale[row], -1e6, 1e6))
+        least = max(min(LEVEL_SHARE * float(np.abs(level).max()), _LARGEST), _SMALLEST)
+        own = np.hypot(size, max(least, SPREAD_SHARE * float(np.abs(flat).mean())))
+        scale[row] = own * unit[row]
+        one = grown(np.clip(windows / own, -1e6, 1e6))
         put(trees, int(row), one)
         have[row] = True
     return replace(
