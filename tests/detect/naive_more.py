@@ -192,7 +192,7 @@ def capacity(samples, now, limit, horizon):
         sigma = honest(sigma, 3)
         early = max((limit - level - 1.6449 * apart) / high, 0.0) * 3600
         late = max((limit - level + 1.6449 * apart) / low, 0.0) * 3600
-        if sigma >= 3 and early <= horizon and late <= 3 * early and sigma > best[0]:
+        if sigma >= 3 and early <= horizon and late <= max(3 * early, horizon / 4) and sigma > best[0]:
             best = sigma, early, late
     if any(one >= max(known(x[-24:])) for one in known(x[:-24])):
         return 0.0, NAN, NAN

@@ -54,3 +54,20 @@ def test_what_stays_beyond_its_limit_for_weeks_is_not_recovered_until_it_is_back
     assert (np.diff(told) == 1).all()
     side = "below" if sign > 0 else "above"
     assert told_at(scores, 0, int(told[-1])) == (f"the limit of 40 is reached from {side}",)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("clamped", [True, False])
+@pytest.mark.parametrize("context", [Context(limit=100.0), Context(inferred_limit=100.0), Context(upper_limit=100.0)])
+def test_what_runs_to_its_limit_and_stays_is_told_without_a_break(context, clamped, noise):
+    at = times(20 * 288, 300.0)
+    day = (at - at[0]) / 86400.0
+    values = 60.0 + 5.0 * day + noise * np.random.default_rng(1).standard_normal(len(at))
+    if clamped or context.inferred_limit is not None:
+        values = np.minimum(values, 100.0)
+    rules = {"new": len(at), "window": 288, "relearn": 24, "methods": ("capacity",), "step_s": 300.0}
+    scores = follow(at, values[None], context=context, **rules).scores
+    assert (scores.sigma[0, day >= 5.0] >= 3.5).all()
+    for column in np.flatnonzero(day >= 8.3):
+        assert scores.sigma[0, column] == 4.0
+    assert told_at(scores, 0, len(at) - 1)[0].endswith("is reached from below")

@@ -72,6 +72,13 @@ def test_moves(sigmas, states):
     assert [state for state, _ in walk(sigmas)] == states.split()
 
 
+def test_of_equally_strong_samples_the_newest_has_the_word():
+    alert = advance(None, sample(0, 4), TARGET, START).alert
+    later = advance(alert, replace(sample(1, 4), value=20.0), TARGET, START + MINUTE).alert
+    milder = advance(later, sample(2, 3.9), TARGET, START + 2 * MINUTE).alert
+    assert (later.value, later.severity, milder.value) == (20.0, alert.severity, 20.0)
+
+
 def test_a_sample_that_only_holds_gives_the_alert_no_words():
     alert = advance(None, sample(0, 4), TARGET, START).alert
     echo = replace(sample(1, 5), value=9.0, severity=None, flagged=False, holding=True)

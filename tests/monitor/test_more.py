@@ -11,12 +11,13 @@ from tocsin.detect import Severity
 from tocsin.domain.alert import AlertState, Reason
 from tocsin.domain.errors import Invalid, SourceError, SourceFailure
 from tocsin.domain.evaluation import observe
-from tocsin.domain.frame import Frame
+from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
 from tocsin.domain.lifecycle import summary
 from tocsin.domain.ports import AnomalyFilter, Page
 from tocsin.domain.target import Target, TargetState
 from tocsin.monitor.memory import Memory, absorb
+from tocsin.monitor.rehearsal import Rehearsal
 
 UNREACHABLE = SourceError("connection refused", failure=SourceFailure.UNREACHABLE, transient=True)
 
@@ -239,6 +240,20 @@ def test_what_fills_up_is_told_with_its_unit_and_where_the_limit_comes_from(give
     assert "expected" not in seen.explanation, "what is odd is not the value of now"
     line = summary("disk", Severity.HIGH, seen)
     assert re.fullmatch(rf"🔥 disk: R{said}.* UTC \(90 % interval\) - value 8\d\.?\d* %", line), line
+
+
+def test_what_runs_to_its_limit_and_stays_there_is_one_alert_that_says_so():
+    step = timedelta(minutes=10)
+    one = target(detection_methods=("capacity",), unit="percent", step=step, check_interval=step)
+    times = START.timestamp() + np.arange(18 * 144) * 600.0
+    values = np.minimum(60.0 + np.arange(len(times)) / 144 * 5.0 + 0.5 * noise(times), 100.0)
+    run = Rehearsal(one, Window(START, START + timedelta(days=18), step))
+    run.judge(Frame(times, values[None], (Labels({}),)), lambda: None)
+    run.finish(lambda: None)
+    (alert,) = run.tally.alerts.values()
+    assert alert.state is AlertState.FIRING
+    assert re.match(r"The limit of 100 % .* is reached from below; now it is 100 %", alert.explanation)
+    assert "is reached" in alert.summary
 
 
 async def test_an_extra_that_is_gone_after_a_restart_is_said_in_words(monkeypatch):

@@ -24,7 +24,8 @@ CONFIDENCE_Z = 1.6449
 """Of the standard normal: the range of dates is a 90 % interval."""
 
 WIDEST = 3.0
-"""The late end of the range is at most this many times as far as the early one; wider is unsure."""
+"""The late end of the range is at most this many times as far as the early one; wider is unsure, unless it is ``NEAR``:
+what may be there at any moment has no early end to be held against."""
 
 RESET = 0.4
 """A fall back of this share of the rise within a window is a reset: what resets itself is not exhausted."""
@@ -53,8 +54,8 @@ class CapacityState(Rows):
 
     ``sigma`` (NaN before a day), ``expected`` where the trend began, ``reach`` how far it had to go to be one,
     ``facts`` (S, 6): limit, early and late end (local times), slope an hour, 1 where the limit is inferred, 1 where it
-    is reached (the slope is then the side). ``upwards``: whether a limit of which no side is given is reached upwards,
-    1 or -1, NaN until a week of hours has settled that. 8.5 KB a series.
+    is reached (the slope is then the side). ``upwards``: whether a limit of which no side is given, or that is
+    inferred, is reached upwards, 1 or -1, NaN until a week of hours has settled that. 8.5 KB a series.
     """
 
     SHARED: ClassVar[tuple[str, ...]] = ()
@@ -188,6 +189,7 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
     sigma, expected, reach = (np.full(rows, np.nan) for _ in range(3))
     facts = np.full((rows, 6), np.nan)
     middle, settled = state.cells.middle, state.upwards.copy()
+    sided = context.limit is not None or context.inferred_limit is not None
     day = (~np.isnan(middle[:, -24:])).sum(axis=1) >= _HAVE * 24
     for row in np.flatnonzero(day & ~np.isnan(middle[:, :-24]).all(axis=1)):
         x = middle[row]
@@ -197,8 +199,8 @@ def _ahead(state: CapacityState, context: Context, now: float) -> CapacityState:
         reach[row] = unit
         newest = float(median_of(x[-2:]))
         usual, highest = float(median_of(x)), float(np.nanmax(x))
-        if context.limit is not None and np.isnan(settled[row]) and (~np.isnan(x)).sum() >= SETTLED_HOURS:
-            settled[row] = 1.0 if usual <= context.limit else -1.0
+        if sided and np.isnan(settled[row]) and (~np.isnan(x)).sum() >= SETTLED_HOURS:
+            settled[row] = 1.0 if _is_below(context, usual) else -1.0
         for limit, upwards, inferred in _limits(context, usual, highest, float(settled[row])):
             side = 1.0 if upwards else -1.0
             if side * (newest - limit) >= 0.0:
@@ -247,7 +249,7 @@ def _nearing(x: Array, limit: float, horizon_s: float) -> _Nearing | None:
         sigma = float(combine.honest(np.array(pace.sigma), len(WINDOWS)))
         left, apart = limit - pace.level, CONFIDENCE_Z * pace.apart
         early, late = (max(one, 0.0) * HOUR_S for one in ((left - apart) / pace.high, (left + apart) / pace.low))
-        if sigma < ANOMALOUS or early > horizon_s or late > WIDEST * early:
+        if sigma < ANOMALOUS or early > horizon_s or late > max(WIDEST * early, NEAR * horizon_s):
             continue
         if best is None or sigma > best.sigma:
             best = _Nearing(sigma, pace.begin, pace.reach, pace.slope, early, late)
@@ -276,16 +278,26 @@ class _Limit(NamedTuple):
 
 
 def _limits(context: Context, usual: float, highest: float, settled: float) -> list[_Limit]:
-    """The limits that count, each with whether it is reached upwards; for ``limit`` the usual level of the first week
-    says which, so that what stays beyond it is not taken for what comes from there.
+    """The limits that count, each with whether it is reached upwards; for ``limit`` and an inferred one the usual level
+    of the first week says which, so that what stays there is not taken for what comes from there.
 
     An inferred one does not where an hour lay beyond it, which is then no bound, nor where the series usually stands
     at it: availability at 100 percent is not exhausted.
     """
+    upwards = _is_below(context, usual) if np.isnan(settled) else settled > 0
     if context.limit is not None:
-        return [_Limit(context.limit, usual <= context.limit if np.isnan(settled) else settled > 0)]
+        return [_Limit(context.limit, upwards)]
     found = [] if context.upper_limit is None else [_Limit(context.upper_limit, upwards=True)]
     inferred = context.inferred_limit
-    if not found and inferred is not None and usual < inferred and highest <= inferred + _ROUNDING * abs(inferred):
+    if not found and inferred is not None and upwards and highest <= inferred + _ROUNDING * abs(inferred):
         found = [_Limit(inferred, upwards=True, inferred=True)]
     return found if context.lower_limit is None else [*found, _Limit(context.lower_limit, upwards=False)]
+
+
+def _is_below(context: Context, usual: float) -> bool:
+    """Whether a series that is usually there comes from below to the limit of which no side is given, or that is
+    inferred; what usually stands at an inferred one does not.
+    """
+    if context.limit is not None:
+        return usual <= context.limit
+    return context.inferred_limit is not None and usual < context.inferred_limit
