@@ -180,7 +180,7 @@ async def test_alerts_in_shadow_carry_the_flag_and_can_be_asked_for(scene):
 
 async def test_a_sample_that_is_missed_is_null_and_told_in_words(scene):
     nan = float("nan")
-    facts = Facts(nan, nan, nan, nan, -4.1, ("absence",), told=("no sample for 300 s",))
+    facts = Facts(nan, nan, nan, nan, -4.1, ("absence",), told=("no sample for 5 min",))
     made = replace(picture("alert:1@2.000"), facts=facts)
     one = alert(evidence_id=made.id, value=None, expected_value=None)
     await scene.store.save_evaluations([Evaluation("cpu", T0, (), (one,), (), (made,))])
@@ -188,9 +188,9 @@ async def test_a_sample_that_is_missed_is_null_and_told_in_words(scene):
     assert [told[name] for name in ("value", "expected", "lower", "upper", "deviation", "deviation_ratio")] == [
         None
     ] * 6
-    assert (told["told"], told["sigma"]) == (["no sample for 300 s"], -4.1)
+    assert (told["told"], told["sigma"]) == (["no sample for 5 min"], -4.1)
     text = (await scene.client.get(f"/monitoring/evidence/{made.id}", headers={"Accept": "text/plain"})).text
-    assert text.startswith("No sample for 300 s: 4.10 sigma; so says absence.")
+    assert text.startswith("No sample for 5 min: 4.10 sigma; so says absence.")
     listed = (await scene.client.get("/monitoring/alerts")).json()
     assert "nan" not in str(listed).lower()
 

@@ -203,8 +203,8 @@ def test_one_outage_does_not_make_the_next_usual():
     ("before", "said"),
     [
         pytest.param([], "regularly until now", id="no gap"),
-        pytest.param([30], r"regularly until now, with one gap of at most (\S+) s", id="one gap"),
-        pytest.param([30, 30], r"usually after gaps of at most (\S+) s", id="two gaps"),
+        pytest.param([30], r"regularly until now, with one gap of at most (\S+) min", id="one gap"),
+        pytest.param([30, 30], r"usually after gaps of at most (\S+) min", id="two gaps"),
     ],
 )
 def test_the_words_of_an_absence_say_which_gaps_there_were_before(before, said):
@@ -213,10 +213,24 @@ def test_the_words_of_an_absence_say_which_gaps_there_were_before(before, said):
         values[day * DAY : day * DAY + gap] = np.nan
     values[5 * DAY : 5 * DAY + 100] = np.nan
     (words,) = told_at(absent(values)[0], 0, 5 * DAY + 99)
-    found = re.fullmatch(rf"no sample for 6000 s; they came {said}", words)
+    last = str(np.datetime64(int(times(5 * DAY)[-1]), "s")).replace("T", " ")[:16]
+    found = re.fullmatch(rf"no sample for 1.667 h, the last one came at {last} UTC; they came {said}", words)
     assert found, words
     for longest in found.groups():
-        assert 30 * 60 <= float(longest.replace(",", "")) <= 30 * 60 * 1.25
+        assert 30 <= float(longest) <= 30 * 1.25
+
+
+def test_the_words_of_an_absence_name_the_last_sample_in_whatever_zone_and_parts():
+    values = noise(8 * DAY)
+    values[5 * DAY :] = np.nan
+    rules = {"window": DAY, "relearn": 60, "step_s": 60.0, "methods": ("absence",), "utc_offset_s": 7200.0}
+    before = follow(times(6 * DAY), values[None, : 6 * DAY], new=6 * DAY, **rules).learnt
+    last = str(np.datetime64(int(times(5 * DAY)[-1]), "s")).replace("T", " ")[:16]
+    for end in (6 * DAY + 1, 7 * DAY, 8 * DAY):
+        part, at = values[None, 5 * DAY : end], times(end)[5 * DAY :]
+        scores = follow(at, part, new=end - 6 * DAY, learnt=before, **rules).scores
+        (words,) = told_at(scores, 0, end - 6 * DAY - 1)
+        assert re.match(rf"no sample for \d[.\d]* days, the last one came at {last} UTC; they came", words)
 
 
 def test_a_time_in_which_nobody_could_look_is_no_absence():

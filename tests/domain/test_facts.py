@@ -113,5 +113,5 @@ def test_a_date_in_the_future_is_what_is_said_where_nothing_else_stands_out():
 
 def test_a_sample_that_is_missed_has_only_words():
     nan = float("nan")
-    gone = Facts(nan, nan, nan, nan, -3.8, ("absence",), threshold=3.5, told=("no sample for 300 s",))
-    assert gone.sentence == "No sample for 300 s: 3.80 sigma where 3.5 are needed; so says absence."
+    gone = Facts(nan, nan, nan, nan, -3.8, ("absence",), threshold=3.5, told=("no sample for 5 min",))
+    assert gone.sentence == "No sample for 5 min: 3.80 sigma where 3.5 are needed; so says absence."

@@ -136,7 +136,12 @@ async def test_a_series_that_is_gone_for_good_ends_after_a_day():
     await scene.run_for(30 * MINUTE)
     scene.source.drop("q", {"pod": "x"})
     await scene.run_for(timedelta(hours=23))
-    assert (await scene.alerts())[0].state is AlertState.FIRING
+    (alert,) = await scene.alerts()
+    assert alert.state is AlertState.FIRING
+    last = re.match(
+        r"No sample for 2[23][.\d]* h, the last one came at 2026-03-02 (12:[23]\d) UTC; they", alert.explanation
+    )
+    assert last, "at the most that can be said too it is the span of now"
     await scene.run_for(timedelta(hours=26))
     (alert,) = await scene.alerts()
     assert alert.state is AlertState.EXPIRED

@@ -332,13 +332,13 @@ async def test_what_an_anomaly_rests_on_comes_back_whole(store: Store) -> None:
 
 async def test_a_sample_that_is_missed_has_no_value_and_is_kept(store: Store) -> None:
     nothing = float("nan")
-    facts = Facts(nothing, nothing, nothing, nothing, -4.1, ("absence",), told=("no sample for 300 s; they came",))
+    facts = Facts(nothing, nothing, nothing, nothing, -4.1, ("absence",), told=("no sample for 5 min; they came",))
     made = begun(replace(alert(), value=None, expected_value=None))
     seen = replace(made.anomalies[0], value=nothing, expected_value=nothing, lower=nothing, upper=nothing, facts=facts)
     await store.save_evaluations([replace(made, anomalies=(seen,))])
     (kept,) = (await store.anomalies(AnomalyFilter(), ALL)).items
     assert all(part != part for part in (kept.value, kept.expected_value, kept.lower, kept.upper))
     assert kept.facts is not None
-    assert kept.facts.sentence == facts.sentence == "No sample for 300 s; they came: 4.10 sigma; so says absence."
+    assert kept.facts.sentence == facts.sentence == "No sample for 5 min; they came: 4.10 sigma; so says absence."
     (record,) = (await store.alerts(AlertFilter(), ALL)).items
     assert (record.alert.value, record.alert.expected_value) == (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import numpy as np
@@ -33,7 +34,8 @@ TWICE = 2
 class AbsenceState(Rows):
     """(S,) ``samples`` counted, ``gap`` columns missing now (-1: not seen yet), ``gaps`` (S, sizes) of the past.
 
-    ``muted`` (S,) says that the gap of now teaches nothing. ``day`` is the number of the local day, ``step_s`` the
+    ``muted`` (S,) says that the gap of now teaches nothing, ``last`` (S,) is the local time of the last sample, NaN =
+    none yet. ``day`` is the number of the local day, ``step_s`` the
     length of a column. 0.5 KB a series.
     """
 
@@ -45,6 +47,7 @@ class AbsenceState(Rows):
     gap: Ints
     gaps: Ints
     muted: Flags
+    last: Array
 
     @property
     def ready(self) -> Flags:
@@ -60,7 +63,7 @@ class AbsenceState(Rows):
 def fresh(rows: int, step_s: float) -> AbsenceState:
     """Series of which nothing is known."""
     samples, gaps = np.zeros(rows, np.int64), np.zeros((rows, len(SIZES)), np.int64)
-    return AbsenceState(-1, step_s, samples, np.full(rows, -1), gaps, np.zeros(rows, bool))
+    return AbsenceState(-1, step_s, samples, np.full(rows, -1), gaps, np.zeros(rows, bool), np.full(rows, np.nan))
 
 
 def advance(state: AbsenceState, new: Columns) -> Advanced:
@@ -80,7 +83,7 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
     said.sigma[known] = 0.0
     mute = np.zeros(known.shape, bool) if new.mute is None else new.mute
     whole = np.asarray((known & ~mute).all(axis=0))
-    starts, facts = [], []
+    starts, facts, last = [], [], _last(state.last, new.local, known)
     for column in range(new.values.shape[1]):
         if whole[column] and days[column] == state.day and not state.gap.any():
             state = replace(state, samples=state.samples + 1)
@@ -95,22 +98,34 @@ def advance(state: AbsenceState, new: Columns) -> Advanced:
         if away.size:
             said.sigma[away, column] = -_sigma(state, away)
             starts.append(column)
-            once = _usual(state, times=1)
-            facts.append(np.stack([state.gap, _usual(state), once], axis=1) * state.step_s)
+            spans = np.stack([state.gap, _usual(state), _usual(state, times=1)], axis=1) * state.step_s
+            facts.append(np.column_stack([spans, last[:, column]]))
+    if last.shape[1]:
+        state = replace(state, last=last[:, -1].copy())
     return Advanced(state, said._replace(starts=tuple(starts), facts=tuple(facts)))
 
 
 def words(facts: Array, shift: float, unit: str) -> str:  # noqa: ARG001 - the form of every method
-    """How long nothing came, in words. A gap that was marked, or seen by nobody, is none that is known."""
-    gone, usual, once = facts.tolist()
+    """How long nothing came, in words, and since when, in UTC, which stays true whenever it is read.
+
+    A gap that was marked, or seen by nobody, is none that is known.
+    """
+    gone, usual, once = (number(span, "seconds") if span else "" for span in facts[:3].tolist())
+    last = f"{datetime.fromtimestamp(float(facts[3]) - shift, UTC):%Y-%m-%d %H:%M}"
     if usual:
-        often = f"usually after gaps of at most {number(usual)} s"
+        often = f"usually after gaps of at most {usual}"
     else:
-        often = "regularly until now" + (f", with one gap of at most {number(once)} s" if once else "")
-    return f"no sample for {number(gone)} s; they came {often}"
+        often = "regularly until now" + (f", with one gap of at most {once}" if once else "")
+    return f"no sample for {gone}, the last one came at {last} UTC; they came {often}"
 
 
 METHOD = Method(fresh, advance, history_s=DAY_S, words=words)
+
+
+def _last(before: Array, local: Array, known: Flags) -> Array:
+    """(S, K): the local time of the last sample at each column, NaN where none came yet."""
+    columns = np.maximum.accumulate(np.where(known, np.arange(known.shape[1]), -1), axis=1)
+    return np.where(columns >= 0, local[columns], before[:, None]) if columns.size else np.empty(known.shape)
 
 
 def _forgotten(state: AbsenceState, days: int, day: int) -> AbsenceState:
