@@ -89,6 +89,15 @@ def test_a_sample_that_only_holds_gives_the_alert_no_words():
     assert (worse.sigma, worse.value) == (5, 15.0)
 
 
+def test_what_was_missing_and_comes_back_odd_is_told_as_it_is_now():
+    nothing = replace(sample(0, -38), value=float("nan"), expected_value=float("nan"), methods=("absence",))
+    alert = advance(None, nothing, TARGET, START).alert
+    back = advance(alert, replace(sample(1, -5), methods=("level",)), TARGET, START + MINUTE).alert
+    assert (back.value, back.sigma, back.methods, back.severity) == (5.0, -5, ("level",), Severity.CRITICAL)
+    milder = advance(back, sample(2, -4), TARGET, START + 2 * MINUTE).alert
+    assert milder.value == 5.0
+
+
 def test_without_pending_it_fires_at_once():
     target = replace(TARGET, pending_for=timedelta(0))
     assert walk([4], target) == [("firing", "anomalous")]

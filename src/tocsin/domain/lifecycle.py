@@ -86,8 +86,9 @@ def _hold(alert: Alert, seen: Observation, target: Target) -> Move:
     back = seen.returned or _returns(alert, seen)
     worse = not back and seen.severity is not None and seen.severity > alert.severity
     # One that only holds, as an echo of what has come back, has no words of its own. Of equal ones the newest counts:
-    # what lasts at the most that can be said goes on being told as it is.
-    if not back and seen.severity is not None and abs(seen.sigma) >= abs(alert.sigma or 0.0):
+    # what lasts at the most that can be said goes on being told as it is. So is what was missing and comes back odd.
+    there = alert.value is None and _known(seen.value) is not None
+    if not back and seen.severity is not None and (there or abs(seen.sigma) >= abs(alert.sigma or 0.0)):
         severity = max(alert.severity, seen.severity)
         held = replace(
             held,
