@@ -99,7 +99,8 @@ class Load:
             "datasource_uid": DATASOURCE,
             "check_interval": 1,
             "step": 1,
-            # By the dial it depends on the minute of the hour: what a rhythm told before an hour ends raises it then.
+            # What comes again and again is told each time by the named methods alone, and by a fixed threshold.
+            "detection_methods": ["zscore", "iqr", "mad"],
             "sigma_threshold": 5.5,
             "lookback": 120,
             "keep_firing_for": 3,

@@ -29,6 +29,7 @@ SHOPS = [
         "check_interval": 1,
         "step": 1,
         "lookback": 240,
+        "detection_methods": ["zscore", "iqr", "mad"],
         "pending_for": pending,
         "keep_firing_for": 2,
         "severity_threshold": "critical",

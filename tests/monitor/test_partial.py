@@ -18,7 +18,9 @@ async def found(*, partial, warnings=()):
     await scene.run_for(4 * MINUTE)
     (alert,) = await scene.alerts()
     story = await scene.store.alert(alert.id)
-    anomalies = (await scene.store.anomalies(AnomalyFilter(), Page())).items
+    anomalies = [
+        one for one in (await scene.store.anomalies(AnomalyFilter(), Page())).items if one.sigma == alert.sigma
+    ]
     status = monitor.view("errors").status
     await monitor.close()
     return alert, story.evidence[0], anomalies[0], status
