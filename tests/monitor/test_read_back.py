@@ -53,25 +53,33 @@ async def test_a_fault_that_comes_again_is_found_however_little_of_it_was_watche
     await monitor.close()
 
 
-async def test_a_restart_knows_what_the_process_before_it_knew():
+@pytest.mark.parametrize("stuck", [False, True])
+async def test_a_restart_knows_what_the_process_before_it_knew(stuck):
+    """Also where the first window reaches back for days, to where the alert of another series began."""
+
     def curve(grid):
         away = (grid >= (START + 20 * HOUR).timestamp()) & (grid < (START + 22 * HOUR).timestamp())
         return rhythm(grid) + 200.0 * away
 
     one = target(step=10 * MINUTE, check_interval=10 * MINUTE, lookback=10 * HOUR, history=14 * DAY)
     scene = Scene(one)
-    scene.source.play("q", curve)
+    scene.source.play("q", curve, {"instance": "a"})
+    if stuck:
+        begun = (START + 10 * HOUR).timestamp()
+        scene.source.play("q", lambda grid: rhythm(grid) + 300.0 * (grid >= begun), {"instance": "b"})
     await scene.open()
     await scene.run_for(timedelta(0))
     await scene.read()
     await scene.run_for(3 * DAY)
-    assert [alert.state for alert in await scene.alerts()] == [AlertState.RESOLVED]
+    wanted = [AlertState.RESOLVED, AlertState.FIRING] if stuck else [AlertState.RESOLVED]
+    assert sorted(alert.state for alert in await scene.alerts()) == sorted(wanted)
     live = await bands(scene, one)
     await scene.restart()
     await scene.run_for(timedelta(0))
     await scene.read()
     again = await bands(scene, one)
     np.testing.assert_allclose(again, live, rtol=0.02)
+    assert sorted(alert.state for alert in await scene.alerts()) == sorted(wanted)
     await scene.monitor.close()
 
 
@@ -79,8 +87,10 @@ async def bands(scene, one):
     """Where the band of the next day's samples lies, by what is known now."""
     watch = scene.monitor._watches[one.name]
     times = scene.clock.now().timestamp() + np.arange(144) * 600.0
-    said = watch.memory.learnt.score(times, rhythm(times)[None])
-    return np.stack([said.lower[0], said.upper[0]])
+    rows = len(watch.memory.labels)
+    said = watch.memory.learnt.score(times, np.tile(rhythm(times), (rows, 1)))
+    row = [labels.get("instance") for labels in watch.memory.labels].index("a")
+    return np.stack([said.lower[row], said.upper[row]])
 
 
 @pytest.mark.parametrize("ago", [5 * DAY, 3 * HOUR])

@@ -175,6 +175,16 @@ def _go_through(target: Target, run: Rehearsal, frame: Frame) -> None:
         _, run.memory = absorb(target, run.memory, frame, {}, silent=True)
 
 
+def gone_through(target: Target, memory: Memory, frame: Frame) -> Memory:
+    """What is known after samples that were judged before, and are not judged again. Pure."""
+    window = Window(instant(frame.timestamps[0]), instant(frame.timestamps[-1]), target.step)
+    run = Rehearsal(target, window, tally=_Unheard(), farthest=PART_COLUMNS)
+    run.memory = memory
+    run.judge(frame, lambda: None)
+    run.finish(lambda: None)
+    return run.memory
+
+
 def _ended(target: Target, log: Backlog, active: Mapping[Fingerprint, Alert]) -> Memory:
     """What is known at the end of the history. What stood out there, and is no alert of now, was so when watching
     began: it is what is expected.

@@ -7,16 +7,18 @@ from typing import TypeVar
 
 import numpy as np
 
+from tocsin.detect import wants_auto
 from tocsin.domain.alert import Alert
 from tocsin.domain.evaluation import Evaluation, Judged, step, take_over
 from tocsin.domain.feedback import Marked
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target, TargetState
-from tocsin.monitor.backfill import Backlog
+from tocsin.monitor.backfill import Backlog, gone_through
 from tocsin.monitor.condition import Condition, condition_of, weightless
 from tocsin.monitor.memory import Memory, Painter, absorb
 from tocsin.monitor.pictures import PICTURE_SAMPLES, Episode, pictured
+from tocsin.monitor.rehearsal import columns_of
 from tocsin.monitor.status import TargetStatus
 
 MAX_REACH_BACK = timedelta(days=7)
@@ -138,17 +140,35 @@ def conclude_evaluation(watch: Watch, frame: Frame, at: datetime) -> Verdict:
     """Judge what is new and step; pure but for reading `watch`. `at` is the end of the window."""
     # The first window is what the datasource remembers; a later one after a failure may have gaps that nobody made.
     blind = watch.blind and watch.cursor is not None
+    known, frame = _from_the_lookback(watch, frame)
     judged, memory = absorb(
-        watch.target, watch.memory, frame, watch.active, floor=watch.floor, blind=blind, last=watch.last_over
+        watch.target, known, frame, watch.active, floor=watch.floor, blind=blind, last=watch.last_over
     )
     if watch.cursor is None:
         judged = _from_where_it_stopped(watch, judged, at)
     thin = weightless(watch.target, memory)
-    painter = Painter(watch.target, watch.memory, judged, (thin,) if thin else ())
+    painter = Painter(watch.target, known, judged, (thin,) if thin else ())
     evaluation = step(watch.target, at, judged, _alerts_to_follow(watch, at), painter)
     small = replace(painter, samples=PICTURE_SAMPLES)
     evaluation, episodes = pictured(watch.target, evaluation, judged.frame, watch.episodes, small)
     return Verdict(evaluation, judged, memory, condition_of(watch.target, memory, judged, at), episodes)
+
+
+def _from_the_lookback(watch: Watch, frame: Frame) -> tuple[Memory, Frame]:
+    """The memory before a window, and the window. The first one reaches back to where an alert began, for days maybe:
+    of that only what its alerts have not heard of is judged; what comes before is learnt as all history is.
+    """
+    target, times = watch.target, frame.timestamps
+    if watch.cursor is not None or not watch.active or not wants_auto(target.detection_methods) or not len(times):
+        return watch.memory, frame
+    heard = min(alert.updated_at.timestamp() for alert in watch.active.values())
+    begin = min(heard, times[-1] - (target.lookback + target.check_interval).total_seconds())
+    cut = int(np.searchsorted(times, begin))
+    if not cut:
+        return watch.memory, frame
+    thin = None if frame.thin is None else frame.thin[cut:]
+    rest = replace(frame, timestamps=times[cut:].copy(), values=frame.values[:, cut:].copy(), thin=thin)
+    return gone_through(target, watch.memory, columns_of(frame, 0, cut)), rest
 
 
 def _alerts_to_follow(watch: Watch, at: datetime) -> Mapping[Fingerprint, Alert]:
