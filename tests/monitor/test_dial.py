@@ -147,6 +147,9 @@ def test_young_series_of_auto_may_be_asked_for_more_and_are_counted_by_it():
     assert fleet.floor == 0.0, "40 a week are told at 5 sigma, none at the 13 in force"
     seen = fleet.dial_of(pods)
     assert (seen.sigma_most, seen.capped, seen.over, seen.expected_per_week) == (13.0, 0, False, 0.0)
+    pods.memory.dial.entry[:] = 3.5
+    fleet.settle([pods])
+    assert fleet.floor == DIAL_LEVELS[int(np.searchsorted(DIAL_LEVELS, 10.0)) + 1], "within the same day"
 
 
 def test_one_that_no_threshold_calms_does_not_silence_the_others():

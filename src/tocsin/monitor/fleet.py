@@ -39,7 +39,7 @@ class Fleet:
         self.floor = 0.0
 
     def settle(self, watches: Iterable[Watch]) -> None:
-        """Choose the floor anew and give it to all watches. Rates are summed anew where a day has ended."""
+        """Choose the floor anew and give it to all watches. Rates are summed anew where a threshold changed."""
         counted = [watch for watch in watches if watch.target.enabled and watch.target.tolerance is not None]
         self._known = {watch.target.name: self._of(watch) for watch in counted}
         total = self._total()
@@ -83,7 +83,8 @@ class Fleet:
 
     def _of(self, watch: Watch) -> _Known:
         dial, target = watch.memory.dial, watch.target
-        of = (dial.day, dial.rows, target.policy.sigma, target.tolerance, watch.floor, target.detection_methods)
+        asked = float(dial.entry.sum())
+        of = (dial.day, dial.rows, asked, target.policy.sigma, target.tolerance, watch.floor, target.detection_methods)
         known = self._known.get(target.name)
         return known if known is not None and known.of == of else _Known(of, curve_of(dial, target))
 
