@@ -8,7 +8,7 @@ import pytest
 
 from tests.monitor.scene import START, target
 from tocsin.detect import METHODS, REASONS, STATES, Dial, Direction, Policy, Scores, anomalies, judge
-from tocsin.domain.feedback import Verdict, Verdicted
+from tocsin.domain.feedback import MarkedWindow, Verdict, Verdicted, WindowKind
 from tocsin.domain.frame import Frame
 from tocsin.domain.labels import Labels
 from tocsin.monitor.judging import Held, by_dial, reviews_of
@@ -54,6 +54,15 @@ def test_a_verdict_on_what_was_reviews_of_a_state_moves_no_threshold():
     assert said is not None
     assert said.sigma.tolist() == [5.0]
     assert said.auto.tolist() == [False]
+
+
+@pytest.mark.parametrize(("labels", "begin", "counts"), [({}, 0, False), ({"i": "1"}, 0, True), ({}, 1, True)])
+def test_a_verdict_on_an_alert_of_a_marked_window_moves_no_threshold(labels, begin, counts):
+    one, minute = Labels({"i": "0"}), timedelta(minutes=1)
+    start = START + begin * minute
+    window = MarkedWindow("", WindowKind.INCIDENT, "errors", Labels(labels), start, start + minute, "ann", "", START)
+    marks = [Verdicted(one, START, 5.0, ("level",), Verdict.REAL)]
+    assert reviews_of(marks, (one,), "UTC", (window,)).row.tolist() == [0] * counts
 
 
 def test_what_is_missing_is_no_watched_sample_of_the_dial():

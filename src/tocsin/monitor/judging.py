@@ -24,7 +24,7 @@ from tocsin.detect import (
     raised,
     slack,
 )
-from tocsin.domain.feedback import Verdict, Verdicted
+from tocsin.domain.feedback import MarkedWindow, Verdict, Verdicted
 from tocsin.domain.frame import Floats
 from tocsin.domain.labels import Labels
 from tocsin.domain.target import Refuted, Target
@@ -110,14 +110,22 @@ def by_dial(
     return dial, raised(held.judgement, scores.sigma, entry), entry
 
 
-def reviews_of(verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str) -> Reviews | None:
+def reviews_of(
+    verdicts: Sequence[Verdicted], labels: Sequence[Labels], timezone: str, windows: Sequence[MarkedWindow] = ()
+) -> Reviews | None:
     """The verdicts on alerts of these series as the dial takes them; None where there are none. Those on what is said
-    of a state are none: the dial has not counted it.
+    of a state, or began in one of the marked ``windows``, are none: the dial has not counted it.
     """
     if not verdicts:
         return None
     rows = {name: row for row, name in enumerate(labels)}
-    mine = [one for one in verdicts if one.labels in rows and set(one.methods[:1]).isdisjoint(STATES)]
+    mine = [
+        one
+        for one in verdicts
+        if one.labels in rows
+        and set(one.methods[:1]).isdisjoint(STATES)
+        and not any(each.start <= one.at <= each.end and each.labels.items() <= one.labels.items() for each in windows)
+    ]
     begun = np.array([one.at.timestamp() for one in mine])
     return Reviews(
         row=np.array([rows[one.labels] for one in mine], np.intp),

@@ -171,7 +171,7 @@ def _counted(
     """
     labels, times = fresh.labels, fresh.timestamps
     local = times + utc_offsets(times, target.timezone)
-    reviews = reviews_of(marked.verdicts, labels, target.timezone)
+    reviews = reviews_of(marked.verdicts, labels, target.timezone, marked.windows)
     dial, judgement, entry = by_dial(target, scores, verdict, dial, local, floor=floor, mute=quiet, reviews=reviews)
     factor = factors(target, marked.events, labels, times)
     if factor is not None:
