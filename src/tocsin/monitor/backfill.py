@@ -192,15 +192,12 @@ def _ended(target: Target, log: Backlog, active: Mapping[Fingerprint, Alert]) ->
     run = log.run
     run.finish(lambda: None)
     memory, step_s = run.memory, target.step.total_seconds()
-    over = {
-        row: run.active[name.fingerprint].active_at.timestamp()
-        for row, name in enumerate(memory.labels)
-        if name.fingerprint in run.active and name.fingerprint not in active
-    }
-    over = {row: since for row, since in over.items() if _of_samples(run.active[memory.labels[row].fingerprint])}
-    if not over:
+    over = {name: alert for name, alert in run.active.items() if name not in active and _of_samples(alert)}
+    found = [(row, over[one.fingerprint]) for row, one in enumerate(memory.labels) if one.fingerprint in over]
+    if not found:
         return memory
-    rows, since = np.array(list(over), np.intp), np.array(list(over.values()))
+    rows = np.array([row for row, _ in found], np.intp)
+    since = np.array([alert.active_at.timestamp() for _, alert in found])
     usable = ~np.isnan(memory.values)
     mute = mute_of(memory.marked.windows, memory.labels, memory.timestamps)
     if mute is not None:
@@ -210,8 +207,7 @@ def _ended(target: Target, log: Backlog, active: Mapping[Fingerprint, Alert]) ->
     ages = np.rint((memory.timestamps[-1] - since) / step_s).astype(np.int64) + 1
     learnt = replace(memory.learnt.let_in(rows, ages), more=memory.learnt.more)
     run.memory = replace(memory, learn=learn, learnt=learnt)
-    for row in over:
-        del run.active[memory.labels[row].fingerprint]
+    run.active = {name: alert for name, alert in run.active.items() if name not in over}
     return run.memory
 
 
