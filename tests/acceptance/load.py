@@ -101,6 +101,7 @@ class Load:
             "step": 1,
             # What comes again and again is told each time by the named methods alone, and by a fixed threshold.
             "detection_methods": ["zscore", "iqr", "mad"],
+            "direction": "above",
             "sigma_threshold": 5.5,
             "lookback": 120,
             "keep_firing_for": 3,
