@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tocsin.detect import ANOMALOUS, METHODS, backtest
 from tocsin.detect.calibrate import sigma_of_tail
-from tocsin.detect.repeats import AS_FAR, CALM, TWICE, Past, tempered
+from tocsin.detect.repeats import AS_FAR, CALM, LONGER, TWICE, Past, tempered
 from tocsin.detect.replay import replay
 
 STEP = 300.0
@@ -18,7 +18,8 @@ def naive(said, values, usable, window, row, column):
     at = values.shape[1] - said.sigma.shape[1] + column
     sigma, expected = said.sigma[row, column], said.expected[row, column]
     moves = said.strongest[row, column] == METHODS.index("rate_change")
-    size, came, known, calm = values[row, at] - expected, 0, 0, False
+    size, known, now = values[row, at] - expected, 0, []
+    excursions = [now]
     for back in range(1, min(window, at) + 1):
         here = at - back
         if not usable[row, here]:
@@ -31,9 +32,10 @@ def naive(said, values, usable, window, row, column):
         known += 1
         share = (values[row, here] - from_) / size
         if share < CALM:
-            calm = True
-        elif share >= AS_FAR and calm:
-            came, calm = came + 1, False
+            excursions.append([])
+        else:
+            excursions[-1].append(share)
+    came = sum(max(one, default=0.0) >= AS_FAR and LONGER * len(one) >= len(now) + 1 for one in excursions[1:])
     if came < TWICE:
         return sigma
     return np.copysign(min(abs(sigma), sigma_of_tail(came / (known + 1.0))), sigma)
@@ -78,6 +80,15 @@ def test_what_goes_farther_than_all_before_is_told_all_the_same():
     values = spiky(every=9)
     values[100] = 1.4
     assert backtest(np.arange(len(values)) * STEP, values, step_s=STEP, window=60).flags[100]
+
+
+def test_as_far_as_two_before_and_longer_is_told_when_it_has_lasted_longer():
+    values = spiky(every=500, columns=160)
+    values[[20, 40]] = 0.134
+    values[60:] = 0.134
+    flags = backtest(np.arange(len(values)) * STEP, values, step_s=STEP, window=60).flags
+    assert not flags[60:62].any()
+    assert flags[62:75].all()
 
 
 def test_what_lasts_is_told_as_long_as_before():

@@ -1,7 +1,8 @@
 """What the named methods say of a series that is young, where as much came before. Pure.
 
 What stands out teaches them nothing, so that what comes each few minutes would stand out more each time. Where as much
-came twice already among the last samples, the third time is as improbable as its share of them, and no more.
+came twice already among the last samples, and for as long, the third time is as improbable as its share of them, and no
+more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ AS_FAR = 0.8
 
 CALM = 0.5
 """Samples that are less than this share as far lie between two excursions."""
+
+LONGER = 2
+"""One that lasts more than so many times as long as another is none of its kind."""
 
 TWICE = 2
 """After so many excursions the next is no news: the second may still be an incident that comes again."""
@@ -85,12 +89,14 @@ def _most(share: Array) -> Array:
     """(n,): the largest sigma that shares (n, back), the newest first, leave."""
     known = ~np.isnan(share)
     far, calm = known & (share >= AS_FAR), known & (share < CALM)
-    # What goes on from before is no excursion of its own: it begins, backwards, after calm.
-    column = np.arange(share.shape[1])
-    last_calm = np.maximum.accumulate(np.where(calm, column, -1), axis=1)
-    last_far = np.maximum.accumulate(np.where(far, column, -1), axis=1)
-    before = np.concatenate([np.full((len(share), 1), -1), last_far[:, :-1]], axis=1)
-    came = (far & (last_calm >= 0) & (last_calm > before)).sum(axis=1)
+    # Backwards, each excursion begins after calm; the one of now before any.
+    number = np.cumsum(calm, axis=1) + np.arange(len(share))[:, None] * (share.shape[1] + 1)
+    size = len(share) * (share.shape[1] + 1)
+    length, went = (
+        np.bincount(number[which], minlength=size).reshape(len(share), -1) for which in (known & ~calm, far)
+    )
+    lasts = length[:, :1] + 1
+    came = ((went > 0) & (LONGER * length >= lasts))[:, 1:].sum(axis=1)
     tail = came / (known.sum(axis=1) + 1.0)
     result: Array = np.full(len(share), np.inf)
     again = came >= TWICE

@@ -4,25 +4,19 @@ It learns as if it had watched: what an alert would have been told of teaches no
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import MappingProxyType
 
-import numpy as np
-
-from tocsin.detect import METHODS, SPEAKERS, wants_auto
-from tocsin.domain.alert import Alert
+from tocsin.detect import wants_auto
 from tocsin.domain.errors import NotAsked, SourceError
 from tocsin.domain.evaluation import Evaluation, instant
 from tocsin.domain.feedback import UNMARKED, Marked
 from tocsin.domain.frame import Frame, Window
-from tocsin.domain.labels import Fingerprint
 from tocsin.domain.target import Target
 from tocsin.domain.words import many
 from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import TARGETS_OWN, Gate
-from tocsin.monitor.marked import mute_of
 from tocsin.monitor.memory import Memory, absorb
 from tocsin.monitor.rehearsal import Rehearsal
 from tocsin.monitor.tally import Tally
@@ -49,8 +43,6 @@ BIG_PART = 2_000
 """The same for a part of the history: many of them come one after the other, and evaluations wait in between."""
 
 _DAY_S = 86400.0
-
-NO_ALERTS: Mapping[Fingerprint, Alert] = MappingProxyType({})
 
 
 class _Unheard(Tally):
@@ -118,12 +110,10 @@ async def read_back(
     series: int,
     *,
     marked: Marked = UNMARKED,
-    active: Mapping[Fingerprint, Alert] = NO_ALERTS,
     backlog: Backlog | None = None,
     heard: Callable[[Frame], None] = lambda _frame: None,
 ) -> Memory:
-    """What is known of a target's series by the samples before the window `first`; `heard` is told of each part, and
-    `active` are the alerts that go on.
+    """What is known of a target's series by the samples before the window `first`; `heard` is told of each part.
 
     With a `backlog` it goes on where that stopped, and writes there how far it came. Raises `SourceError` when a part
     failed that is worth another try; one that the datasource refuses, or that failed too often, is left out as a gap.
@@ -152,7 +142,7 @@ async def read_back(
             log.done = (until - log.begin) / max(step_s, end - log.begin)
             heard(frame)
         log.at, log.tries = until + step_s, 0
-    return _ended(target, log, active)
+    return _ended(log)
 
 
 async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None:
@@ -185,35 +175,11 @@ def gone_through(target: Target, memory: Memory, frame: Frame) -> Memory:
     return run.memory
 
 
-def _ended(target: Target, log: Backlog, active: Mapping[Fingerprint, Alert]) -> Memory:
-    """What is known at the end of the history. What stood out there, and is no alert of now, was so when watching
-    began: it is what is expected.
-    """
-    run = log.run
-    run.finish(lambda: None)
-    memory, step_s = run.memory, target.step.total_seconds()
-    over = {name: alert for name, alert in run.active.items() if name not in active and _of_samples(alert)}
-    found = [(row, over[one.fingerprint]) for row, one in enumerate(memory.labels) if one.fingerprint in over]
-    if not found:
-        return memory
-    rows = np.array([row for row, _ in found], np.intp)
-    since = np.array([alert.active_at.timestamp() for _, alert in found])
-    usable = ~np.isnan(memory.values)
-    mute = mute_of(memory.marked.windows, memory.labels, memory.timestamps)
-    if mute is not None:
-        usable &= ~mute
-    learn = memory.learn.copy()
-    learn[rows] = usable[rows] & (memory.timestamps >= since[:, None])
-    ages = np.rint((memory.timestamps[-1] - since) / step_s).astype(np.int64) + 1
-    learnt = replace(memory.learnt.let_in(rows, ages), more=memory.learnt.more)
-    run.memory = replace(memory, learn=learn, learnt=learnt)
-    run.active = {name: alert for name, alert in run.active.items() if name not in over}
-    return run.memory
-
-
-def _of_samples(alert: Alert) -> bool:
-    """Whether it has begun, and speaks of samples that stand out; what lasts (a leak, an absence) goes on."""
-    return alert.starts_at is not None and bool({*SPEAKERS, *METHODS}.intersection(alert.methods[:1]))
+def _ended(log: Backlog) -> Memory:
+    """What is known at the end of the history. Whose alert nobody was told of has none: the lookback follows it."""
+    log.run.finish(lambda: None)
+    log.run.active = {}
+    return log.run.memory
 
 
 async def read_back_alike(
@@ -230,4 +196,4 @@ async def read_back_alike(
         for (target, _), log in zip(known, logs, strict=True):
             await _learn(target, gate, log, frame)
         at = until + step_s
-    return [_ended(target, log, NO_ALERTS) for (target, _), log in zip(known, logs, strict=True)]
+    return [_ended(log) for log in logs]

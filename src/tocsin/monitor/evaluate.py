@@ -131,7 +131,7 @@ class Evaluator:
 
         if log.at < first.start.timestamp():
             heard(None)
-        return await read_back(target, gate, first, series, active=watch.active, backlog=log, heard=heard)
+        return await read_back(target, gate, first, series, backlog=log, heard=heard)
 
     async def _keep(self, watch: Watch, verdict: Verdict, window: Window) -> None:
         await self._committer.save(verdict.evaluation)

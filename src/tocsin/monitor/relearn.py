@@ -16,6 +16,7 @@ from tocsin.monitor.fetch import fetch
 from tocsin.monitor.gate import Gate
 from tocsin.monitor.marked import reaches
 from tocsin.monitor.memory import Memory, absorb
+from tocsin.monitor.watch import MAX_REACH_BACK
 
 
 def learnt_since(target: Target, memory: Memory) -> float:
@@ -59,13 +60,18 @@ async def rebuilt(
     stays the same. Raises `SourceError`.
     """
     newest, step_s = float(memory.timestamps[-1]), target.step.total_seconds()
-    first = Window.aligned(newest - target.lookback.total_seconds(), newest, step_s)
+    begin = newest
+    if active and not wants_auto(target.detection_methods):
+        # As after a start: what the named methods knew when an alert began lies before it.
+        oldest = min(alert.active_at.timestamp() for alert in active.values())
+        begin = min(newest, max(oldest, newest - MAX_REACH_BACK.total_seconds()))
+    first = Window.aligned(begin - target.lookback.total_seconds(), newest, step_s)
     if wants_auto(target.detection_methods):
         # What was learnt since it is watched counts, not only what was read back at first.
         lived = first.start.timestamp() - learnt_since(target, memory)
         target = replace(target, history=max(target.history, timedelta(seconds=max(0.0, lived))))
     frame = await fetch(target, gate, first)
-    known = await read_back(target, gate, first, len(frame.labels), marked=marked, active=active)
+    known = await read_back(target, gate, first, len(frame.labels), marked=marked)
     big = frame.values.size > BIG_FRAME or target.learns_slowly
     _, after = (
         await asyncio.to_thread(absorb, target, known, frame, active) if big else absorb(target, known, frame, active)
