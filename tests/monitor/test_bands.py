@@ -35,8 +35,8 @@ async def test_a_window_that_is_marked_meanwhile_ends_no_alert_of_the_named_meth
     scene.source.play("q", spike(begins, begins + timedelta(hours=6)))
     monitor = await scene.open()
     await scene.run_for(timedelta(hours=3))
-    before = begins - timedelta(minutes=20)
-    await monitor.feedback.mark_window(window(before, before + 10 * MINUTE))
+    lately = scene.clock.now() - timedelta(minutes=20)
+    await monitor.feedback.mark_window(window(lately, lately + 10 * MINUTE))
     await scene.run_for(timedelta(hours=1))
     assert [alert.state for alert in await scene.alerts()] == [AlertState.FIRING]
     await monitor.close()
