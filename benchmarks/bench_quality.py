@@ -116,6 +116,15 @@ def reliability(told):
             yield low, high, int(here.sum()), confidence[here].mean(), real[here].mean()
 
 
+def printed(told):
+    """Print the reliability of alerts, (real, confidence) each; the expected calibration error."""
+    error = 0.0
+    for low, high, alerts_here, confidence, real in reliability(told):
+        print(f"{low:18.2f} to {high:4.2f}{alerts_here:6}{confidence:7.2f}{real:7.2f}")
+        error += alerts_here * abs(confidence - real)
+    return error / max(len(told), 1)
+
+
 def main(argv=None):
     """Print quality and reliability; exit status 0."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -135,11 +144,7 @@ def main(argv=None):
         print(f"{name:24}{precision:10.2f}{recall:8.2f}{f1:7.2f}{(len(these) - right) / days:18.3f}")
         told = told or these
     print(f"\nreliability of auto\n{'told with confidence':>24}{'alerts':>8}{'told':>7}{'real':>7}")
-    error = 0.0
-    for low, high, alerts_here, confidence, real in reliability(told):
-        print(f"{low:18.2f} to {high:4.2f}{alerts_here:6}{confidence:7.2f}{real:7.2f}")
-        error += alerts_here * abs(confidence - real)
-    print(f"expected calibration error {error / max(len(told), 1):.3f}")
+    print(f"expected calibration error {printed(told):.3f}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from benchmarks.bench_quality import LATE_S, Series, made_up, recorded, reliability
+from benchmarks.bench_quality import LATE_S, Series, made_up, printed, recorded
 from tocsin.domain.evaluation import instant
 from tocsin.domain.frame import Frame, Window
 from tocsin.domain.labels import Labels
@@ -81,11 +81,7 @@ def main(argv=None):
     print("false alerts a series until hour", ", ".join(f"{h}: {n:.2f}" for h, n in zip(HOURS, by, strict=True)))
     print(f"on the first day {by[: HOURS.index(24) + 1].sum():.2f}; incidents told then {found} of {there}")
     first = [(real, confidence) for hours, real, confidence in rows if hours < 24 and confidence is not None]
-    error = 0.0
-    for low, high, alerts, confidence, real in reliability(first):
-        print(f"{low:18.2f} to {high:4.2f}{alerts:6}{confidence:7.2f}{real:7.2f}")
-        error += alerts * abs(confidence - real)
-    print(f"expected calibration error of the first day {error / max(1, len(first)):.3f}")
+    print(f"expected calibration error of the first day {printed(first):.3f}")
 
 
 if __name__ == "__main__":

@@ -151,13 +151,13 @@ async def _learn(target: Target, gate: Gate, log: Backlog, frame: Frame) -> None
     if frame.values.size > BIG_PART or target.learns_slowly:
         # One at a time: two would take the event loop's time, and together they are no sooner done.
         async with gate.learning:
-            await asyncio.to_thread(_go_through, target, run, frame)
+            await asyncio.to_thread(_taken_in, target, run, frame)
     else:
-        _go_through(target, run, frame)
+        _taken_in(target, run, frame)
     log.run = run
 
 
-def _go_through(target: Target, run: Rehearsal, frame: Frame) -> None:
+def _taken_in(target: Target, run: Rehearsal, frame: Frame) -> None:
     if wants_auto(target.detection_methods):
         run.judge(frame, lambda: None)
     else:
